@@ -1,0 +1,216 @@
+package adapter
+
+import (
+	"context"
+	"fmt"
+	"sync/atomic"
+)
+
+// Options tune an [Adapter]. The zero value and nil mean the defaults.
+type Options struct {
+	// Shards is into how many parts the index is split so that joins on different cores do not wait for each other.
+	// It is rounded up to a power of two. 0 means 8 for each core, at most 256.
+	Shards int
+}
+
+// Adapter holds the members and rooms of one namespace on this node, and its link to the other nodes.
+// All methods are safe for concurrent use.
+type Adapter struct {
+	namespace string
+	index     *index
+	link      Link // nil without a driver
+	closed    atomic.Bool
+	counters  counters
+}
+
+// New returns the adapter of namespace. With a driver it joins the cluster before it returns, for which ctx is the
+// bound; a nil driver makes a single node. The error wraps the driver's.
+func New(ctx context.Context, namespace string, driver Driver, opts *Options) (*Adapter, error) {
+	if opts == nil {
+		opts = &Options{}
+	}
+	a := &Adapter{namespace: namespace, index: newIndex(opts.Shards)}
+	if driver == nil {
+		return a, nil
+	}
+	link, err := driver.Subscribe(ctx, namespace, (*receiver)(a))
+	if err != nil {
+		return nil, fmt.Errorf("adapter %s: subscribe: %w", namespace, err)
+	}
+	a.link = link
+	return a, nil
+}
+
+// Namespace returns the namespace's name, slash included.
+func (a *Adapter) Namespace() string { return a.namespace }
+
+// Add registers m and puts it into rooms. If a member with m's ID is registered already, that one stays and only joins
+// the rooms; Add then reports false.
+func (a *Adapter) Add(m Member, rooms ...string) bool { return a.index.add(m, rooms) }
+
+// Remove forgets the member and returns the rooms it was in, in no order; nil if there is no such member.
+func (a *Adapter) Remove(id string) (rooms []string) { return a.index.remove(id) }
+
+// Join puts the member into rooms and reports whether there is such a member. Joining twice changes nothing.
+func (a *Adapter) Join(id string, rooms ...string) bool { return a.index.join(id, rooms) }
+
+// Leave takes the member out of rooms. Its own ID is no room it can leave.
+func (a *Adapter) Leave(id string, rooms ...string) { a.index.leave(id, rooms) }
+
+// RoomsOf returns the rooms the member is in, in no order and without the room that is its own ID.
+func (a *Adapter) RoomsOf(id string) []string { return a.index.roomsOf(id) }
+
+// HasRoom reports whether a member of this node is in room, or has room as its ID.
+func (a *Adapter) HasRoom(room string) bool { return a.RoomLen(room) > 0 }
+
+// RoomLen returns how many members of this node a broadcast to room would reach.
+func (a *Adapter) RoomLen(room string) int {
+	e, r := a.index.resolve(room)
+	n := 0
+	if r != nil {
+		n = r.len()
+	}
+	if e != nil {
+		n++
+	}
+	return n
+}
+
+// Len returns the number of members of this node.
+func (a *Adapter) Len() int { return int(a.index.length.Load()) }
+
+// Rooms returns the rooms of this node, in no order and without those that are just a member's ID.
+func (a *Adapter) Rooms() []string { return a.index.names(false) }
+
+// Member returns the member of this node with that id, or nil.
+func (a *Adapter) Member(id string) Member {
+	if e := a.index.entry(id); e != nil {
+		return e.member
+	}
+	return nil
+}
+
+// Each calls yield for the members of this node that t means, each once, until yield returns false. The members are
+// collected first and yield is called without locks, so it may use the adapter.
+func (a *Adapter) Each(t Target, yield func(Member) bool) {
+	for _, m := range a.index.members(&t) {
+		if !yield(m) {
+			return
+		}
+	}
+}
+
+// Broadcast delivers m to the members t means: first on this node, then through the driver on the others. An error
+// means only that the cluster did not take the message; the delivery on this node is done by then.
+func (a *Adapter) Broadcast(ctx context.Context, m *Message, t Target) error {
+	a.counters.broadcasts.Add(1)
+	a.counters.deliveries.Add(uint64(a.index.deliver(m, &t)))
+	if a.link == nil || t.Local {
+		return nil
+	}
+	return a.publish(ctx, &Envelope{Kind: KindBroadcast, Message: m, Rooms: t.Rooms, Except: t.Except})
+}
+
+// JoinRooms puts the members t means into rooms, on this node and through the driver on the others. An error means that
+// the cluster did not take it; it is done on this node then.
+func (a *Adapter) JoinRooms(ctx context.Context, t Target, rooms ...string) error {
+	return a.change(ctx, t, &Envelope{Kind: KindJoin, ChangeRooms: rooms})
+}
+
+// LeaveRooms takes the members t means out of rooms, on this node and through the driver on the others. An error means
+// that the cluster did not take it; it is done on this node then.
+func (a *Adapter) LeaveRooms(ctx context.Context, t Target, rooms ...string) error {
+	return a.change(ctx, t, &Envelope{Kind: KindLeave, ChangeRooms: rooms})
+}
+
+// Disconnect disconnects the members t means, on this node and through the driver on the others; see
+// [Member.Disconnect]. An error means that the cluster did not take it; it is done on this node then.
+func (a *Adapter) Disconnect(ctx context.Context, t Target, closeConnection bool) error {
+	return a.change(ctx, t, &Envelope{Kind: KindDisconnect, CloseConnection: closeConnection})
+}
+
+func (a *Adapter) change(ctx context.Context, t Target, e *Envelope) error {
+	e.Rooms, e.Except = t.Rooms, t.Except
+	a.apply(e)
+	if a.link == nil || t.Local {
+		return nil
+	}
+	return a.publish(ctx, e)
+}
+
+func (a *Adapter) publish(ctx context.Context, e *Envelope) error {
+	err := ErrClosed
+	if !a.closed.Load() {
+		err = a.link.Publish(ctx, e)
+	}
+	if err != nil {
+		a.counters.publishErrors[reasonOf(err)].Add(1)
+		return fmt.Errorf("adapter %s: publish %s: %w", a.namespace, e.Kind, err)
+	}
+	a.counters.out.Add(1)
+	return nil
+}
+
+// apply does on this node what e says.
+func (a *Adapter) apply(e *Envelope) {
+	t := Target{Rooms: e.Rooms, Except: e.Except}
+	switch e.Kind {
+	case KindBroadcast:
+		a.counters.deliveries.Add(uint64(a.index.deliver(e.Message, &t)))
+	case KindJoin:
+		for _, m := range a.index.members(&t) {
+			a.index.join(m.ID(), e.ChangeRooms)
+		}
+	case KindLeave:
+		for _, m := range a.index.members(&t) {
+			a.index.leave(m.ID(), e.ChangeRooms)
+		}
+	case KindDisconnect:
+		for _, m := range a.index.members(&t) {
+			m.Disconnect(e.CloseConnection)
+		}
+	}
+}
+
+// Ping sends a probe through the driver's real path and returns when it came back. Without a driver it returns nil.
+func (a *Adapter) Ping(ctx context.Context) error {
+	if a.link == nil {
+		return nil
+	}
+	if a.closed.Load() {
+		return fmt.Errorf("adapter %s: ping: %w", a.namespace, ErrClosed)
+	}
+	if err := a.link.Ping(ctx); err != nil {
+		return fmt.Errorf("adapter %s: ping: %w", a.namespace, err)
+	}
+	return nil
+}
+
+// Stats returns the counters.
+func (a *Adapter) Stats() Stats { return a.counters.snapshot() }
+
+// Close leaves the cluster: nothing of other nodes arrives once it has returned, and publishing fails with [ErrClosed].
+// Members stay, and delivery on this node goes on. The driver stays open. Only the first call does something.
+func (a *Adapter) Close(ctx context.Context) error {
+	if a.closed.Swap(true) || a.link == nil {
+		return nil
+	}
+	if err := a.link.Close(ctx); err != nil {
+		return fmt.Errorf("adapter %s: close: %w", a.namespace, err)
+	}
+	return nil
+}
+
+// receiver is the side of an adapter that its driver sees.
+type receiver Adapter
+
+func (r *receiver) Receive(e *Envelope) {
+	r.counters.in.Add(1)
+	(*Adapter)(r).apply(e)
+}
+
+func (r *receiver) HasRoom(room string) bool { return (*Adapter)(r).HasRoom(room) }
+
+func (r *receiver) AllRooms() []string { return r.index.names(true) }
+
+func (r *receiver) Each(t Target, yield func(Member) bool) { (*Adapter)(r).Each(t, yield) }

@@ -1,0 +1,89 @@
+package adapter
+
+import (
+	"context"
+	"errors"
+)
+
+// Errors a [Link] wraps, so that callers and metrics can tell why the cluster did not take an envelope.
+var (
+	// ErrClosed means the adapter, link or driver was closed.
+	ErrClosed = errors.New("adapter: closed")
+	// ErrUnavailable means the cluster could not be reached in time. Whether the envelope arrived is unknown.
+	ErrUnavailable = errors.New("adapter: cluster unavailable")
+	// ErrOverloaded means that too many envelopes wait to be published already.
+	ErrOverloaded = errors.New("adapter: too many envelopes waiting")
+)
+
+// Driver carries envelopes between the nodes of a cluster. One driver serves all namespaces of a node.
+// All methods are safe for concurrent use.
+type Driver interface {
+	// Subscribe joins namespace: from its return on, envelopes of other nodes reach r. The context bounds the call only.
+	Subscribe(ctx context.Context, namespace string, r Receiver) (Link, error)
+	// Close closes all links and frees what the driver holds. Adapters do not call it: the one who made the driver does.
+	Close(ctx context.Context) error
+}
+
+// Link is one namespace's way to the other nodes. All methods are safe for concurrent use.
+type Link interface {
+	// Publish returns when the transport has accepted e, or with an error wrapping [ErrUnavailable], [ErrOverloaded],
+	// [ErrClosed] or the context's error. Calls made one after another arrive in that order. The envelope must not
+	// change any more.
+	Publish(ctx context.Context, e *Envelope) error
+	// Ping returns when a probe went through the real path and came back to this link.
+	Ping(ctx context.Context) error
+	// Close leaves the namespace: when it has returned, the receiver is not called any more.
+	Close(ctx context.Context) error
+}
+
+// Receiver is how a driver speaks to the adapter it serves. All methods are safe for concurrent use and do not block.
+type Receiver interface {
+	// Receive applies another node's envelope to the members of this node. A driver calls it in the order of arrival
+	// and never with an envelope of its own link.
+	Receive(e *Envelope)
+	// HasRoom reports whether a member of this node is in room, so that a driver can drop a message before decoding it.
+	HasRoom(room string) bool
+	// AllRooms returns the rooms of this node, ids of members included.
+	AllRooms() []string
+	// Each calls yield for the members of this node that t means, each once, until yield returns false.
+	Each(t Target, yield func(Member) bool)
+}
+
+// Kind says what an [Envelope] asks of the receiving nodes.
+type Kind uint8
+
+// The kinds of envelope.
+const (
+	KindBroadcast  Kind = iota + 1 // deliver Message
+	KindJoin                       // put the meant members into ChangeRooms
+	KindLeave                      // take the meant members out of ChangeRooms
+	KindDisconnect                 // disconnect the meant members
+)
+
+// String returns the kind's name in lower case.
+func (k Kind) String() string {
+	switch k {
+	case KindBroadcast:
+		return "broadcast"
+	case KindJoin:
+		return "join"
+	case KindLeave:
+		return "leave"
+	case KindDisconnect:
+		return "disconnect"
+	}
+	return "unknown"
+}
+
+// Envelope is what nodes send each other. It is immutable once published or received.
+type Envelope struct {
+	Kind Kind
+	// Message is set for KindBroadcast only.
+	Message *Message
+	// Rooms and Except say who is meant, as in [Target].
+	Rooms, Except []string
+	// ChangeRooms are the rooms to join or leave.
+	ChangeRooms []string
+	// CloseConnection is for KindDisconnect: close the whole connection too.
+	CloseConnection bool
+}

@@ -1,0 +1,244 @@
+package adapter
+
+import (
+	"hash/maphash"
+	"runtime"
+	"sync"
+	"sync/atomic"
+)
+
+// index is the room index of one node and namespace.
+//
+// Lock order: entry.mu, then a shard's mu, then room.mu; numbers.mu is a leaf.
+type index struct {
+	seed    maphash.Seed
+	shards  []shard
+	all     []room // the room of everyone, split by entry number so that joining does not wait for one long walk
+	numbers numbers
+	length  atomic.Int64
+}
+
+// shard holds the rooms and the entries whose name hashes to it.
+type shard struct {
+	mu    sync.RWMutex
+	rooms map[string]*room
+	ids   map[string]*entry
+	_     [24]byte // keeps neighbours' locks off one cache line
+}
+
+func newIndex(shards int) *index {
+	if shards <= 0 {
+		shards = min(8*runtime.GOMAXPROCS(0), 256)
+	}
+	n := 1
+	for n < shards {
+		n *= 2
+	}
+	return &index{seed: maphash.MakeSeed(), shards: make([]shard, n), all: make([]room, n)}
+}
+
+func (ix *index) shard(name string) *shard {
+	return &ix.shards[maphash.String(ix.seed, name)&uint64(len(ix.shards)-1)]
+}
+
+func (ix *index) entry(id string) *entry {
+	s := ix.shard(id)
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.ids[id]
+}
+
+func (ix *index) room(name string) *room {
+	s := ix.shard(name)
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.rooms[name]
+}
+
+// resolve returns both meanings of a name with one look: the member with that id and the room, each possibly nil.
+func (ix *index) resolve(name string) (*entry, *room) {
+	s := ix.shard(name)
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.ids[name], s.rooms[name]
+}
+
+// roomFor returns the room called name, made if need be. It may be dead by the time it is used.
+func (ix *index) roomFor(name string) *room {
+	if r := ix.room(name); r != nil {
+		return r
+	}
+	s := ix.shard(name)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r := s.rooms[name]
+	if r == nil {
+		if s.rooms == nil {
+			s.rooms = make(map[string]*room)
+		}
+		r = &room{name: name}
+		s.rooms[name] = r
+	}
+	return r
+}
+
+// retire takes r out of the map if it is still empty. A join that found r before then sees it dead and looks again.
+func (ix *index) retire(r *room) {
+	s := ix.shard(r.name)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.dead || len(r.slots) > 0 {
+		return
+	}
+	r.dead = true
+	delete(s.rooms, r.name)
+}
+
+// add registers m and joins rooms. If the id is known, the member that has it only joins; add then reports false.
+func (ix *index) add(m Member, rooms []string) bool {
+	id := m.ID()
+	s := ix.shard(id)
+	for {
+		e := ix.entry(id)
+		added := false
+		if e == nil {
+			fresh := &entry{member: m, id: id}
+			fresh.mu.Lock()
+			s.mu.Lock()
+			if e = s.ids[id]; e == nil {
+				if s.ids == nil {
+					s.ids = make(map[string]*entry)
+				}
+				e, added = fresh, true
+				e.num = ix.numbers.take()
+				s.ids[id] = e
+			}
+			s.mu.Unlock()
+		}
+		if added {
+			e.self.entry = e
+			ix.all[int(e.num)&(len(ix.all)-1)].add(&e.self)
+			ix.length.Add(1)
+		} else {
+			e.mu.Lock()
+			if e.gone {
+				// Its remover has taken it out of the map before it unlocked.
+				e.mu.Unlock()
+				continue
+			}
+		}
+		ix.joinLocked(e, rooms)
+		e.mu.Unlock()
+		return added
+	}
+}
+
+// remove forgets the member and returns the rooms it was in.
+func (ix *index) remove(id string) []string {
+	e := ix.entry(id)
+	if e == nil {
+		return nil
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.gone {
+		return nil
+	}
+	e.gone = true
+	names := e.rooms()
+	for m := e.list; m != nil; m = m.next {
+		ix.drop(m)
+	}
+	for _, m := range e.many {
+		ix.drop(m)
+	}
+	e.list, e.many, e.count = nil, nil, 0
+	e.self.room.remove(&e.self)
+	s := ix.shard(id)
+	s.mu.Lock()
+	delete(s.ids, id)
+	s.mu.Unlock()
+	ix.numbers.give(e.num)
+	ix.length.Add(-1)
+	return names
+}
+
+func (ix *index) drop(m *membership) {
+	if m.room.remove(m) {
+		ix.retire(m.room)
+	}
+}
+
+func (ix *index) join(id string, rooms []string) bool {
+	e := ix.entry(id)
+	if e == nil {
+		return false
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.gone {
+		return false
+	}
+	ix.joinLocked(e, rooms)
+	return true
+}
+
+func (ix *index) joinLocked(e *entry, rooms []string) {
+	for _, name := range rooms {
+		if name == e.id || e.find(name) != nil {
+			continue
+		}
+		m := &membership{entry: e}
+		for !ix.roomFor(name).add(m) {
+		}
+		e.link(m)
+	}
+}
+
+func (ix *index) leave(id string, rooms []string) {
+	e := ix.entry(id)
+	if e == nil {
+		return
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for _, name := range rooms {
+		if m := e.unlink(name); m != nil {
+			ix.drop(m)
+		}
+	}
+}
+
+func (ix *index) roomsOf(id string) []string {
+	e := ix.entry(id)
+	if e == nil {
+		return nil
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.rooms()
+}
+
+// names returns the rooms, and with ids also the rooms that are a member's id. A room just made for a join that has
+// not happened yet may be among them.
+func (ix *index) names(ids bool) []string {
+	var names []string
+	for i := range ix.shards {
+		s := &ix.shards[i]
+		s.mu.RLock()
+		for name := range s.rooms {
+			names = append(names, name)
+		}
+		if ids {
+			for id := range s.ids {
+				if s.rooms[id] == nil {
+					names = append(names, id)
+				}
+			}
+		}
+		s.mu.RUnlock()
+	}
+	return names
+}

@@ -1,0 +1,63 @@
+package adapter
+
+import "sync"
+
+// room is a flat slice of its members. Walking it needs the read lock, changing it the write lock.
+type room struct {
+	mu    sync.RWMutex
+	slots []slot
+	name  string
+	// dead says that the room was taken out of the map. Whoever found it there before must look again.
+	dead bool
+}
+
+// slot keeps the member beside its membership, so that a fan-out reads the slice and nothing else of the index.
+type slot struct {
+	member Member
+	ref    *membership
+}
+
+// membership ties an entry to a room and knows its slot there. pos belongs to the room's lock, next to the entry's.
+type membership struct {
+	entry *entry
+	room  *room
+	next  *membership
+	pos   int
+}
+
+// minSlots is the capacity below which a room's slice is not worth shrinking.
+const minSlots = 16
+
+// add appends m's entry. It reports false if the room is dead.
+func (r *room) add(m *membership) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.dead {
+		return false
+	}
+	m.room, m.pos = r, len(r.slots)
+	r.slots = append(r.slots, slot{m.entry.member, m})
+	return true
+}
+
+// remove takes m out by moving the last slot into its place. It reports whether the room is empty now.
+func (r *room) remove(m *membership) (empty bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	last := len(r.slots) - 1
+	moved := r.slots[last]
+	r.slots[m.pos] = moved
+	moved.ref.pos = m.pos
+	r.slots[last] = slot{}
+	r.slots = r.slots[:last]
+	if c := cap(r.slots); c > minSlots && last <= c/4 {
+		r.slots = append(make([]slot, 0, c/2), r.slots...)
+	}
+	return last == 0
+}
+
+func (r *room) len() int {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return len(r.slots)
+}

@@ -1,0 +1,65 @@
+package adapter
+
+import (
+	"context"
+	"errors"
+	"sync/atomic"
+)
+
+// Stats counts what an adapter did since it was made. All fields only grow.
+type Stats struct {
+	Broadcasts   uint64 // messages broadcast by this node
+	Deliveries   uint64 // calls of Member.Deliver, for messages of this and of other nodes
+	EnvelopesIn  uint64 // envelopes received from other nodes
+	EnvelopesOut uint64 // envelopes the driver took
+
+	// PublishErrors counts the envelopes that the driver did not take, by reason: "canceled" (the caller's context
+	// ended), "closed", "overloaded", "unavailable", "other". Reasons that did not occur are zero, not missing.
+	PublishErrors map[string]uint64
+}
+
+type reason int
+
+const (
+	reasonOther reason = iota
+	reasonCanceled
+	reasonClosed
+	reasonOverloaded
+	reasonUnavailable
+	reasonCount
+)
+
+var reasonNames = [reasonCount]string{"other", "canceled", "closed", "overloaded", "unavailable"}
+
+func reasonOf(err error) reason {
+	switch {
+	case errors.Is(err, ErrOverloaded):
+		return reasonOverloaded
+	case errors.Is(err, ErrUnavailable):
+		return reasonUnavailable
+	case errors.Is(err, ErrClosed):
+		return reasonClosed
+	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+		return reasonCanceled
+	}
+	return reasonOther
+}
+
+type counters struct {
+	broadcasts, deliveries, in, out atomic.Uint64
+	publishErrors                   [reasonCount]atomic.Uint64
+}
+
+func (c *counters) snapshot() Stats {
+	s := Stats{
+		Broadcasts:    c.broadcasts.Load(),
+		Deliveries:    c.deliveries.Load(),
+		EnvelopesIn:   c.in.Load(),
+		EnvelopesOut:  c.out.Load(),
+		PublishErrors: make(map[string]uint64, reasonCount),
+	}
+	for i, name := range reasonNames {
+		s.PublishErrors[name] = c.publishErrors[i].Load()
+	}
+	return s
+}
