@@ -1,0 +1,84 @@
+// Ties the page together: one visitor in one room, seen through two transports.
+
+import { createChat } from "./chat.js";
+import { byId, copyText, el } from "./dom.js";
+import { createPublish } from "./publish.js";
+import { initialSettings, randomName, remember, secondVisitor } from "./settings.js";
+import { startStats } from "./stats.js";
+import { createStream } from "./stream.js";
+
+const SUGGESTED_ROOMS = ["lobby", "kitchen", "ops"];
+
+const who = initialSettings();
+const bell = byId("bell");
+
+const ring = () => bell.classList.add("ring");
+bell.addEventListener("animationend", () => bell.classList.remove("ring"));
+
+const stream = createStream(ring);
+const chat = createChat(who, stream.listenFor);
+const publish = createPublish(chat.ask, stream.listenFor);
+
+function showRoom() {
+  byId("room").value = who.room;
+  byId("second").href = secondVisitor(who.room);
+  for (const name of document.querySelectorAll(".room-name")) name.textContent = who.room;
+  for (const chip of byId("room-chips").children) {
+    chip.setAttribute("aria-pressed", String(chip.textContent === who.room));
+  }
+}
+
+function changeRoom(to) {
+  const room = to.trim();
+  if (room === "" || room === who.room) {
+    showRoom();
+    return;
+  }
+  const from = who.room;
+  who.room = room;
+  remember("room", room);
+  showRoom();
+  publish.follow(from, room);
+  chat.enter(room);
+  stream.open(room);
+}
+
+function changeName(to) {
+  who.name = to.trim() || randomName();
+  byId("name").value = who.name;
+  remember("name", who.name);
+}
+
+function changeTheme(theme) {
+  if (theme === "auto") delete document.documentElement.dataset.theme;
+  else document.documentElement.dataset.theme = theme;
+  remember("theme", theme);
+}
+
+for (const room of SUGGESTED_ROOMS) {
+  const chip = el("button", { type: "button" }, room);
+  chip.addEventListener("click", () => changeRoom(room));
+  byId("room-chips").append(chip);
+}
+for (const choice of document.querySelectorAll('input[name="theme"]')) {
+  choice.checked = choice.value === who.theme;
+  choice.addEventListener("change", () => changeTheme(choice.value));
+}
+for (const button of document.querySelectorAll("[data-copy]")) {
+  button.addEventListener("click", () => copyText(button, byId(button.dataset.copy)));
+}
+byId("who").addEventListener("submit", (submitted) => {
+  submitted.preventDefault();
+  document.activeElement?.blur(); // which fires "change" on the field that was edited
+});
+byId("room").addEventListener("change", () => changeRoom(byId("room").value));
+byId("name").addEventListener("change", () => changeName(byId("name").value));
+// A name opened by "second window" is made up anew each time, so two windows are never the same person.
+byId("second").addEventListener("click", () => setTimeout(showRoom));
+
+byId("name").value = who.name;
+byId("publish-rooms").value = who.room;
+publish.follow(who.room, who.room);
+showRoom();
+stream.open(who.room);
+startStats();

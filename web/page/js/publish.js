@@ -1,0 +1,95 @@
+// The publish box: one request, sent over HTTP or over the page's own socket, with the command that does the same.
+
+import { byId, say } from "./dom.js";
+
+const list = (text) => text.split(",").map((part) => part.trim()).filter(Boolean);
+const quote = (value) => `'${value.replaceAll("'", `'\\''`)}'`;
+
+/**
+ * @param ask      sends an event over the socket and resolves with its reply
+ * @param onEvent  called with the event's name before it is sent
+ */
+export function createPublish(ask, onEvent) {
+  const form = byId("publish-form");
+  const args = byId("publish-args");
+
+  function read() {
+    const request = { event: byId("publish-event").value.trim() };
+    const namespace = byId("publish-namespace").value.trim();
+    const rooms = list(byId("publish-rooms").value);
+    const except = list(byId("publish-except").value);
+    if (namespace && namespace !== "/") request.namespace = namespace;
+    if (rooms.length > 0) request.rooms = rooms;
+    if (except.length > 0) request.except = except;
+    request.args = JSON.parse(args.value.trim() || "[]");
+    if (!Array.isArray(request.args)) throw new Error("the arguments must be a JSON array");
+    return request;
+  }
+
+  function refresh() {
+    const problem = byId("publish-args-error");
+    const overHTTP = form.elements.via.value === "http";
+    byId("key-field").hidden = !overHTTP;
+    let request;
+    try {
+      request = read();
+    } catch (error) {
+      args.setAttribute("aria-invalid", "true");
+      say(problem, error.message);
+      byId("publish-send").disabled = true;
+      return;
+    }
+    args.removeAttribute("aria-invalid");
+    say(problem, "");
+    byId("publish-send").disabled = false;
+    byId("curl").textContent = overHTTP ? asCurl(request, byId("publish-key").value) : asEmit(request);
+  }
+
+  async function overHTTP(request) {
+    const headers = { "Content-Type": "application/json" };
+    const key = byId("publish-key").value;
+    if (key) headers.Authorization = `Bearer ${key}`;
+    const response = await fetch("/v1/publish", { method: "POST", headers, body: JSON.stringify(request) });
+    return { ok: response.ok, text: `${response.status} ${(await response.text()).trim()}` };
+  }
+
+  form.addEventListener("input", refresh);
+  for (const choice of form.elements.via) choice.addEventListener("change", refresh);
+  form.addEventListener("submit", async (submitted) => {
+    submitted.preventDefault();
+    const result = byId("publish-result");
+    let outcome;
+    try {
+      const request = read();
+      onEvent(request.event);
+      outcome = form.elements.via.value === "http"
+        ? await overHTTP(request)
+        : { ok: true, text: JSON.stringify(await ask("publish", request)) };
+    } catch (error) {
+      outcome = { ok: false, text: error.message };
+    }
+    result.dataset.ok = outcome.ok;
+    say(result, outcome.text);
+  });
+  refresh();
+
+  return {
+    /** Aims the box at another room, unless the visitor has aimed it elsewhere. */
+    follow(from, to) {
+      const rooms = byId("publish-rooms");
+      if (rooms.value.trim() === from) rooms.value = to;
+      refresh();
+    },
+  };
+}
+
+function asCurl(request, key) {
+  const lines = [`curl ${quote(`${location.origin}/v1/publish`)}`];
+  if (key) lines.push(`-H ${quote("Authorization: Bearer $PEAL_API_KEY").replaceAll("'", '"')}`);
+  lines.push(`-H ${quote("Content-Type: application/json")}`, `-d ${quote(JSON.stringify(request))}`);
+  return lines.join(" \\\n  ");
+}
+
+function asEmit(request) {
+  return `const reply = await socket.emitWithAck("publish", ${JSON.stringify(request, null, 2)});`;
+}
