@@ -42,22 +42,25 @@ export function createChat(who, onEvent) {
     }
   }
 
-  socket.on("connect", () => {
+  // The session opens before the socket connects, and on a good day it is upgraded by then, so watch it from there.
+  socket.io.on("open", () => {
     const opened = performance.now();
     const engine = socket.io.engine;
-    setStatus(status, byId("state"), "connected");
-    byId("sid").textContent = socket.id;
     showTransport(engine.transport.name, "");
     engine.once("upgrade", (transport) => {
-      showTransport(transport.name, `from polling after ${Math.round(performance.now() - opened)} ms`);
+      showTransport(transport.name, `upgraded from polling in ${Math.round(performance.now() - opened)} ms`);
     });
+  });
+  socket.on("connect", () => {
+    setStatus(status, byId("state"), "connected");
+    byId("sid").textContent = socket.id;
     joined = ""; // rooms belong to the socket that was lost
     enter(who.room);
   });
   socket.on("disconnect", (reason) => {
     setStatus(status, byId("state"), "lost", `disconnected: ${reason}`);
     showTransport("none", "");
-    byId("sid").textContent = "–";
+    byId("sid").textContent = "";
     byId("latency").textContent = "–";
     // The server asked us to go; the client library does not come back by itself then, but this page should.
     if (reason === "io server disconnect") socket.connect();

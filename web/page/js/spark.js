@@ -9,12 +9,15 @@ export function createSpark() {
   const svg = document.createElementNS(SVG, "svg");
   const under = document.createElementNS(SVG, "path");
   const line = document.createElementNS(SVG, "path");
+  const base = document.createElementNS(SVG, "path");
   svg.setAttribute("class", "spark");
   svg.setAttribute("viewBox", `0 0 ${WIDTH} ${HEIGHT}`);
   svg.setAttribute("preserveAspectRatio", "none");
   svg.setAttribute("aria-hidden", "true");
   under.setAttribute("class", "under");
-  svg.append(under, line);
+  base.setAttribute("class", "base");
+  base.setAttribute("d", `M0 ${HEIGHT}H${WIDTH}`);
+  svg.append(base, under, line);
 
   const values = [];
   return {
