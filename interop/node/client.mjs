@@ -1,0 +1,138 @@
+// Any number of official socket.io-client clients, driven line by line (see lines.mjs).
+import { NodeWebSocket, NodeXHR } from "engine.io-client";
+import { io } from "socket.io-client";
+import { encode, say, serve } from "./lines.mjs";
+
+const clients = new Map();
+
+const client = (name) => {
+  const socket = clients.get(name);
+  if (!socket) throw new Error(`no client ${name}`);
+  return socket;
+};
+
+// held has the function that lets a held client's upgrade begin.
+const held = new Map();
+
+const holdUpgrade = (name) => {
+  let release;
+  const released = new Promise((resolve) => (release = resolve));
+  held.set(name, { release });
+  return class extends NodeWebSocket {
+    doOpen() {
+      released.then(() => super.doOpen());
+    }
+  };
+};
+
+const once = (emitter, event) => new Promise((resolve) => emitter.once(event, resolve));
+
+const transport = (socket) => socket.io.engine?.transport?.name;
+
+const watch = (name, socket) => {
+  socket.on("connect", () => say({ client: name, state: "connect", detail: socket.id }));
+  socket.on("disconnect", (reason) => say({ client: name, state: "disconnect", detail: reason }));
+  socket.on("connect_error", (error) => say({ client: name, state: "connect_error", detail: error.message }));
+  socket.io.on("reconnect", (attempt) => say({ client: name, state: "reconnect", detail: String(attempt) }));
+  socket.io.on("open", () => {
+    socket.io.engine.once("upgrade", (to) => say({ client: name, state: "upgrade", detail: to.name }));
+  });
+  socket.onAny((event, ...args) => {
+    const ack = typeof args.at(-1) === "function" ? args.pop() : undefined;
+    say({ client: name, event, args: encode(args), ack: ack !== undefined });
+    // An acknowledgement says who answered and what it was asked; the event "silent" never gets one.
+    if (ack && event !== "silent") ack({ client: name, args });
+  });
+};
+
+serve({
+  // connect waits for the socket to be connected, or fails with the reason of the refusal.
+  // With `hold`, the connection stays on polling until straddle lets the upgrade begin.
+  async connect({ client: name, url, options = {}, wait = true, hold = false }) {
+    if (hold) options.transports = [NodeXHR, holdUpgrade(name)];
+    const socket = io(url, { forceNew: true, autoConnect: false, reconnectionDelay: 50, ...options });
+    clients.set(name, socket);
+    watch(name, socket);
+    const connected = new Promise((resolve, reject) => {
+      socket.once("connect", resolve);
+      socket.once("connect_error", reject);
+    });
+    // The refusal is also reported as a state; a test that does not wait reads it there.
+    connected.catch(() => {});
+    socket.connect();
+    if (wait) await connected;
+    return { id: socket.id, transport: transport(socket) };
+  },
+
+  // share opens another namespace over the connection of an existing client.
+  async share({ client: name, of, namespace, auth }) {
+    const socket = client(of).io.socket(namespace, { auth });
+    clients.set(name, socket);
+    watch(name, socket);
+    const connected = new Promise((resolve, reject) => {
+      socket.once("connect", resolve);
+      socket.once("connect_error", reject);
+    });
+    socket.connect();
+    await connected;
+    return { id: socket.id };
+  },
+
+  emit({ client: name, event, args = [], volatile = false }) {
+    (volatile ? client(name).volatile : client(name)).emit(event, ...args);
+  },
+
+  // ask emits and returns all arguments of the acknowledgement.
+  ask({ client: name, event, args = [], timeout = 10000 }) {
+    return new Promise((resolve, reject) => {
+      client(name)
+        .timeout(timeout)
+        .emit(event, ...args, (error, ...answer) => (error ? reject(error) : resolve(answer)));
+    });
+  },
+
+  // burst emits `event` with args and then one number each, from..from+count.
+  burst({ client: name, event, args = [], from = 0, count }) {
+    for (let i = from; i < from + count; i++) client(name).emit(event, ...args, i);
+  },
+
+  // straddle emits `count` numbered messages across the transport upgrade of a client connected with `hold`: a quarter
+  // over polling, then one per turn of the event loop while the upgrade goes on, the last quarter not before it is
+  // done. It returns how many had been sent when it was.
+  async straddle({ client: name, event, count }) {
+    const socket = client(name);
+    if (transport(socket) !== "polling") throw new Error(`already on ${transport(socket)}`);
+    let sent = 0;
+    let sentBefore;
+    const upgraded = once(socket.io.engine, "upgrade").then(() => (sentBefore = sent));
+    for (; sent < count / 4; sent++) socket.emit(event, sent);
+    held.get(name).release();
+    while (sent < count) {
+      if (sentBefore === undefined && sent >= (count * 3) / 4) await upgraded;
+      socket.emit(event, sent++);
+      await new Promise(setImmediate);
+    }
+    return { sentBefore, transport: transport(socket) };
+  },
+
+  // upgraded waits until the client's transport is WebSocket.
+  async upgraded({ client: name }) {
+    const engine = client(name).io.engine;
+    if (engine.transport.name !== "websocket") await once(engine, "upgrade");
+    return transport(client(name));
+  },
+
+  state({ client: name }) {
+    const socket = client(name);
+    return { id: socket.id, connected: socket.connected, transport: transport(socket) };
+  },
+
+  disconnect({ client: name }) {
+    client(name).disconnect();
+  },
+
+  // drop ends the connection below Socket.IO's feet, as a broken network does.
+  drop({ client: name }) {
+    client(name).io.engine.close();
+  },
+});
