@@ -1,0 +1,30 @@
+// Package sse serves the broadcasts of rooms as Server-Sent Events (WHATWG HTML, section 9.2).
+//
+// A stream is a member of rooms like any Socket.IO socket is: it joins rooms of a namespace's adapter and receives every
+// broadcast to them, from whichever node and by whatever means it was published. A [Handler] turns one GET request into
+// one stream. Nothing travels from the client to the server; that is what Socket.IO, or a plain POST, is for.
+//
+// # What arrives
+//
+//	id: 1735689600000-0
+//	event: tick
+//	data: [1,"two"]
+//
+// id is the id the node gave the message. event is the name of the event, data the JSON array of its arguments, always an
+// array, so that a client needs one line to read it: JSON.parse(e.data). Binary arguments stand in it as base64 strings
+// (RFC 4648, section 4, padded) wherever Socket.IO would have put a placeholder.
+//
+// Three names need care. A name with a line break cannot be carried by the field, so each CR and LF in it arrives as
+// U+FFFD; no name can forge a second event. An empty name arrives as "message", the default of EventSource. An event
+// called "error" or "open" reaches the listeners EventSource itself calls under that name: tell them apart by e.data.
+//
+// # Slow clients
+//
+// Each stream has a bounded queue. When it is full, volatile messages are dropped, first those that wait; when that is not
+// enough the stream is closed, and the browser's EventSource connects again. Nothing a client does can hold a publisher.
+// Drops and closes are counted by reason: see [Stats].
+//
+// # Errors
+//
+// A refused request is answered with a status and {"error":{"code":"…","message":"…"}}; see [Error].
+package sse

@@ -1,0 +1,129 @@
+package sse_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"io"
+	"strings"
+	"testing"
+
+	"github.com/peal-dev/peal/adapter"
+	"github.com/peal-dev/peal/socketio/sioproto"
+	"github.com/peal-dev/peal/sse"
+)
+
+func TestEncode(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		name        string
+		data        string
+		attachments [][]byte
+		want        string
+	}{
+		{"plain", `["tick",1,"two",{"x":null}]`, nil, "id: 7-0\nevent: tick\ndata: [1,\"two\",{\"x\":null}]\n\n"},
+		{"no arguments", `["tick"]`, nil, "id: 7-0\nevent: tick\ndata: []\n\n"},
+		{"empty name", `["",1]`, nil, "id: 7-0\ndata: [1]\n\n"},
+		{"name that starts with a space", `[" a",1]`, nil, "id: 7-0\nevent:  a\ndata: [1]\n\n"},
+		{"name with line breaks", `["a\r\ndata: b",1]`, nil, "id: 7-0\nevent: a\uFFFD\uFFFDdata: b\ndata: [1]\n\n"},
+		{"raw line breaks between values", "[\"a\",1,\r\n2,\r3,\n4]", nil,
+			"id: 7-0\nevent: a\ndata: [1,\ndata: 2,\ndata: 3,\ndata: 4]\n\n"},
+		{"numbers keep their digits", `["a",12345678901234567890.10]`, nil, "id: 7-0\nevent: a\ndata: [12345678901234567890.10]\n\n"},
+		{"binary", `["a",{"_placeholder":true,"num":1},{"deep":[{"num":0,"_placeholder":true}]}]`,
+			[][]byte{{0xff, 0xfe}, []byte("hi")}, "id: 7-0\nevent: a\ndata: [\"aGk=\",{\"deep\":[\"//4=\"]}]\n\n"},
+		{"binary with spaces", `["a",{ "_placeholder" : true , "num" : 0 }]`, [][]byte{[]byte("hi")},
+			"id: 7-0\nevent: a\ndata: [\"aGk=\"]\n\n"},
+		{"placeholder inside a string", `["a","{\"_placeholder\":true,\"num\":0}",{"_placeholder":true,"num":0}]`, [][]byte{[]byte("hi")},
+			"id: 7-0\nevent: a\ndata: [\"{\\\"_placeholder\\\":true,\\\"num\\\":0}\",\"aGk=\"]\n\n"},
+		{"placeholder of a missing attachment", `["a",{"_placeholder":true,"num":3}]`, [][]byte{[]byte("hi")},
+			"id: 7-0\nevent: a\ndata: [null]\n\n"},
+		{"objects that only look like one", `["a",{"_placeholder":false,"num":0},{"num":0},{"_placeholder":true},{}]`, [][]byte{nil},
+			"id: 7-0\nevent: a\ndata: [{\"_placeholder\":false,\"num\":0},{\"num\":0},{\"_placeholder\":true},{}]\n\n"},
+		{"placeholder without attachments is data", `["a",{"_placeholder":true,"num":0}]`, nil,
+			"id: 7-0\nevent: a\ndata: [{\"_placeholder\":true,\"num\":0}]\n\n"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			m := message(test.data, test.attachments...)
+			m.ID = "7-0"
+			if got := string(sse.Encode(m)); got != test.want {
+				t.Errorf("got  %q\nwant %q", got, test.want)
+			}
+		})
+	}
+}
+
+func TestEncodeOncePerMessage(t *testing.T) {
+	t.Parallel()
+	m := message(`["a",1]`)
+	if a, b := sse.Encode(m), sse.Encode(m); &a[0] != &b[0] {
+		t.Error("two streams got two encodings of one message")
+	}
+}
+
+func TestEncodeLeavesOutUnsafeID(t *testing.T) {
+	t.Parallel()
+	for _, id := range []string{"", "1\n2", "1\r2", "1\x002"} {
+		m := message(`["a",1]`)
+		m.ID = id
+		if got, want := string(sse.Encode(m)), "event: a\ndata: [1]\n\n"; got != want {
+			t.Errorf("id %q: got %q, want %q", id, got, want)
+		}
+	}
+}
+
+// FuzzEncode reads back what was encoded: exactly one event must come out, with the name and the data that went in.
+func FuzzEncode(f *testing.F) {
+	f.Add("tick", `1,"two"`, []byte(nil), "1-0")
+	f.Add("a\nb", "1,\r\n\n\r2", []byte("bin"), "1\n")
+	f.Add("data: x\n\nevent: y", `{"_placeholder":true,"num":0}`, []byte("bin"), "")
+	f.Add("", `"\n"`, []byte{}, "\x00")
+	f.Add(" ", "\n\n", []byte{}, "9")
+	f.Add("\uFEFF", ":", []byte{}, "")
+	f.Fuzz(func(t *testing.T, name, args string, attachment []byte, id string) {
+		quoted, err := json.Marshal(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		data := "[" + string(quoted) + "," + args + "]"
+		var attachments [][]byte
+		if len(attachment) > 0 {
+			attachments = [][]byte{attachment}
+		}
+		m := message(data, attachments...)
+		m.ID = id
+		encoded := sse.Encode(m)
+		r := sse.NewReader(bytes.NewReader(encoded))
+		got, err := r.Next()
+		if err != nil {
+			t.Fatalf("%q: %v", encoded, err)
+		}
+		wantName := strings.NewReplacer("\r", "\uFFFD", "\n", "\uFFFD").Replace(m.Event())
+		if wantName == "" {
+			wantName = "message"
+		}
+		if got.Name != wantName {
+			t.Errorf("name %q, want %q", got.Name, wantName)
+		}
+		if strings.ContainsAny(id, "\r\n\x00") {
+			id = ""
+		}
+		if got.ID != id {
+			t.Errorf("id %q, want %q", got.ID, id)
+		}
+		if want := breaks.Replace(string(m.Args())); attachments == nil && got.Data != want {
+			t.Errorf("data %q, want %q", got.Data, want)
+		}
+		if json.Valid([]byte(data)) && !json.Valid([]byte(got.Data)) {
+			t.Errorf("valid arguments %q became invalid data %q", args, got.Data)
+		}
+		if second, err := r.Next(); err != io.EOF {
+			t.Errorf("a second event: %+v, %v", second, err)
+		}
+	})
+}
+
+var breaks = strings.NewReplacer("\r\n", "\n", "\r", "\n")
+
+func message(data string, attachments ...[]byte) *adapter.Message {
+	return adapter.NewMessage(sioproto.Packet{Type: sioproto.Event, Namespace: "/", Data: []byte(data), Attachments: attachments})
+}

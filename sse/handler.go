@@ -1,0 +1,185 @@
+package sse
+
+import (
+	"context"
+	"crypto/rand"
+	"log/slog"
+	"net/http"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/peal-dev/peal/adapter"
+)
+
+// Defaults of [Options].
+const (
+	DefaultKeepAlive    = 15 * time.Second
+	DefaultRetry        = 2 * time.Second
+	DefaultSendBuffer   = 1 << 20
+	DefaultWriteTimeout = 10 * time.Second
+)
+
+// Subscription is what one request may listen to.
+type Subscription struct {
+	// Adapter is that of the namespace; it must not be nil.
+	Adapter *adapter.Adapter
+	// Rooms the stream joins. None means the stream gets only what goes to everyone in the namespace.
+	Rooms []string
+}
+
+// Options of a [Handler]. The zero value, like a nil pointer, works.
+type Options struct {
+	// KeepAlive is how long a stream may be silent before a comment is sent, so that proxies do not cut it and a client
+	// that has gone is noticed. 0 means DefaultKeepAlive; negative means never.
+	KeepAlive time.Duration
+	// Retry is how long the browser is told to wait before it connects again. 0 means DefaultRetry; negative leaves it to
+	// the browser.
+	Retry time.Duration
+	// SendBuffer is how many bytes may wait for one stream. 0 means DefaultSendBuffer.
+	SendBuffer int
+	// WriteTimeout is how long one write (up to 64 KiB, or one larger event) may take before the stream is closed: what
+	// a client that stopped reading can cost. 0 means DefaultWriteTimeout.
+	WriteTimeout time.Duration
+	// CORS says which pages of other origins may subscribe; nil means none. Other origins are refused with 403.
+	CORS *CORS
+	// Logger gets what subscribe failed with; nil means slog.Default().
+	Logger *slog.Logger
+}
+
+// Handler is an http.Handler that answers each GET with a stream. It is safe for concurrent use. Create it with
+// [NewHandler].
+type Handler struct {
+	subscribe func(*http.Request) (Subscription, error)
+	opts      Options
+	log       *slog.Logger
+
+	rejected, opened, delivered, dropped atomic.Uint64
+	closed                               [len(reasons)]atomic.Uint64
+
+	mu       sync.Mutex // protects the following
+	streams  map[*stream]struct{}
+	draining bool
+	idle     chan struct{} // closed when draining and no stream is left
+}
+
+// NewHandler returns a Handler that asks subscribe what a request may listen to. subscribe must be safe for concurrent
+// use; it refuses with an *[Error], and any other error is logged and answered with 500. The Handler must be shut down
+// before the adapters that subscribe returns are closed.
+func NewHandler(subscribe func(r *http.Request) (Subscription, error), opts *Options) *Handler {
+	h := &Handler{subscribe: subscribe, streams: make(map[*stream]struct{}), idle: make(chan struct{})}
+	if opts != nil {
+		h.opts = *opts
+	}
+	setDefault(&h.opts.KeepAlive, DefaultKeepAlive)
+	setDefault(&h.opts.Retry, DefaultRetry)
+	setDefault(&h.opts.SendBuffer, DefaultSendBuffer)
+	setDefault(&h.opts.WriteTimeout, DefaultWriteTimeout)
+	h.log = h.opts.Logger
+	if h.log == nil {
+		h.log = slog.Default()
+	}
+	return h
+}
+
+func setDefault[T comparable](v *T, def T) {
+	var zero T
+	if *v == zero {
+		*v = def
+	}
+}
+
+// ServeHTTP answers a GET with a stream and returns when the stream has ended. It starts no goroutine. It clears the
+// connection's read deadline and sets its own write deadlines, so http.Server's timeouts do not cut streams.
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if !h.opts.CORS.apply(w.Header(), r) {
+		h.refuse(w, r, &Error{Status: http.StatusForbidden, Code: CodeOriginNotAllowed,
+			Message: "pages of this origin may not open streams; add the origin to the server's list of allowed origins"})
+		return
+	}
+	switch {
+	case r.Method == http.MethodGet:
+	case r.Method == http.MethodOptions && r.Header.Get("Access-Control-Request-Method") != "":
+		h.opts.CORS.preflight(w)
+		return
+	default:
+		w.Header().Set("Allow", http.MethodGet)
+		h.refuse(w, r, &Error{Status: http.StatusMethodNotAllowed, Code: CodeMethodNotAllowed,
+			Message: "a stream is opened with GET"})
+		return
+	}
+	sub, err := h.subscribe(r)
+	if err != nil {
+		h.refuse(w, r, err)
+		return
+	}
+	out := newResponseOutlet(w, h)
+	s := &stream{id: rand.Text(), out: out}
+	if !h.add(s) {
+		w.Header().Set("Retry-After", "1")
+		h.refuse(w, r, &Error{Status: http.StatusServiceUnavailable, Code: CodeShuttingDown,
+			Message: "this node is shutting down; connect again to reach another"})
+		return
+	}
+	// Before the response starts: a client that has seen it may rely on getting what is published from then on.
+	sub.Adapter.Add(s, sub.Rooms...)
+	reason := out.run(r.Context())
+	sub.Adapter.Remove(s.id)
+	h.remove(s, reason)
+}
+
+// start sets the headers of a stream and returns what it begins with.
+func (h *Handler) start(header http.Header) []byte {
+	header.Set("Content-Type", "text/event-stream")
+	header.Set("Cache-Control", "no-store")
+	header.Set("X-Accel-Buffering", "no") // nginx would hold events back
+	header.Set("X-Content-Type-Options", "nosniff")
+	if h.opts.Retry < 0 {
+		return []byte(":\n\n")
+	}
+	return append(strconv.AppendInt([]byte("retry: "), h.opts.Retry.Milliseconds(), 10), "\n\n"...)
+}
+
+func (h *Handler) add(s *stream) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.draining {
+		return false
+	}
+	h.streams[s] = struct{}{}
+	h.opened.Add(1)
+	return true
+}
+
+func (h *Handler) remove(s *stream, reason Reason) {
+	h.closed[reason.index()].Add(1)
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	delete(h.streams, s)
+	if h.draining && len(h.streams) == 0 {
+		close(h.idle)
+	}
+}
+
+// Shutdown refuses new streams, ends all open ones after what waits for them has been written, and waits until their
+// handlers have returned or ctx ends, in which case it returns ctx's error. It may be called more than once.
+func (h *Handler) Shutdown(ctx context.Context) error {
+	h.mu.Lock()
+	if !h.draining {
+		h.draining = true
+		if len(h.streams) == 0 {
+			close(h.idle)
+		}
+		for s := range h.streams {
+			s.out.close(ServerShutdown)
+		}
+	}
+	h.mu.Unlock()
+	select {
+	case <-h.idle:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}

@@ -1,0 +1,317 @@
+package sse_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/peal-dev/peal/adapter"
+	"github.com/peal-dev/peal/sse"
+)
+
+// bundle is a server with one handler whose streams join the rooms of ?room=.
+type bundle struct {
+	adapter *adapter.Adapter
+	handler *sse.Handler
+	server  *httptest.Server
+	ended   chan struct{} // one token for each request whose handler has returned
+}
+
+// protocols runs the test over both versions of HTTP, which differ in everything but the bytes of the events.
+func protocols(t *testing.T, opts sse.Options, test func(t *testing.T, b *bundle)) {
+	t.Helper()
+	for _, proto := range []string{"HTTP/1.1", "HTTP/2.0"} {
+		t.Run(proto, func(t *testing.T) {
+			t.Parallel()
+			b := newBundle(t, opts)
+			b.server = httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if r.Proto != proto {
+					t.Errorf("request over %s, want %s", r.Proto, proto)
+				}
+				b.handler.ServeHTTP(w, r)
+				b.ended <- struct{}{}
+			}))
+			if proto == "HTTP/2.0" {
+				b.server.EnableHTTP2 = true
+				b.server.StartTLS()
+			} else {
+				b.server.Start()
+			}
+			t.Cleanup(b.server.Close)
+			test(t, b)
+		})
+	}
+}
+
+func newBundle(t *testing.T, opts sse.Options) *bundle {
+	t.Helper()
+	a, err := adapter.New(t.Context(), "/", nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := sse.NewHandler(func(r *http.Request) (sse.Subscription, error) {
+		return sse.Subscription{Adapter: a, Rooms: r.URL.Query()["room"]}, nil
+	}, &opts)
+	return &bundle{adapter: a, handler: h, ended: make(chan struct{}, 1000)}
+}
+
+func (b *bundle) open(t *testing.T, query string) (*http.Response, context.CancelFunc) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	t.Cleanup(cancel)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, b.server.URL+query, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	res, err := b.server.Client().Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = res.Body.Close() })
+	return res, cancel
+}
+
+func (b *bundle) publish(t *testing.T, data string, to adapter.Target) {
+	t.Helper()
+	if err := b.adapter.Broadcast(t.Context(), message(data), to); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (b *bundle) waitEnded(t *testing.T) {
+	t.Helper()
+	select {
+	case <-b.ended:
+	case <-time.After(30 * time.Second):
+		t.Fatal("the handler did not return")
+	}
+}
+
+func TestStreamGetsWhatItsRoomsGet(t *testing.T) {
+	t.Parallel()
+	protocols(t, sse.Options{}, func(t *testing.T, b *bundle) {
+		res, _ := b.open(t, "/?room=a&room=b")
+		for header, want := range map[string]string{"Content-Type": "text/event-stream", "Cache-Control": "no-store",
+			"X-Accel-Buffering": "no", "Access-Control-Allow-Origin": ""} {
+			if got := res.Header.Get(header); got != want {
+				t.Errorf("%s: %q, want %q", header, got, want)
+			}
+		}
+		b.publish(t, `["one",1]`, adapter.Target{Rooms: []string{"a"}})
+		b.publish(t, `["other room"]`, adapter.Target{Rooms: []string{"c"}})
+		b.publish(t, `["both rooms",2]`, adapter.Target{Rooms: []string{"a", "b"}})
+		b.publish(t, `["excepted"]`, adapter.Target{Except: []string{"b"}})
+		b.publish(t, `["everyone",3]`, adapter.Target{})
+		r := sse.NewReader(res.Body)
+		var ids []string
+		for _, want := range []sse.Event{{Name: "one", Data: "[1]"}, {Name: "both rooms", Data: "[2]"}, {Name: "everyone", Data: "[3]"}} {
+			got, err := r.Next()
+			if err != nil || got.Name != want.Name || got.Data != want.Data {
+				t.Fatalf("got %+v, %v; want %+v", got, err, want)
+			}
+			ids = append(ids, got.ID)
+		}
+		if slices.Contains(ids, "") || len(slices.Compact(slices.Clone(ids))) != 3 {
+			t.Errorf("ids %q", ids)
+		}
+		if r.Retry() != sse.DefaultRetry {
+			t.Errorf("retry %v, want %v", r.Retry(), sse.DefaultRetry)
+		}
+	})
+}
+
+func TestClientLeaves(t *testing.T) {
+	t.Parallel()
+	protocols(t, sse.Options{}, func(t *testing.T, b *bundle) {
+		_, leave := b.open(t, "/?room=a")
+		if got := b.handler.Stats(); got.Streams != 1 || got.Opened != 1 {
+			t.Errorf("stats of one open stream: %+v", got)
+		}
+		leave()
+		b.waitEnded(t)
+		if got := b.handler.Stats(); got.Streams != 0 || got.Closed[sse.ClientLeft] != 1 {
+			t.Errorf("stats after the client left: %+v", got)
+		}
+		if b.adapter.Len() != 0 || b.adapter.HasRoom("a") {
+			t.Error("the stream is still a member")
+		}
+	})
+}
+
+func TestShutdownEndsStreamsAfterWhatWaits(t *testing.T) {
+	t.Parallel()
+	protocols(t, sse.Options{}, func(t *testing.T, b *bundle) {
+		first, _ := b.open(t, "/")
+		second, _ := b.open(t, "/")
+		b.publish(t, `["last",1]`, adapter.Target{})
+		if err := b.handler.Shutdown(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		for _, res := range []*http.Response{first, second} {
+			events, err := readAll(sse.NewReader(res.Body))
+			if err != io.EOF || len(events) != 1 || events[0].Name != "last" {
+				t.Errorf("got %+v, %v; want the last event and a clean end", events, err)
+			}
+		}
+		if got := b.handler.Stats(); got.Streams != 0 || got.Closed[sse.ServerShutdown] != 2 || got.Delivered != 2 {
+			t.Errorf("stats after shutdown: %+v", got)
+		}
+		late, _ := b.open(t, "/")
+		wantError(t, late, http.StatusServiceUnavailable, sse.CodeShuttingDown)
+		if late.Header.Get("Retry-After") == "" {
+			t.Error("no Retry-After")
+		}
+		if err := b.handler.Shutdown(t.Context()); err != nil {
+			t.Errorf("second shutdown: %v", err)
+		}
+	})
+}
+
+func TestMemberIsDisconnected(t *testing.T) {
+	t.Parallel()
+	protocols(t, sse.Options{}, func(t *testing.T, b *bundle) {
+		res, _ := b.open(t, "/?room=a")
+		if err := b.adapter.Disconnect(t.Context(), adapter.Target{Rooms: []string{"a"}}, true); err != nil {
+			t.Fatal(err)
+		}
+		if events, err := readAll(sse.NewReader(res.Body)); err != io.EOF || len(events) != 0 {
+			t.Errorf("got %v, %v; want a clean end", events, err)
+		}
+		b.waitEnded(t)
+		if got := b.handler.Stats(); got.Closed[sse.Disconnected] != 1 {
+			t.Errorf("stats: %+v", got)
+		}
+	})
+}
+
+func TestSlowConsumerIsClosed(t *testing.T) {
+	t.Parallel()
+	opts := sse.Options{SendBuffer: 256 << 10, WriteTimeout: 500 * time.Millisecond}
+	protocols(t, opts, func(t *testing.T, b *bundle) {
+		_, _ = b.open(t, "/")
+		data := fmt.Sprintf(`["big",%q]`, strings.Repeat("x", 100<<10))
+		// What the kernels' buffers hold is not known, so publish until it shows.
+		for b.handler.Stats().Streams == 1 {
+			b.publish(t, data, adapter.Target{})
+			if b.handler.Stats().Delivered > 10_000 {
+				t.Fatal("1 GB went to a client that does not read")
+			}
+		}
+		b.waitEnded(t)
+		if got := b.handler.Stats(); got.Closed[sse.SlowConsumer] != 1 || b.adapter.Len() != 0 {
+			t.Errorf("stats: %+v, members %d", got, b.adapter.Len())
+		}
+	})
+}
+
+func TestStalledReaderIsClosed(t *testing.T) {
+	t.Parallel()
+	opts := sse.Options{SendBuffer: 64 << 20, WriteTimeout: 100 * time.Millisecond}
+	protocols(t, opts, func(t *testing.T, b *bundle) {
+		_, _ = b.open(t, "/")
+		b.publish(t, fmt.Sprintf(`["huge",%q]`, strings.Repeat("x", 32<<20)), adapter.Target{})
+		b.waitEnded(t)
+		if got := b.handler.Stats(); got.Closed[sse.WriteTimeout] != 1 || b.adapter.Len() != 0 {
+			t.Errorf("stats: %+v, members %d", got, b.adapter.Len())
+		}
+	})
+}
+
+// An http.Server's own timeouts are meant for requests, not for streams.
+func TestServerTimeoutsDoNotCutStreams(t *testing.T) {
+	t.Parallel()
+	b := newBundle(t, sse.Options{KeepAlive: 50 * time.Millisecond})
+	b.server = httptest.NewUnstartedServer(b.handler)
+	b.server.Config.ReadTimeout = 100 * time.Millisecond
+	b.server.Config.WriteTimeout = 100 * time.Millisecond
+	b.server.Start()
+	t.Cleanup(b.server.Close)
+	res, _ := b.open(t, "/")
+	body := make([]byte, 3)
+	if _, err := io.ReadFull(res.Body, make([]byte, len("retry: 2000\n\n"))); err != nil {
+		t.Fatal(err)
+	}
+	for range 6 {
+		if _, err := io.ReadFull(res.Body, body); err != nil || string(body) != ":\n\n" {
+			t.Fatalf("keep-alive %q, %v", body, err)
+		}
+	}
+}
+
+func TestRefusals(t *testing.T) {
+	t.Parallel()
+	a, err := adapter.New(t.Context(), "/", nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var log bytes.Buffer
+	h := sse.NewHandler(func(r *http.Request) (sse.Subscription, error) {
+		switch r.URL.Path {
+		case "/typed":
+			return sse.Subscription{}, fmt.Errorf("wrapped: %w", &sse.Error{Status: 401, Code: "no_token", Message: `send "a token"`})
+		case "/bare":
+			return sse.Subscription{}, &sse.Error{Code: "bad", Message: "bad"}
+		case "/other":
+			return sse.Subscription{}, errors.New("the password is 1234")
+		}
+		return sse.Subscription{Adapter: a}, nil
+	}, &sse.Options{Logger: textLogger(&log)})
+	for _, test := range []struct {
+		method, path string
+		header       http.Header
+		status       int
+		code         string
+	}{
+		{"GET", "/typed", nil, 401, "no_token"},
+		{"GET", "/bare", nil, 400, "bad"},
+		{"GET", "/other", nil, 500, sse.CodeInternal},
+		{"POST", "/", nil, 405, sse.CodeMethodNotAllowed},
+		{"HEAD", "/", nil, 405, sse.CodeMethodNotAllowed},
+		{"OPTIONS", "/", nil, 405, sse.CodeMethodNotAllowed},
+		{"GET", "/", http.Header{"Origin": {"https://evil.example"}}, 403, sse.CodeOriginNotAllowed},
+		{"OPTIONS", "/", http.Header{"Origin": {"null"}, "Access-Control-Request-Method": {"GET"}}, 403, sse.CodeOriginNotAllowed},
+	} {
+		w := httptest.NewRecorder()
+		r := httptest.NewRequest(test.method, test.path, nil)
+		r.Header = test.header
+		h.ServeHTTP(w, r)
+		wantError(t, w.Result(), test.status, test.code)
+		if allow := w.Header().Get("Allow"); (test.status == 405) != (allow == "GET") {
+			t.Errorf("%s %s: Allow %q", test.method, test.path, allow)
+		}
+		if strings.Contains(w.Body.String(), "1234") {
+			t.Errorf("the client read %s", w.Body)
+		}
+	}
+	if !strings.Contains(log.String(), "1234") {
+		t.Error("the unknown error was not logged")
+	}
+	if got := h.Stats().Rejected; got != 8 {
+		t.Errorf("rejected %d, want 8", got)
+	}
+}
+
+func wantError(t *testing.T, res *http.Response, status int, code string) {
+	t.Helper()
+	var body struct {
+		Error struct{ Code, Message string }
+	}
+	if err := json.NewDecoder(res.Body).Decode(&body); err != nil {
+		t.Fatalf("the error is no JSON: %v", err)
+	}
+	if res.StatusCode != status || body.Error.Code != code || body.Error.Message == "" {
+		t.Errorf("got %d %+v, want %d with code %s", res.StatusCode, body, status, code)
+	}
+	if got := res.Header.Get("Content-Type"); got != "application/json" {
+		t.Errorf("Content-Type %q", got)
+	}
+}

@@ -1,0 +1,43 @@
+package sse
+
+import "slices"
+
+// Reason says why a stream was closed. Its text is stable: it labels metrics.
+type Reason string
+
+// Reasons a stream was closed for.
+const (
+	ClientLeft     Reason = "client left"          // the client closed the connection or the request's context ended
+	SlowConsumer   Reason = "slow consumer"        // more waited for the stream than SendBuffer allows
+	WriteTimeout   Reason = "write timeout"        // the client did not read for WriteTimeout
+	WriteError     Reason = "write error"          // the connection broke under a write
+	Disconnected   Reason = "disconnected"         // the server disconnected the member
+	ServerShutdown Reason = "server shutting down" // Shutdown
+)
+
+var reasons = [...]Reason{ClientLeft, SlowConsumer, WriteTimeout, WriteError, Disconnected, ServerShutdown}
+
+func (r Reason) index() int { return slices.Index(reasons[:], r) }
+
+// Stats are counters since the Handler was created, except Streams.
+type Stats struct {
+	Streams   int               // open now
+	Opened    uint64            // streams ever opened
+	Rejected  uint64            // requests answered with an error
+	Delivered uint64            // events written to streams
+	Dropped   uint64            // volatile events not written because the stream's queue was full
+	Closed    map[Reason]uint64 // streams closed, by reason; holds every reason
+}
+
+// Stats returns a snapshot of the counters. They are read one by one, so they need not add up exactly.
+func (h *Handler) Stats() Stats {
+	h.mu.Lock()
+	streams := len(h.streams)
+	h.mu.Unlock()
+	s := Stats{Streams: streams, Opened: h.opened.Load(), Rejected: h.rejected.Load(),
+		Delivered: h.delivered.Load(), Dropped: h.dropped.Load(), Closed: make(map[Reason]uint64, len(reasons))}
+	for i, r := range reasons {
+		s.Closed[r] = h.closed[i].Load()
+	}
+	return s
+}

@@ -1,0 +1,29 @@
+package sse
+
+import "github.com/peal-dev/peal/adapter"
+
+// outlet is where a stream's bytes go: the seam between what a stream says and how its connection is written to.
+type outlet interface {
+	// post hands over one whole event. It never blocks; b is shared and must not be changed. It is called in the order
+	// of the messages.
+	post(b []byte, volatile bool)
+	// close ends the stream for the given reason; of several calls the first counts. It never blocks.
+	close(reason Reason)
+}
+
+// stream is one client in its rooms.
+type stream struct {
+	id  string
+	out outlet
+}
+
+var _ adapter.Member = (*stream)(nil)
+
+// ID returns the stream's unguessable id, which is also the name of its own room.
+func (s *stream) ID() string { return s.id }
+
+// Deliver queues the message's event.
+func (s *stream) Deliver(m *adapter.Message) { s.out.post(format.Of(m).bytes, m.Volatile) }
+
+// Disconnect ends the stream. A stream is its connection, so closeConnection makes no difference.
+func (s *stream) Disconnect(bool) { s.out.close(Disconnected) }
