@@ -1,0 +1,39 @@
+package adapter_test
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/peal-dev/peal/adapter"
+	"github.com/peal-dev/peal/socketio/sioproto"
+)
+
+type printer string
+
+func (p printer) ID() string                 { return string(p) }
+func (p printer) Deliver(m *adapter.Message) { fmt.Printf("%s: %s %s\n", p, m.Event(), m.Args()) }
+func (p printer) Disconnect(bool)            { fmt.Printf("%s: disconnected\n", p) }
+
+// A nil driver makes a single node; with a driver the same calls reach the whole cluster.
+func Example() {
+	ctx := context.Background()
+	a, err := adapter.New(ctx, "/", nil, nil)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer a.Close(ctx)
+
+	a.Add(printer("ann"), "news")
+	a.Add(printer("bob"), "news", "sport")
+	a.Add(printer("cid"))
+
+	m := adapter.NewMessage(sioproto.Packet{Type: sioproto.Event, Data: []byte(`["headline","it rains"]`)})
+	if err := a.Broadcast(ctx, m, adapter.Target{Rooms: []string{"news", "sport"}, Except: []string{"ann"}}); err != nil {
+		fmt.Println(err)
+	}
+	fmt.Println(a.RoomLen("news"), a.RoomsOf("cid"))
+	// Output:
+	// bob: headline ["it rains"]
+	// 2 []
+}
