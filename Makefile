@@ -1,0 +1,90 @@
+# Peal. `make help` lists what can be done; `make run` is the place to start.
+
+SHELL := bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+# What may be set on the command line.
+LISTEN ?= 127.0.0.1:8080#   address of `make run`
+ARGS ?=#                    further flags of `peal serve`
+FUZZTIME ?= 1m#             how long each fuzz target runs
+FUZZJOBS ?= 1#              how many fuzz targets run at once
+BENCH ?= .#                 which benchmarks `make bench` runs
+BENCHTIME ?= 1s#            how long each of them runs
+TESTFLAGS ?=#               further flags of `go test` in `make test`
+EIO_SUITE ?=#               test-suite/ of an Engine.IO protocol checkout
+SIO_SUITE ?=#               test-suite/ of a Socket.IO protocol checkout
+
+CLIENT := web/dist/socket.io.esm.min.js
+STATICCHECK := go tool -modfile=tools/go.mod staticcheck
+say = @printf '\033[1m==> %s\033[0m\n' "$(1)"
+
+.PHONY: help
+help: ## List the targets
+	@printf 'Peal: real-time push for Go, on the Socket.IO wire.\n\n'
+	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@printf '\nVariables:\n'
+	@sed -n 's/^\([A-Z_]*\) ?= *\([^# ]*\)#  *\(.*\)/  \1=\2\t\3/p' $(MAKEFILE_LIST) | expand -t 26
+
+.PHONY: run
+run: build ## Build everything and start a node with the playground
+	$(call say,Starting a node on http://$(LISTEN) (Ctrl-C stops it))
+	@exec bin/peal serve --dev --listen $(LISTEN) $(ARGS)
+
+.PHONY: build
+build: web ## Build bin/peal, playground included
+	$(call say,Building bin/peal (the first time takes a minute))
+	go build -trimpath -o bin/peal ./cmd/peal
+
+.PHONY: web
+web: $(CLIENT) ## Fetch the playground's one outside file into web/dist
+$(CLIENT): web/package-lock.json web/build.mjs
+	$(call say,Fetching the Socket.IO client for the playground)
+	npm ci --prefix web --ignore-scripts --no-audit --no-fund --loglevel=error
+	npm run --prefix web --silent build
+	@touch $@
+
+.PHONY: test
+test: setup check ## Run everything: the checks, then all tests with the race detector
+	$(call say,Tests with the race detector)
+	go test -race -count=1 -timeout 15m $(TESTFLAGS) ./...
+
+.PHONY: setup
+setup: web ## Install what the tests need and this machine lacks
+	$(call say,What the tests need)
+	@scripts/setup-tests
+
+.PHONY: check
+check: ## Formatting, vet, staticcheck, modules, and every benchmark once
+	$(call say,Formatting)
+	@files=$$(git ls-files -z --cached --others --exclude-standard '*.go' | xargs -0 ls 2>/dev/null | xargs gofmt -s -l); \
+		if [ -n "$$files" ]; then echo "not formatted, run gofmt -s -w on:"; echo "$$files"; exit 1; fi
+	$(call say,go vet)
+	go vet ./...
+	$(call say,staticcheck)
+	$(STATICCHECK) ./...
+	$(call say,Modules)
+	go mod verify
+	go mod tidy -diff
+	$(call say,Every benchmark once)
+	go test -run '^$$' -bench . -benchtime 1x ./... | { grep -v -e '^goos:' -e '^goarch:' -e '^cpu:' -e 'no test files' || true; }
+
+.PHONY: fuzz
+fuzz: ## Run every fuzz target for FUZZTIME
+	@FUZZTIME=$(FUZZTIME) FUZZJOBS=$(FUZZJOBS) scripts/fuzz
+
+.PHONY: bench
+bench: ## Run the benchmarks
+	go test -run '^$$' -bench '$(BENCH)' -benchtime $(BENCHTIME) -benchmem ./...
+
+.PHONY: interop
+interop: setup ## Interoperability: Node.js peers, a browser, and the public protocol suites if given
+	go test -race -count=1 -timeout 10m -v ./interop/...
+	@if [ -n "$(EIO_SUITE)" ] && [ -n "$(SIO_SUITE)" ]; then interop/suites.sh "$(EIO_SUITE)" "$(SIO_SUITE)"; \
+		else echo "The public protocol suites were not run: set EIO_SUITE and SIO_SUITE to their directories."; fi
+
+.PHONY: clean
+clean: ## Remove what was built and installed here
+	rm -rf bin web/node_modules interop/node_modules
+	find web/dist -type f ! -name .gitkeep -delete
