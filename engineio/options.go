@@ -1,0 +1,117 @@
+package engineio
+
+import (
+	"log/slog"
+	"net/http"
+	"slices"
+	"time"
+)
+
+// The names of the transports.
+const (
+	Polling   = "polling"
+	WebSocket = "websocket"
+)
+
+// Defaults of Options.
+const (
+	DefaultPingInterval         = 25 * time.Second
+	DefaultPingTimeout          = 20 * time.Second
+	DefaultUpgradeTimeout       = 10 * time.Second
+	DefaultMaxPayload           = 1_000_000
+	DefaultCompressionThreshold = 1024
+	DefaultSendBuffer           = 1 << 20
+)
+
+// Options configures a Server. Its zero value, and nil, mean the defaults.
+type Options struct {
+	// PingInterval is how long after a pong the next ping is sent. Zero means 25 s.
+	PingInterval time.Duration
+	// PingTimeout is how long a client may take to answer a ping, or to send anything else, before its session is closed.
+	// Zero means 20 s.
+	PingTimeout time.Duration
+	// UpgradeTimeout bounds an upgrade from polling to WebSocket; the session stays on polling after it. Zero means 10 s.
+	UpgradeTimeout time.Duration
+	// MaxPayload is the length in bytes of the longest POST body and WebSocket message that is accepted. Clients are told.
+	// Zero means 1,000,000.
+	MaxPayload int
+	// Transports are the transports offered: Polling, WebSocket or both. None means both.
+	Transports []string
+	// DisableUpgrades offers no upgrade to clients that begin with polling.
+	DisableUpgrades bool
+	// AllowRequest is asked before a session is opened. An error refuses it with the error's text as the message. Nil
+	// allows all.
+	AllowRequest func(*http.Request) error
+	// CORS says which web sites may connect. Nil allows the server's own origin only.
+	CORS *CORS
+	// Cookie, if not nil, is set on the answer to a handshake with the session's id as its value, for load balancers that
+	// route by cookie. An empty Name means "io", an empty Path "/".
+	Cookie *http.Cookie
+	// CompressionThreshold is the length in bytes from which poll responses are compressed, if the client allows it. Zero
+	// means 1024, a negative value never.
+	CompressionThreshold int
+	// SendBuffer is how many bytes may wait for one client. A client for which more wait is a slow consumer: its volatile
+	// messages are dropped first, then its session is closed. A message always fits if nothing else waits. Zero means 1 MiB.
+	SendBuffer int
+	// GenerateID makes session ids; they must be unguessable, for they are all a polling client authenticates with. Nil
+	// means NewID.
+	GenerateID func(*http.Request) (string, error)
+	// OnError is told of each refused request. It must not block. Nil tells nobody.
+	OnError func(*ConnectionError)
+	// Goroutines drives WebSockets by goroutines also where an event poller could, for comparison and for tests.
+	Goroutines bool
+	// Logger receives what is worth knowing. Nil means slog.Default.
+	Logger *slog.Logger
+}
+
+func (o *Options) withDefaults() Options {
+	var out Options
+	if o != nil {
+		out = *o
+	}
+	setDefault(&out.PingInterval, DefaultPingInterval)
+	setDefault(&out.PingTimeout, DefaultPingTimeout)
+	setDefault(&out.UpgradeTimeout, DefaultUpgradeTimeout)
+	setDefault(&out.MaxPayload, DefaultMaxPayload)
+	setDefault(&out.CompressionThreshold, DefaultCompressionThreshold)
+	setDefault(&out.SendBuffer, DefaultSendBuffer)
+	if len(out.Transports) == 0 {
+		out.Transports = []string{Polling, WebSocket}
+	}
+	if out.GenerateID == nil {
+		out.GenerateID = func(*http.Request) (string, error) { return NewID(), nil }
+	}
+	if out.Logger == nil {
+		out.Logger = slog.Default()
+	}
+	return out
+}
+
+func setDefault[T comparable](v *T, value T) {
+	var zero T
+	if *v == zero {
+		*v = value
+	}
+}
+
+func (o *Options) allows(transport string) bool { return slices.Contains(o.Transports, transport) }
+
+// upgrades returns the transports a session that begins with polling may move to.
+func (o *Options) upgrades(transport string) []string {
+	if transport != Polling || o.DisableUpgrades || !o.allows(WebSocket) {
+		return []string{}
+	}
+	return []string{WebSocket}
+}
+
+// cookie returns the cookie for a session, or nil.
+func (o *Options) cookie(sid string) *http.Cookie {
+	if o.Cookie == nil {
+		return nil
+	}
+	c := *o.Cookie
+	setDefault(&c.Name, "io")
+	setDefault(&c.Path, "/")
+	c.Value = sid
+	return &c
+}

@@ -1,0 +1,363 @@
+package engineio
+
+import (
+	"bytes"
+	"compress/gzip"
+	"compress/zlib"
+	"errors"
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+
+	"github.com/peal-dev/peal/engineio/eioproto"
+	"github.com/peal-dev/peal/internal/netconn"
+)
+
+// polling is the state of a session on HTTP long-polling. It is guarded by the session's mutex.
+type polling struct {
+	buffer  []*Prepared // what waits for a poll
+	bytes   int
+	parked  chan struct{} // the poll that waits for something to send; closed to wake it
+	last    *Prepared     // the packet a poll gets in the end, once the session is over
+	posting bool
+	jsonp   bool // fixed by the handshake
+}
+
+func newPolling(q url.Values) *polling {
+	return &polling{jsonp: q.Has("j")}
+}
+
+// wake lets the parked poll take what there is.
+func (p *polling) wake() {
+	if p.parked != nil {
+		close(p.parked)
+		p.parked = nil
+	}
+}
+
+// discard ends the transport: a parked poll is answered with last, and what waits is dropped.
+func (p *polling) discard(last *Prepared) {
+	p.buffer, p.bytes, p.last = nil, 0, last
+	p.wake()
+}
+
+// leave begins a close that the client learns of by its next poll. It reports whether that poll is still to come.
+func (p *polling) leave() bool {
+	p.last = endPacket
+	if p.parked != nil {
+		p.wake()
+		return false
+	}
+	if len(p.buffer) == 0 {
+		p.buffer = append(p.buffer, noopPacket) // the poll of a client that waits for nothing, then the close
+	}
+	return true
+}
+
+// take empties the buffer into one payload.
+func (p *polling) take() []byte {
+	parts := p.buffer
+	if len(parts) == 0 && p.last == nil { // an upgrade took what woke the poll
+		parts = append(parts, noopPacket)
+	}
+	if p.last != nil {
+		parts = append(parts, p.last)
+	}
+	p.buffer, p.bytes = nil, 0
+	if len(parts) == 1 {
+		return parts[0].polling()
+	}
+	var out []byte
+	for i, part := range parts {
+		if i > 0 {
+			out = append(out, eioproto.Separator)
+		}
+		out = append(out, part.polling()...)
+	}
+	return out
+}
+
+// sendPolling queues p for the next poll. If the session has moved to WebSocket meanwhile it returns the connection.
+func (s *Session) sendPolling(p *Prepared, flags SendFlags) (sent bool, conn *netconn.Conn) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if conn := s.conn.Load(); conn != nil {
+		return false, conn
+	}
+	t := s.polling
+	if s.state != stateOpen || t == nil {
+		return false, nil
+	}
+	if flags&Volatile != 0 && t.parked == nil {
+		return false, nil
+	}
+	if t.bytes > 0 && t.bytes+p.size > s.server.opts.SendBuffer {
+		return false, nil
+	}
+	t.buffer = append(t.buffer, p)
+	t.bytes += p.size
+	t.wake()
+	return true, nil
+}
+
+// refusal says why sendPolling did not take a message, and ends the session if that was for its slowness.
+func (s *Session) refusal(flags SendFlags) error {
+	s.mu.Lock()
+	open := s.state == stateOpen
+	s.mu.Unlock()
+	switch {
+	case !open:
+		return ErrClosed
+	case flags&Volatile != 0:
+		return ErrDropped
+	default:
+		s.CloseWith(TransportError, ErrSlowConsumer)
+		return ErrSlowConsumer
+	}
+}
+
+func (s *Session) servePolling(w http.ResponseWriter, r *http.Request) {
+	switch r.Method {
+	case http.MethodGet:
+		s.servePoll(w, r)
+	case http.MethodPost:
+		s.servePost(w, r)
+	default:
+		w.Header().Set("Allow", "GET, POST")
+		w.WriteHeader(http.StatusMethodNotAllowed)
+	}
+}
+
+var (
+	errOverlap   = errors.New("engineio: the client sent a request while its last one was not answered")
+	errPollGone  = errors.New("engineio: the connection of a poll closed before the poll was answered")
+	errPostGone  = errors.New("engineio: the connection of a POST closed before its body was read")
+	errNoContent = errors.New("engineio: invalid content: EIO=4 clients POST text")
+)
+
+// servePoll answers a GET as soon as there is something to send.
+func (s *Session) servePoll(w http.ResponseWriter, r *http.Request) {
+	s.mu.Lock()
+	t := s.polling
+	switch {
+	case t == nil || s.state == stateClosed:
+		s.mu.Unlock()
+		s.server.refuse(w, r, refused(UnknownSession, "", "it has ended"))
+		return
+	case t.parked != nil:
+		s.mu.Unlock()
+		s.CloseWith(TransportError, errOverlap)
+		w.WriteHeader(http.StatusBadRequest)
+		return
+	case len(t.buffer) > 0:
+		payload := t.take()
+		leaving := s.state == stateLeaving
+		s.mu.Unlock()
+		s.respond(w, r, payload)
+		if leaving {
+			s.CloseWith(ForcedClose, nil)
+		}
+		return
+	}
+	parked := make(chan struct{})
+	t.parked = parked
+	s.mu.Unlock()
+
+	select {
+	case <-parked:
+	case <-r.Context().Done():
+		s.mu.Lock()
+		gone := t.parked == parked
+		if gone {
+			t.parked = nil
+		}
+		s.mu.Unlock()
+		if gone {
+			s.CloseWith(TransportError, errPollGone)
+			return
+		}
+	}
+	s.mu.Lock()
+	payload := t.take()
+	s.mu.Unlock()
+	s.respond(w, r, payload)
+}
+
+// servePost takes a POST's packets and answers ok once they have been handled.
+func (s *Session) servePost(w http.ResponseWriter, r *http.Request) {
+	s.mu.Lock()
+	t := s.polling
+	if t == nil || s.state != stateOpen {
+		s.mu.Unlock()
+		s.server.refuse(w, r, refused(UnknownSession, "", "it has ended"))
+		return
+	}
+	overlap := t.posting
+	t.posting = true
+	s.mu.Unlock()
+	if overlap {
+		s.CloseWith(TransportError, errOverlap)
+		w.WriteHeader(http.StatusBadRequest)
+		return
+	}
+	defer func() {
+		s.mu.Lock()
+		t.posting = false
+		s.mu.Unlock()
+	}()
+	if strings.HasPrefix(r.Header.Get("Content-Type"), "application/octet-stream") {
+		s.CloseWith(TransportError, errNoContent)
+		w.WriteHeader(http.StatusBadRequest)
+		return
+	}
+	payload, ok := s.readBody(w, r, t.jsonp)
+	if !ok {
+		return
+	}
+	s.receive(r, payload)
+	h := w.Header()
+	h.Set("Content-Type", "text/html")
+	h.Set("Content-Length", "2")
+	s.common(w, r)
+	_, _ = w.Write([]byte("ok")) // a client that has gone is found by its heartbeat
+}
+
+// readBody reads a POST's payload. If it returns false, the request has been answered. A nil payload is a JSONP form
+// without data, which is ignored.
+func (s *Session) readBody(w http.ResponseWriter, r *http.Request, jsonp bool) (payload []byte, ok bool) {
+	limit := int64(s.server.opts.MaxPayload)
+	if jsonp {
+		limit = limit*3 + 2 // every byte of a form may be escaped
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, limit))
+	var tooLong *http.MaxBytesError
+	switch {
+	case errors.As(err, &tooLong):
+		w.WriteHeader(http.StatusRequestEntityTooLarge) // the session lives: it was told the limit and may go on
+		return nil, false
+	case err != nil:
+		s.CloseWith(TransportError, errPostGone)
+		w.WriteHeader(http.StatusBadRequest)
+		return nil, false
+	}
+	if jsonp {
+		form, err := url.ParseQuery(string(body))
+		if err != nil || !form.Has("d") {
+			return nil, true
+		}
+		body = eioproto.DecodeJSONPData(form.Get("d"))
+		if len(body) > s.server.opts.MaxPayload {
+			w.WriteHeader(http.StatusRequestEntityTooLarge)
+			return nil, false
+		}
+	} else if body == nil {
+		body = []byte{}
+	}
+	return body, true
+}
+
+// receive handles the packets of a payload. It waits while the session is paused: the client sends its next payload only
+// after this one was answered.
+func (s *Session) receive(r *http.Request, payload []byte) {
+	if payload == nil {
+		return
+	}
+	for p, err := range eioproto.Packets(payload) {
+		if err != nil {
+			s.CloseWith(ParseError, err)
+			return
+		}
+		if !s.awaitResume(r) {
+			return
+		}
+		s.packet(p)
+	}
+}
+
+// awaitResume waits while the session is paused; false says that there is nothing more to receive.
+func (s *Session) awaitResume(r *http.Request) bool {
+	for {
+		s.mu.Lock()
+		if s.state != stateOpen || !s.paused {
+			open := s.state == stateOpen
+			s.mu.Unlock()
+			return open
+		}
+		if s.resumed == nil {
+			s.resumed = make(chan struct{})
+		}
+		resumed := s.resumed
+		s.mu.Unlock()
+		select {
+		case <-resumed:
+		case <-r.Context().Done():
+			s.CloseWith(TransportError, errPostGone)
+			return false
+		}
+	}
+}
+
+// common sets the headers of every polling response.
+func (s *Session) common(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Cache-Control", "no-store")
+	if ua := r.UserAgent(); strings.Contains(ua, ";MSIE") || strings.Contains(ua, "Trident/") {
+		w.Header().Set("X-XSS-Protection", "0") // these browsers take base64 in a script for an attack
+	}
+}
+
+// respond answers a poll.
+func (s *Session) respond(w http.ResponseWriter, r *http.Request, payload []byte) {
+	h := w.Header()
+	h.Set("Content-Type", "text/plain; charset=UTF-8")
+	if s.jsonp() {
+		h.Set("Content-Type", "text/javascript; charset=UTF-8")
+		payload = eioproto.AppendJSONP(nil, r.URL.Query().Get("j"), payload)
+	}
+	s.common(w, r)
+	threshold := s.server.opts.CompressionThreshold
+	if threshold >= 0 && len(payload) >= threshold {
+		payload = compress(h, r.Header.Get("Accept-Encoding"), payload)
+	}
+	h.Set("Content-Length", strconv.Itoa(len(payload)))
+	_, _ = w.Write(payload) // a client that has gone is found by its heartbeat
+}
+
+func (s *Session) jsonp() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.polling != nil && s.polling.jsonp
+}
+
+// compress compresses payload in a way the client accepts, gzip before deflate.
+func compress(h http.Header, accept string, payload []byte) []byte {
+	var out bytes.Buffer
+	var zw io.WriteCloser
+	h.Add("Vary", "Accept-Encoding")
+	switch {
+	case accepts(accept, "gzip"):
+		h.Set("Content-Encoding", "gzip")
+		zw = gzip.NewWriter(&out)
+	case accepts(accept, "deflate"):
+		h.Set("Content-Encoding", "deflate")
+		zw = zlib.NewWriter(&out)
+	default:
+		return payload
+	}
+	_, _ = zw.Write(payload) // a buffer takes everything
+	_ = zw.Close()
+	return out.Bytes()
+}
+
+// accepts reports whether an Accept-Encoding header names the encoding and does not rule it out.
+func accepts(header, encoding string) bool {
+	for part := range strings.SplitSeq(header, ",") {
+		name, params, _ := strings.Cut(part, ";")
+		if strings.EqualFold(strings.TrimSpace(name), encoding) {
+			q := strings.TrimSpace(params)
+			return q != "q=0" && q != "q=0.0"
+		}
+	}
+	return false
+}

@@ -1,0 +1,83 @@
+package engineio
+
+import (
+	"sync/atomic"
+
+	"github.com/peal-dev/peal/engineio/eioproto"
+	"github.com/peal-dev/peal/internal/wsproto"
+)
+
+// Message is one Engine.IO message, of text or of bytes. Its zero value is an empty text.
+type Message struct {
+	Binary bool
+	Data   []byte
+}
+
+// Prepared is one or more messages ready to be sent, to one session or to a million: the bytes of each transport are
+// made when the first session needs them and shared by the rest. A session sends all messages of a Prepared in a row,
+// or none. It is immutable and safe for concurrent use.
+type Prepared struct {
+	packets []eioproto.Packet
+	frames  atomic.Pointer[[]byte] // WebSocket frames, headers included
+	payload atomic.Pointer[[]byte] // polling payload
+	size    int                    // bytes of data
+}
+
+// Prepare makes a Prepared of messages. It keeps their Data, which must not change any more.
+func Prepare(messages ...Message) *Prepared {
+	p := &Prepared{packets: make([]eioproto.Packet, len(messages))}
+	for i, m := range messages {
+		p.packets[i] = eioproto.Packet{Type: eioproto.Message, Binary: m.Binary, Data: m.Data}
+		p.size += len(m.Data)
+	}
+	return p
+}
+
+// control makes a Prepared of one packet that is not a message.
+func control(t eioproto.PacketType, data string) *Prepared {
+	return &Prepared{packets: []eioproto.Packet{{Type: t, Data: []byte(data)}}, size: len(data)}
+}
+
+var (
+	pingPacket = control(eioproto.Ping, "")
+	noopPacket = control(eioproto.Noop, "")
+	endPacket  = control(eioproto.Close, "")
+)
+
+// webSocket returns the messages as WebSocket frames. Two goroutines that ask first at the same time may both encode;
+// one result is kept.
+func (p *Prepared) webSocket() []byte {
+	if b := p.frames.Load(); b != nil {
+		return *b
+	}
+	out := make([]byte, 0, p.size+len(p.packets)*(wsproto.MaxHeader+1))
+	for _, packet := range p.packets {
+		if packet.Binary {
+			out = wsproto.AppendFrame(out, wsproto.Binary, packet.Data)
+			continue
+		}
+		out = wsproto.AppendHeader(out, wsproto.Text, 1+len(packet.Data))
+		out = eioproto.AppendText(out, packet)
+	}
+	p.frames.Store(&out)
+	return out
+}
+
+// webSocketBase64 returns the messages as WebSocket text frames, for the few clients that asked for binary as base64.
+func (p *Prepared) webSocketBase64() []byte {
+	var out []byte
+	for _, packet := range p.packets {
+		out = wsproto.AppendFrame(out, wsproto.Text, eioproto.AppendText(nil, packet))
+	}
+	return out
+}
+
+// polling returns the messages as a polling payload.
+func (p *Prepared) polling() []byte {
+	if b := p.payload.Load(); b != nil {
+		return *b
+	}
+	out := eioproto.AppendPayload(make([]byte, 0, p.size*4/3+len(p.packets)*4), p.packets...)
+	p.payload.Store(&out)
+	return out
+}

@@ -1,0 +1,265 @@
+package engineio
+
+import (
+	"context"
+	"encoding/json"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"sync/atomic"
+
+	"github.com/peal-dev/peal/internal/netconn"
+	"github.com/peal-dev/peal/internal/wheel"
+)
+
+// Handler is told of new sessions.
+type Handler interface {
+	// Open is called once for each session, before any of its messages, and returns what receives them. What it sends
+	// goes out right behind the open packet. It must not block.
+	Open(s *Session) Receiver
+}
+
+// HandlerFunc is a function that serves as a Handler.
+type HandlerFunc func(*Session) Receiver
+
+// Open calls f.
+func (f HandlerFunc) Open(s *Session) Receiver { return f(s) }
+
+// Receiver receives the messages of one session. Its methods are called one at a time and must not block: the goroutine
+// that calls them reads other sessions too. Work that takes time belongs on another goroutine, with Session.Pause while
+// too much of it waits.
+type Receiver interface {
+	// Message is called for each message, in order. Data is valid only during the call.
+	Message(m Message)
+	// Close is called once, after the last Message, with the reason and, where there is one, its cause.
+	Close(reason Reason, cause error)
+}
+
+// Stats counts what a Server has done.
+type Stats struct {
+	Sessions  int    // open now
+	Opened    uint64 // since the server was made
+	Refused   uint64 // requests answered with an error
+	Upgrades  uint64 // sessions that moved from polling to WebSocket
+	MessageIn uint64 // messages received
+
+	Conns netconn.Stats // WebSocket connections
+}
+
+// Server serves Engine.IO sessions. It is an http.Handler, safe for concurrent use. Shutdown ends it.
+type Server struct {
+	handler Handler
+	opts    Options
+	log     *slog.Logger
+	loop    netconn.Loop
+	wheel   wheel.Wheel
+	wg      sync.WaitGroup // the receivers' Close calls
+
+	mu       sync.RWMutex
+	sessions map[string]*Session
+	closed   bool
+
+	opened, refused, upgraded, received atomic.Uint64
+}
+
+// NewServer makes a Server whose sessions are given to h.
+func NewServer(h Handler, opts *Options) *Server {
+	s := &Server{handler: h, opts: opts.withDefaults(), sessions: make(map[string]*Session)}
+	s.log = s.opts.Logger
+	s.loop.Goroutines = s.opts.Goroutines
+	return s
+}
+
+// Len returns how many sessions are open.
+func (s *Server) Len() int {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return len(s.sessions)
+}
+
+// Stats returns the server's counters.
+func (s *Server) Stats() Stats {
+	return Stats{
+		Sessions: s.Len(), Opened: s.opened.Load(), Refused: s.refused.Load(), Upgrades: s.upgraded.Load(),
+		MessageIn: s.received.Load(), Conns: s.loop.Stats(),
+	}
+}
+
+// Shutdown refuses new sessions, closes those there are with the reason ServerShutdown, and waits until their receivers
+// have been told, or until ctx is done, whose error it returns.
+func (s *Server) Shutdown(ctx context.Context) error {
+	s.mu.Lock()
+	s.closed = true
+	sessions := make([]*Session, 0, len(s.sessions))
+	for _, sess := range s.sessions {
+		sessions = append(sessions, sess)
+	}
+	s.mu.Unlock()
+	for _, sess := range sessions {
+		sess.CloseWith(ServerShutdown, nil)
+	}
+	done := make(chan struct{})
+	go func() { // ends with the receivers; a receiver that blocks for ever breaks its contract
+		defer close(done)
+		s.loop.Close()
+		s.wg.Wait()
+	}()
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// ServeHTTP serves the requests of Engine.IO clients: those whose path it is mounted on.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if s.opts.CORS.headers(w, r) {
+		return
+	}
+	q := r.URL.Query()
+	transport, sid := last(q, "transport"), last(q, "sid")
+	if e := s.verify(r, transport); e != nil {
+		s.refuse(w, r, e)
+		return
+	}
+	if sid == "" {
+		s.open(w, r, q, transport)
+		return
+	}
+	sess := s.session(sid)
+	switch {
+	case sess == nil:
+		s.refuse(w, r, refused(UnknownSession, "", "sid "+sid))
+	case last(q, "EIO") != "4":
+		s.refuse(w, r, refused(BadRequest, "PROTOCOL_MISMATCH", "the session speaks EIO=4"))
+	case isUpgrade(r):
+		s.acceptUpgrade(w, r, sess, transport)
+	case transport != sess.Transport():
+		s.refuse(w, r, refused(BadRequest, "TRANSPORT_MISMATCH", "the session's transport is "+sess.Transport()))
+	default:
+		sess.servePolling(w, r)
+	}
+}
+
+// verify makes the checks that come before it matters which session a request is for.
+func (s *Server) verify(r *http.Request, transport string) *ConnectionError {
+	if !s.opts.allows(transport) {
+		return refused(UnknownTransport, "", "transport "+transport)
+	}
+	origin := r.Header.Get("Origin")
+	if strings.ContainsFunc(origin, func(c rune) bool { return c < 0x20 || c == 0x7f }) {
+		return refused(BadRequest, "INVALID_ORIGIN", "the Origin header has control characters")
+	}
+	if isUpgrade(r) && !s.opts.CORS.allows(origin, r.Host) {
+		return refused(Forbidden, "", "origin "+origin+" is not allowed: list it in CORS.AllowOrigins")
+	}
+	return nil
+}
+
+// open opens a session.
+func (s *Server) open(w http.ResponseWriter, r *http.Request, q url.Values, transport string) {
+	sess, e := s.newSession(r, q, transport)
+	if e != nil {
+		s.refuse(w, r, e)
+		return
+	}
+	if isUpgrade(r) {
+		s.openWebSocket(w, r, sess, transport)
+		return
+	}
+	if c := s.opts.cookie(sess.id); c != nil {
+		http.SetCookie(w, c)
+	}
+	sess.polling = newPolling(q)
+	if !s.add(sess) {
+		s.refuseShutdown(w)
+		return
+	}
+	packet := s.openPacket(sess, transport)
+	sess.begin()
+	sess.respond(w, r, packet.polling())
+}
+
+// newSession makes the session a handshake asks for, or says why not.
+func (s *Server) newSession(r *http.Request, q url.Values, transport string) (*Session, *ConnectionError) {
+	switch {
+	case r.Method != http.MethodGet:
+		return nil, refused(BadHandshakeMethod, "", "method "+r.Method)
+	case transport == WebSocket && !isUpgrade(r):
+		return nil, refused(BadRequest, "TRANSPORT_HANDSHAKE_ERROR", "a WebSocket handshake asks for an upgrade")
+	}
+	if s.opts.AllowRequest != nil {
+		if err := s.opts.AllowRequest(r); err != nil {
+			e := refused(Forbidden, "", "")
+			e.Err = err
+			if text := err.Error(); text != "" {
+				e.Message = text
+			}
+			return nil, e
+		}
+	}
+	if last(q, "EIO") != "4" {
+		return nil, refused(UnsupportedVersion, "", "EIO "+last(q, "EIO"))
+	}
+	id, err := s.opts.GenerateID(r)
+	if err != nil {
+		e := refused(BadRequest, "ID_GENERATION_ERROR", "")
+		e.Err = err
+		return nil, e
+	}
+	return &Session{server: s, id: id, handshake: newHandshake(r), base64: last(q, "b64") == "1"}, nil
+}
+
+// openPacket makes the first packet of a session. The order of its keys is the reference's.
+func (s *Server) openPacket(sess *Session, transport string) *Prepared {
+	data, _ := json.Marshal(struct { // cannot fail
+		SID          string   `json:"sid"`
+		Upgrades     []string `json:"upgrades"`
+		PingInterval int64    `json:"pingInterval"`
+		PingTimeout  int64    `json:"pingTimeout"`
+		MaxPayload   int      `json:"maxPayload"`
+	}{sess.id, s.opts.upgrades(transport), s.opts.PingInterval.Milliseconds(), s.opts.PingTimeout.Milliseconds(), s.opts.MaxPayload})
+	return control(0, string(data))
+}
+
+// add enters a session into the table; false says that the server is shutting down.
+func (s *Server) add(sess *Session) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return false
+	}
+	s.sessions[sess.id] = sess
+	s.opened.Add(1)
+	return true
+}
+
+func (s *Server) remove(sess *Session) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.sessions[sess.id] == sess {
+		delete(s.sessions, sess.id)
+	}
+}
+
+func (s *Server) session(sid string) *Session {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.sessions[sid]
+}
+
+func (s *Server) refuseShutdown(w http.ResponseWriter) {
+	w.Header().Set("Connection", "close")
+	http.Error(w, "the server is shutting down", http.StatusServiceUnavailable)
+}
+
+// last returns the last value of a query parameter, as the reference does with repeated ones.
+func last(q url.Values, name string) string {
+	if v := q[name]; len(v) > 0 {
+		return v[len(v)-1]
+	}
+	return ""
+}

@@ -1,0 +1,310 @@
+package engineio
+
+import (
+	"errors"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/peal-dev/peal/engineio/eioproto"
+	"github.com/peal-dev/peal/internal/netconn"
+	"github.com/peal-dev/peal/internal/wheel"
+)
+
+// Reason says why a session ended, in the words clients and other implementations know.
+type Reason string
+
+// The reasons a session ends for.
+const (
+	TransportError Reason = "transport error"      // bytes that break the transport's rules, or a client that reads too slowly
+	TransportClose Reason = "transport close"      // the client closed, or its connection broke
+	ForcedClose    Reason = "forced close"         // Session.Close
+	PingTimeout    Reason = "ping timeout"         // a ping was not answered in time
+	ParseError     Reason = "parse error"          // bytes that are not Engine.IO packets
+	ServerShutdown Reason = "server shutting down" // Server.Shutdown
+)
+
+// SendFlags says how a message is to be sent. The zero value sends it at once and for sure.
+type SendFlags uint8
+
+const (
+	// Volatile lets the message be dropped if the client cannot take it now.
+	Volatile SendFlags = 1 << iota
+	// Deferred lets the message wait a moment for others to the same client and leave with them. Broadcasts use it.
+	Deferred
+)
+
+// lingerTimeout bounds how long a session that has ended waits for its client to take the last bytes.
+const lingerTimeout = 30 * time.Second
+
+// Session is one client's Engine.IO session. All methods are safe for concurrent use.
+type Session struct {
+	server    *Server
+	receiver  Receiver
+	id        string
+	handshake Handshake
+
+	inMu  sync.Mutex // one call of the receiver at a time
+	ended bool       // the receiver has been told; guarded by inMu
+
+	conn  atomic.Pointer[netconn.Conn] // set once the transport is WebSocket
+	alive atomic.Bool                  // something arrived since the last ping
+	over  atomic.Bool                  // ended, or about to: what still arrives is dropped
+
+	mu       sync.Mutex // guards the following
+	state    state
+	awaiting bool // a ping has not been answered
+	paused   bool
+	base64   bool // the client takes binary as base64 text only
+	due      time.Time
+	timer    wheel.Timer
+	polling  *polling      // nil once the transport is WebSocket
+	upgrade  *upgrade      // while one is tried
+	resumed  chan struct{} // not nil while a POST waits for Resume
+}
+
+type state uint8
+
+const (
+	stateOpen    state = iota
+	stateLeaving       // closed by Close on polling: the client has yet to fetch the last packets
+	stateClosed
+)
+
+// ID returns the session's id. It is a credential of the client: do not show it to others.
+func (s *Session) ID() string { return s.id }
+
+// Handshake returns what is kept of the request that opened the session.
+func (s *Session) Handshake() *Handshake { return &s.handshake }
+
+// Transport returns the name of the transport in use: Polling or WebSocket.
+func (s *Session) Transport() string {
+	if s.conn.Load() != nil {
+		return WebSocket
+	}
+	return Polling
+}
+
+// begin hands the session to the handler and starts its heartbeat.
+func (s *Session) begin() {
+	s.inMu.Lock()
+	receiver := s.server.handler.Open(s)
+	if s.ended { // by a shutdown
+		receiver.Close(ServerShutdown, nil)
+	}
+	s.receiver = receiver
+	s.inMu.Unlock()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.state != stateOpen { // closed by the handler
+		return
+	}
+	interval := s.server.opts.PingInterval
+	s.due = time.Now().Add(interval)
+	s.server.wheel.Set(&s.timer, s, interval)
+}
+
+// Send sends p: all its messages, in order, or none. It never blocks. It returns ErrClosed if the session has ended,
+// ErrDropped if flags allow dropping p and it was dropped, and ErrSlowConsumer if p did not fit into the send buffer any
+// more, in which case the session is closed.
+func (s *Session) Send(p *Prepared, flags SendFlags) error {
+	conn := s.conn.Load()
+	if conn == nil {
+		var sent bool
+		if sent, conn = s.sendPolling(p, flags); sent {
+			return nil
+		}
+		if conn == nil {
+			return s.refusal(flags)
+		}
+	}
+	frames := p.webSocket
+	if s.base64 {
+		frames = p.webSocketBase64
+	}
+	err := conn.Write(frames(), netconn.Mode(flags)) // the two have the same bits
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, netconn.ErrDropped):
+		return ErrDropped
+	case errors.Is(err, netconn.ErrSlow):
+		s.CloseWith(TransportError, ErrSlowConsumer)
+		return ErrSlowConsumer
+	default:
+		return ErrClosed
+	}
+}
+
+// Close ends the session with the reason ForcedClose. What was sent before still reaches the client.
+func (s *Session) Close() { s.end(ForcedClose, nil, true) }
+
+// CloseWith ends the session at once for the given reason and cause; what waits for the client is dropped, except that a
+// client that broke the rules is still told in the transport's own way.
+func (s *Session) CloseWith(reason Reason, cause error) { s.end(reason, cause, false) }
+
+// end ends the session. With flush set, what waits for the client is still delivered.
+func (s *Session) end(reason Reason, cause error, flush bool) {
+	s.mu.Lock()
+	if s.state == stateClosed || (s.state == stateLeaving && flush) {
+		s.mu.Unlock()
+		return
+	}
+	told := s.state == stateLeaving // the receiver knows already
+	s.state = stateClosed
+	s.over.Store(true)
+	if s.resumed != nil {
+		close(s.resumed)
+		s.resumed = nil
+	}
+	up := s.upgrade
+	s.upgrade = nil
+	conn := s.conn.Load()
+	switch {
+	case conn != nil:
+	case flush && s.polling.leave():
+		s.state = stateLeaving
+	case reason == TransportClose:
+		s.polling.discard(noopPacket) // the client said it leaves: it wants its poll back, not a goodbye
+	default:
+		s.polling.discard(endPacket)
+	}
+	s.linger(conn)
+	leaving := s.state == stateLeaving
+	s.mu.Unlock()
+
+	up.abandon()
+	if conn != nil {
+		s.closeConn(conn, reason, cause, flush)
+	}
+	if !leaving {
+		s.server.remove(s)
+	}
+	if told {
+		return
+	}
+	s.server.wg.Go(func() { // the receiver may be in a call, perhaps in the one that ends the session
+		s.inMu.Lock()
+		defer s.inMu.Unlock()
+		s.ended = true
+		if s.receiver != nil {
+			s.receiver.Close(reason, cause)
+		}
+	})
+}
+
+// linger gives the client a bounded time to take what is left, or stops the timer. It is called with s.mu held.
+func (s *Session) linger(conn *netconn.Conn) {
+	if conn == nil && s.state == stateClosed {
+		s.server.wheel.Stop(&s.timer)
+		return
+	}
+	s.due = time.Now().Add(lingerTimeout)
+	s.server.wheel.Set(&s.timer, s, lingerTimeout)
+}
+
+// Expire is called by the timer wheel; it is not for users.
+func (s *Session) Expire() {
+	s.mu.Lock()
+	if s.state != stateOpen {
+		conn := s.conn.Load()
+		s.mu.Unlock()
+		if conn != nil {
+			conn.Close(nil)
+			return
+		}
+		s.CloseWith(ForcedClose, nil)
+		return
+	}
+	now := time.Now()
+	if wait := s.due.Sub(now); wait > 0 { // a pong moved the time on without touching the wheel
+		s.server.wheel.Set(&s.timer, s, wait)
+		s.mu.Unlock()
+		return
+	}
+	timeout := s.server.opts.PingTimeout
+	switch {
+	case s.awaiting && (s.paused || s.alive.Swap(false)):
+		// It talks, or would if we listened: its pong stands behind what is being transferred.
+	case s.awaiting:
+		s.mu.Unlock()
+		s.CloseWith(PingTimeout, nil)
+		return
+	default:
+		s.awaiting = true
+		s.alive.Store(false)
+		defer s.Send(pingPacket, 0) //nolint:errcheck // a session that ends meanwhile needs no ping
+	}
+	s.due = now.Add(timeout)
+	s.server.wheel.Set(&s.timer, s, timeout)
+	s.mu.Unlock()
+}
+
+// pong notes the answer to a ping. The timer is moved only if the next ping is due before it fires.
+func (s *Session) pong() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.state != stateOpen {
+		return
+	}
+	interval := s.server.opts.PingInterval
+	next := time.Now().Add(interval)
+	sooner := next.Before(s.due)
+	s.awaiting, s.due = false, next
+	if sooner {
+		s.server.wheel.Set(&s.timer, s, interval)
+	}
+}
+
+// Pause stops reading from the client, so that its own connection slows it down. A message that is being handled is not
+// held back, and its heartbeat does not run out meanwhile.
+func (s *Session) Pause() {
+	s.mu.Lock()
+	s.paused = true
+	s.mu.Unlock()
+	if conn := s.conn.Load(); conn != nil {
+		conn.Pause()
+	}
+}
+
+// Resume continues reading after Pause.
+func (s *Session) Resume() {
+	s.mu.Lock()
+	s.paused = false
+	if s.resumed != nil {
+		close(s.resumed)
+		s.resumed = nil
+	}
+	s.mu.Unlock()
+	if conn := s.conn.Load(); conn != nil {
+		conn.Resume()
+	}
+}
+
+var errDirection = errors.New("engineio: invalid heartbeat direction: the server sends the pings")
+
+// packet handles a packet that arrived on the transport in use. What arrives after the session has ended is dropped.
+func (s *Session) packet(p eioproto.Packet) {
+	s.alive.Store(true)
+	switch p.Type {
+	case eioproto.Message:
+		s.message(p)
+	case eioproto.Pong:
+		s.pong()
+	case eioproto.Ping:
+		s.CloseWith(TransportError, errDirection)
+	case eioproto.Close:
+		s.CloseWith(TransportClose, nil)
+	case eioproto.Open, eioproto.Upgrade, eioproto.Noop: // mean nothing on an established transport
+	}
+}
+
+func (s *Session) message(p eioproto.Packet) {
+	s.inMu.Lock()
+	defer s.inMu.Unlock()
+	if s.over.Load() {
+		return
+	}
+	s.server.received.Add(1)
+	s.receiver.Message(Message{Binary: p.Binary, Data: p.Data})
+}

@@ -1,0 +1,213 @@
+package engineio
+
+import (
+	"encoding/base64"
+	"errors"
+	"io"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/peal-dev/peal/engineio/eioproto"
+	"github.com/peal-dev/peal/internal/netconn"
+	"github.com/peal-dev/peal/internal/wsproto"
+)
+
+// isUpgrade reports whether a request asks for a WebSocket.
+func isUpgrade(r *http.Request) bool {
+	return strings.EqualFold(r.Header.Get("Upgrade"), "websocket") && hasToken(r.Header, "Connection", "upgrade")
+}
+
+func hasToken(h http.Header, name, token string) bool {
+	for _, v := range h.Values(name) {
+		for part := range strings.SplitSeq(v, ",") {
+			if strings.EqualFold(strings.TrimSpace(part), token) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// webSocket is a WebSocket of a session: the one in use, or one that is being tried for an upgrade.
+type webSocket struct {
+	session *Session
+	conn    *netconn.Conn
+	reader  wsproto.Reader
+	probing bool // not in use yet; read and written on the connection's own goroutine only
+	broken  bool // its frames cannot be followed any more
+}
+
+// takeOver answers a WebSocket handshake and takes the connection over; first is sent in the same write. If it returns
+// nil, the request has been answered.
+func (s *Server) takeOver(w http.ResponseWriter, r *http.Request, first []byte) (conn *netconn.Conn, buffered []byte) {
+	key := r.Header.Get("Sec-WebSocket-Key")
+	if decoded, err := base64.StdEncoding.DecodeString(key); err != nil || len(decoded) != 16 || r.Header.Get("Sec-WebSocket-Version") != "13" {
+		w.Header().Set("Sec-WebSocket-Version", "13")
+		http.Error(w, "Missing or invalid Sec-WebSocket-Version or Sec-WebSocket-Key header", http.StatusBadRequest)
+		return nil, nil
+	}
+	header := w.Header().Clone() // set by middlewares
+	conn, buffered, err := s.loop.Takeover(w, s.opts.SendBuffer)
+	if err != nil {
+		e := refused(BadRequest, "TRANSPORT_HANDSHAKE_ERROR", "the connection cannot be taken over (WebSocket needs HTTP/1.1 and no wrapper that hides http.Hijacker)")
+		e.Err = err
+		s.refuse(w, r, e)
+		return nil, nil
+	}
+	header.Set("Upgrade", "websocket")
+	header.Set("Connection", "Upgrade")
+	header.Set("Sec-WebSocket-Accept", wsproto.AcceptKey(key))
+	if protocols := r.Header.Get("Sec-WebSocket-Protocol"); protocols != "" {
+		protocol, _, _ := strings.Cut(protocols, ",")
+		header.Set("Sec-WebSocket-Protocol", strings.TrimSpace(protocol))
+	}
+	var b strings.Builder
+	b.WriteString("HTTP/1.1 101 Switching Protocols\r\n")
+	_ = header.Write(&b) // a builder takes everything
+	b.WriteString("\r\n")
+	b.Write(first)
+	_ = conn.Write([]byte(b.String()), 0) // a client that has gone is seen when reading starts
+	return conn, buffered
+}
+
+// emptyClose is the close frame without a code, which the peer reports as 1005.
+var emptyClose = wsproto.AppendClose(nil, 0, "")
+
+// openWebSocket answers a WebSocket handshake and starts the session on it.
+func (s *Server) openWebSocket(w http.ResponseWriter, r *http.Request, sess *Session, transport string) {
+	if transport != WebSocket { // an upgrade request that names polling: there is nothing such a connection could carry
+		s.refuseOverWebSocket(w, r)
+		return
+	}
+	if c := s.opts.cookie(sess.id); c != nil {
+		http.SetCookie(w, c)
+	}
+	conn, buffered := s.takeOver(w, r, s.openPacket(sess, transport).webSocket())
+	if conn == nil {
+		return
+	}
+	sess.conn.Store(conn)
+	ws := &webSocket{session: sess, conn: conn}
+	if s.add(sess) {
+		sess.begin()
+	} else {
+		conn.Close(netconn.ErrLoopClosed)
+	}
+	conn.Start(ws, buffered)
+}
+
+// refuseOverWebSocket accepts a WebSocket and closes it at once, for upgrades the reference refuses in this way.
+func (s *Server) refuseOverWebSocket(w http.ResponseWriter, r *http.Request) {
+	conn, buffered := s.takeOver(w, r, emptyClose)
+	if conn == nil {
+		return
+	}
+	finish(conn, nil)
+	conn.Start(discard{}, buffered)
+}
+
+// finish says goodbye on a connection that no session cares for any more. The client is to hang up; one that does not is
+// hung up on.
+func finish(conn *netconn.Conn, frame []byte) {
+	conn.Finish(frame)
+	time.AfterFunc(lingerTimeout, func() { conn.Close(nil) })
+}
+
+// discard ignores what arrives on a connection that is about to close.
+type discard struct{}
+
+func (discard) Data(*netconn.Conn, []byte) error { return nil }
+func (discard) Closed(*netconn.Conn, error)      {}
+
+// Data parses what arrived.
+func (ws *webSocket) Data(conn *netconn.Conn, p []byte) error {
+	if ws.broken {
+		return nil
+	}
+	err := ws.reader.Feed(p, ws.session.server.opts.MaxPayload, ws)
+	var protocol *wsproto.ProtocolError
+	if !errors.As(err, &protocol) {
+		return err
+	}
+	ws.broken = true
+	conn.Finish(wsproto.AppendClose(nil, protocol.Code, "")) // before the session's own, which would have no code
+	if ws.probing {
+		ws.session.abandonUpgrade(ws)
+	} else {
+		ws.session.CloseWith(TransportError, err)
+	}
+	return nil
+}
+
+// Frame handles one frame of the client.
+func (ws *webSocket) Frame(op wsproto.Opcode, payload []byte) error {
+	switch op {
+	case wsproto.Ping:
+		_ = ws.conn.Write(wsproto.AppendFrame(nil, wsproto.Pong, payload), netconn.Droppable) // a pong must not be what closes a slow client
+		return nil
+	case wsproto.Pong:
+		return nil
+	case wsproto.Close:
+		return ws.closeFrame(payload)
+	}
+	packet := eioproto.Packet{Type: eioproto.Message, Binary: true, Data: payload}
+	if op == wsproto.Text {
+		var err error
+		if packet, err = eioproto.Decode(payload); err != nil {
+			ws.bad(err)
+			return nil
+		}
+	}
+	if ws.probing {
+		ws.session.probe(ws, packet)
+	} else {
+		ws.session.packet(packet)
+	}
+	return nil
+}
+
+// bad answers bytes that are not an Engine.IO packet.
+func (ws *webSocket) bad(err error) {
+	if ws.probing {
+		ws.session.abandonUpgrade(ws)
+		return
+	}
+	ws.session.CloseWith(ParseError, err)
+}
+
+// closeFrame answers the client's close frame, or takes it as the answer to ours.
+func (ws *webSocket) closeFrame(payload []byte) error {
+	reply := emptyClose
+	if len(payload) >= 2 {
+		reply = wsproto.AppendFrame(nil, wsproto.Close, payload[:2])
+	}
+	ws.conn.Finish(reply)
+	return io.EOF
+}
+
+// Closed is told that the connection has gone.
+func (ws *webSocket) Closed(_ *netconn.Conn, cause error) {
+	if ws.probing {
+		ws.session.abandonUpgrade(ws)
+		return
+	}
+	s := ws.session
+	s.CloseWith(TransportClose, cause)
+	s.mu.Lock()
+	s.server.wheel.Stop(&s.timer) // nothing left to linger for
+	s.mu.Unlock()
+}
+
+// closeConn closes the connection of a session that has ended.
+func (s *Session) closeConn(conn *netconn.Conn, reason Reason, cause error, flush bool) {
+	switch {
+	case flush, reason == ParseError, reason == PingTimeout, reason == ServerShutdown, reason == ForcedClose,
+		reason == TransportError && !errors.Is(cause, ErrSlowConsumer):
+		conn.Finish(emptyClose)
+	case reason == TransportClose && cause == nil: // a close packet: the client is waiting for the connection to end
+		conn.Finish(emptyClose)
+	default:
+		conn.Close(cause)
+	}
+}

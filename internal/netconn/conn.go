@@ -1,0 +1,289 @@
+package netconn
+
+import (
+	"errors"
+	"io"
+	"net"
+	"sync"
+)
+
+const (
+	// DefaultLimit is how many bytes may wait for one connection unless the caller says otherwise.
+	DefaultLimit = 1 << 20
+	// soft is the queue length at which a sender writes itself instead of leaving it to the flusher. It makes a
+	// publisher that is faster than the flushers pay with its own time.
+	soft = 64 << 10
+)
+
+var (
+	// ErrClosed is returned by writes to a connection that is closed or closing.
+	ErrClosed = net.ErrClosed
+	// ErrSlow is returned by a write that does not fit into the queue; the caller decides what becomes of the connection.
+	ErrSlow = errors.New("netconn: the queue of the connection is full: its peer reads too slowly")
+	// ErrDropped is returned by a droppable write that the connection cannot take now.
+	ErrDropped = errors.New("netconn: dropped, the connection is busy")
+)
+
+// Handler is what a connection's bytes are for. Its methods are called one at a time, Data in the order of the bytes.
+// They run on a goroutine that serves other connections too and must not block.
+type Handler interface {
+	// Data is given bytes that arrived. They are valid only during the call, and the handler may change them. An error
+	// closes the connection with that error as the cause.
+	Data(c *Conn, p []byte) error
+	// Closed is called once, after the last Data. The cause is io.EOF if the peer closed the connection in good order.
+	Closed(c *Conn, cause error)
+}
+
+// Mode says how a write is to be done.
+type Mode uint8
+
+const (
+	// Droppable lets a write be dropped if the connection cannot take it now.
+	Droppable Mode = 1 << iota
+	// Deferred leaves the write to the flusher, so that what follows at once leaves in the same system call.
+	Deferred
+)
+
+// Conn is one connection. All methods are safe for concurrent use.
+type Conn struct {
+	loop    *Loop
+	flusher *flusher
+	handler Handler
+	poller  *poller // nil if goroutine-driven
+	stream  *stream // nil if poller-driven
+	cause   error   // why it was closed
+
+	mu     sync.Mutex // guards the following; never held while reading or writing
+	queue  queue
+	limit  int
+	fd     int
+	slot   uint32 // in the poller
+	gen    uint32
+	status status
+}
+
+// status is the set of things true of a Conn.
+type status uint16
+
+const (
+	writing   status = 1 << iota // somebody is in a write: only they touch the head of the queue
+	scheduled                    // listed as dirty with the flusher
+	blocked                      // the kernel took less than it was given
+	writable                     // the kernel said so while somebody was writing
+	finishing                    // closes once the queue is empty
+	finished                     // the sending side is shut; only the peer's end is awaited
+	closed                       // no more reads and writes
+	letGo                        // the poller will not touch the descriptor again
+	detached                     // the descriptor has been closed
+	paused                       // reads nothing
+	started
+)
+
+func (c *Conn) is(s status) bool { return c.status&s != 0 }
+
+// Start begins reading for h, with the bytes that were read before as its first data. It must be called once, also on
+// a connection that was closed meanwhile: h is told of it, and the descriptor is let go.
+func (c *Conn) Start(h Handler, buffered []byte) {
+	c.handler = h
+	if len(buffered) > 0 {
+		if err := h.Data(c, buffered); err != nil {
+			c.Close(err)
+		}
+	}
+	if c.poller != nil {
+		c.poller.watch(c)
+		return
+	}
+	c.startStream()
+}
+
+// Write sends b, a whole message, in the given mode. It keeps b, which must not change any more, and never blocks on the
+// network. It returns ErrClosed, ErrSlow or ErrDropped if b was not taken.
+func (c *Conn) Write(b []byte, mode Mode) error {
+	c.mu.Lock()
+	if c.is(closed | finishing) {
+		c.mu.Unlock()
+		return ErrClosed
+	}
+	if mode&Droppable != 0 && (c.is(blocked) || c.queue.bytes >= soft) {
+		c.mu.Unlock()
+		c.loop.dropped.Add(1)
+		return ErrDropped
+	}
+	if c.queue.bytes > 0 && c.queue.bytes+len(b) > c.limit {
+		c.mu.Unlock()
+		c.loop.slow.Add(1)
+		return ErrSlow
+	}
+	c.queue.push(b)
+	switch {
+	case c.is(writing | blocked):
+		c.mu.Unlock()
+	case mode&Deferred != 0 && c.queue.bytes < soft && c.poller != nil:
+		first := !c.is(scheduled)
+		c.status |= scheduled
+		c.mu.Unlock()
+		if first {
+			c.flusher.add(c)
+		}
+	default:
+		c.flush()
+	}
+	return nil
+}
+
+// flushScheduled is the flusher's turn at c.
+func (c *Conn) flushScheduled() {
+	c.mu.Lock()
+	c.status &^= scheduled
+	if c.queue.bytes == 0 || c.is(writing|blocked|closed) {
+		c.mu.Unlock()
+		return
+	}
+	c.flush()
+}
+
+// flush writes the queue. It is called with c.mu held and nobody writing, and releases c.mu.
+func (c *Conn) flush() {
+	c.status |= writing
+	if c.stream != nil {
+		c.mu.Unlock()
+		c.loop.wg.Go(c.writeStream)
+		return
+	}
+	var err error
+	for c.queue.bytes > 0 && !c.is(closed) && err == nil {
+		batch := c.queue.batch()
+		c.status &^= writable
+		c.mu.Unlock()
+		n, again, werr := writeBatch(c.fd, batch)
+		c.loop.writes.Add(1)
+		c.mu.Lock()
+		took := c.queue.consume(n)
+		c.loop.frames.Add(int64(took))
+		err = werr
+		if again && !c.is(writable) {
+			c.status |= blocked // the poller continues when the kernel has room
+			break
+		}
+	}
+	c.status &^= writing
+	c.wrote(err)
+}
+
+// wrote ends a write. It is called with c.mu held and releases it.
+func (c *Conn) wrote(err error) {
+	if c.is(closed) {
+		c.queue.reset()
+		c.closeDescriptor()
+		c.mu.Unlock()
+		return
+	}
+	finish := c.is(finishing) && c.queue.bytes == 0 && !c.is(finished)
+	if finish {
+		c.status |= finished
+	}
+	c.mu.Unlock()
+	switch {
+	case err != nil:
+		c.Close(err)
+	case finish:
+		c.shutdownWrite()
+	}
+}
+
+// Finish sends b (nil for nothing), and closes the sending side once all that waits has left. Data that still arrives is
+// handed to the handler. The connection ends when the peer closes its side; the caller bounds that time with Close.
+func (c *Conn) Finish(b []byte) {
+	c.mu.Lock()
+	if c.is(closed | finishing) {
+		c.mu.Unlock()
+		return
+	}
+	c.status |= finishing
+	c.status &^= paused // else the peer's end would never be seen
+	if len(b) > 0 {
+		c.queue.push(b)
+	}
+	if c.is(writing | blocked) {
+		c.mu.Unlock()
+		return
+	}
+	c.flush()
+}
+
+// Close closes the connection at once and drops what waits in its queue. The handler is told the cause; nil counts as
+// io.EOF. Only the first cause counts.
+func (c *Conn) Close(cause error) {
+	if cause == nil {
+		cause = io.EOF
+	}
+	c.mu.Lock()
+	if c.is(closed) {
+		c.mu.Unlock()
+		return
+	}
+	c.status |= closed
+	c.cause = cause
+	if !c.is(writing) {
+		c.queue.reset()
+	}
+	isStarted := c.is(started)
+	c.mu.Unlock()
+	switch {
+	case c.stream != nil:
+		c.stream.close()
+	case isStarted:
+		c.poller.hangup(c) // its goroutine may be reading: it lets go of the descriptor
+	}
+}
+
+// Pause stops reading, so that the peer is slowed down by TCP itself. Data the handler is being given is not held back.
+func (c *Conn) Pause() {
+	c.mu.Lock()
+	if !c.is(closed | finishing) {
+		c.status |= paused
+	}
+	c.mu.Unlock()
+}
+
+// Resume continues reading after Pause.
+func (c *Conn) Resume() {
+	c.mu.Lock()
+	was := c.is(paused)
+	c.status &^= paused
+	isStarted := c.is(started)
+	c.mu.Unlock()
+	if !was || !isStarted {
+		return
+	}
+	if c.poller != nil {
+		c.poller.rearm(c)
+		return
+	}
+	c.stream.resume()
+}
+
+// Queued returns how many bytes wait to be written.
+func (c *Conn) Queued() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.queue.bytes
+}
+
+// Busy reports whether the peer has not yet taken what was sent before.
+func (c *Conn) Busy() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.is(blocked) || c.queue.bytes >= soft
+}
+
+// closeDescriptor closes the descriptor of a closed connection once nobody uses it: not the poller, and not a writer.
+// Closed any earlier, its number could be another client's by the time a write reaches it. It is called with c.mu held.
+func (c *Conn) closeDescriptor() {
+	if c.poller == nil || !c.is(letGo) || c.is(writing|detached) {
+		return
+	}
+	c.status |= detached
+	closeFD(c.fd)
+}

@@ -1,0 +1,180 @@
+package netconn
+
+import (
+	"errors"
+	"net"
+	"net/http"
+	"runtime"
+	"sync"
+	"sync/atomic"
+)
+
+// ErrLoopClosed is the cause with which the connections of a closed Loop end.
+var ErrLoopClosed = errors.New("netconn: the server is shutting down")
+
+// Stats counts what happened to the connections of a Loop since it was made.
+type Stats struct {
+	Conns   int64  // open now
+	Polled  int64  // of these, driven by the poller
+	Slow    uint64 // closed because their queue was full
+	Dropped uint64 // droppable writes that a connection could not take
+	Writes  uint64 // system calls that wrote
+	Frames  uint64 // slices these took along
+}
+
+// Loop drives connections. Its zero value is ready to use: pollers and flushers, one per core, start with the first
+// connection. Close ends them.
+type Loop struct {
+	// Goroutines makes every connection goroutine-driven, as where there is no poller. It must be set before the first
+	// connection.
+	Goroutines bool
+
+	once     sync.Once
+	pollers  []*poller
+	flushers []*flusher
+	next     atomic.Uint32
+	wg       sync.WaitGroup
+
+	mu      sync.Mutex
+	closed  bool
+	streams map[*Conn]struct{} // goroutine-driven connections, for Close
+
+	conns, polled, slow, dropped, writes, frames atomic.Int64
+}
+
+func (l *Loop) start() {
+	l.once.Do(func() {
+		l.streams = make(map[*Conn]struct{})
+		for range runtime.GOMAXPROCS(0) {
+			if !l.Goroutines {
+				if p, err := newPoller(l); err == nil && p != nil {
+					l.pollers = append(l.pollers, p)
+					l.wg.Go(p.run)
+				}
+			}
+			f := &flusher{wake: make(chan struct{}, 1), quit: make(chan struct{})}
+			l.flushers = append(l.flushers, f)
+			l.wg.Go(f.run)
+		}
+	})
+}
+
+// Stats returns the counters.
+func (l *Loop) Stats() Stats {
+	return Stats{
+		Conns: l.conns.Load(), Polled: l.polled.Load(),
+		Slow: uint64(l.slow.Load()), Dropped: uint64(l.dropped.Load()),
+		Writes: uint64(l.writes.Load()), Frames: uint64(l.frames.Load()),
+	}
+}
+
+// Close closes all connections and waits for the goroutines of the Loop to end. Connections adopted later are closed at
+// once.
+func (l *Loop) Close() {
+	l.start() // so that nothing starts later
+	l.mu.Lock()
+	if l.closed {
+		l.mu.Unlock()
+		return
+	}
+	l.closed = true
+	streams := l.streams
+	l.streams = nil
+	l.mu.Unlock()
+	for c := range streams {
+		c.Close(ErrLoopClosed)
+	}
+	for _, p := range l.pollers {
+		p.stop()
+	}
+	for _, f := range l.flushers {
+		close(f.quit)
+	}
+	l.wg.Wait()
+}
+
+// Takeover takes the connection of a request over from net/http. The returned bytes were read from the connection but
+// not yet consumed: the caller hands them to Start.
+func (l *Loop) Takeover(w http.ResponseWriter, limit int) (c *Conn, buffered []byte, err error) {
+	nc, rw, err := http.NewResponseController(w).Hijack()
+	if err != nil {
+		return nil, nil, err
+	}
+	if n := rw.Reader.Buffered(); n > 0 {
+		buffered = make([]byte, n)
+		if _, err := rw.Read(buffered); err != nil {
+			_ = nc.Close() // the error of the read is the one to report
+			return nil, nil, err
+		}
+	}
+	return l.Adopt(nc, limit), buffered, nil
+}
+
+// Adopt makes a Conn of nc, which belongs to the Loop from then on. At most limit bytes wait in its queue; zero means
+// DefaultLimit. The Conn can be written to at once; it reads once it was started.
+func (l *Loop) Adopt(nc net.Conn, limit int) *Conn {
+	l.start()
+	if limit <= 0 {
+		limit = DefaultLimit
+	}
+	n := l.next.Add(1)
+	c := &Conn{loop: l, limit: limit, flusher: l.flushers[int(n)%len(l.flushers)], fd: -1}
+	if len(l.pollers) > 0 {
+		if fd, ok := detach(nc); ok {
+			c.fd, c.poller = fd, l.pollers[int(n)%len(l.pollers)]
+		}
+	}
+	if c.poller == nil {
+		c.stream = &stream{nc: nc}
+	}
+	l.conns.Add(1)
+	return c
+}
+
+// flusher writes the queues of connections that were marked dirty.
+type flusher struct {
+	mu    sync.Mutex
+	dirty []*Conn
+	spare []*Conn
+	wake  chan struct{}
+	quit  chan struct{}
+}
+
+// add marks c dirty. The caller has set c's scheduled state, so that a connection is listed once.
+func (f *flusher) add(c *Conn) {
+	f.mu.Lock()
+	f.dirty = append(f.dirty, c)
+	first := len(f.dirty) == 1
+	f.mu.Unlock()
+	if first {
+		select {
+		case f.wake <- struct{}{}:
+		default:
+		}
+	}
+}
+
+func (f *flusher) run() {
+	for {
+		select {
+		case <-f.wake:
+		case <-f.quit:
+			return
+		}
+		for {
+			f.mu.Lock()
+			batch := f.dirty
+			f.dirty, f.spare = f.spare[:0], nil
+			f.mu.Unlock()
+			if len(batch) == 0 {
+				f.spare = batch
+				break
+			}
+			for i, c := range batch {
+				c.flushScheduled()
+				batch[i] = nil
+			}
+			f.spare = batch
+		}
+	}
+}
