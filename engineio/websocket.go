@@ -178,12 +178,21 @@ func (ws *webSocket) bad(err error) {
 
 // closeFrame answers the client's close frame, or takes it as the answer to ours.
 func (ws *webSocket) closeFrame(payload []byte) error {
+	if ws.session.over.Load() {
+		return io.EOF
+	}
 	reply := emptyClose
 	if len(payload) >= 2 {
 		reply = wsproto.AppendFrame(nil, wsproto.Close, payload[:2])
 	}
+	ws.broken = true // nothing may follow a close frame
 	ws.conn.Finish(reply)
-	return io.EOF
+	if ws.probing {
+		ws.session.abandonUpgrade(ws)
+	} else {
+		ws.session.CloseWith(TransportClose, nil)
+	}
+	return nil
 }
 
 // Closed is told that the connection has gone.
