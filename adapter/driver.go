@@ -5,7 +5,7 @@ import (
 	"errors"
 )
 
-// Errors a [Link] wraps, so that callers and metrics can tell why the cluster did not take an envelope.
+// Errors a [Driver] and its links wrap, so that callers and metrics can tell why something did not reach the cluster.
 var (
 	// ErrClosed means the adapter, link or driver was closed.
 	ErrClosed = errors.New("adapter: closed")
@@ -13,12 +13,15 @@ var (
 	ErrUnavailable = errors.New("adapter: cluster unavailable")
 	// ErrOverloaded means that too many envelopes wait to be published already.
 	ErrOverloaded = errors.New("adapter: too many envelopes waiting")
+	// ErrSubscribed means that the driver has a link of the namespace already.
+	ErrSubscribed = errors.New("adapter: namespace subscribed already")
 )
 
 // Driver carries envelopes between the nodes of a cluster. One driver serves all namespaces of a node.
 // All methods are safe for concurrent use.
 type Driver interface {
-	// Subscribe joins namespace: from its return on, envelopes of other nodes reach r. The context bounds the call only.
+	// Subscribe joins namespace: from its return on, envelopes of other nodes reach r. A driver has one link for each
+	// namespace and refuses a second with [ErrSubscribed]. The context bounds the call only.
 	Subscribe(ctx context.Context, namespace string, r Receiver) (Link, error)
 	// Close closes all links and frees what the driver holds. Adapters do not call it: the one who made the driver does.
 	Close(ctx context.Context) error

@@ -1,0 +1,248 @@
+package adaptertest
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+
+	"github.com/peal-dev/peal/adapter"
+)
+
+// Cluster is a cluster in memory: the drivers it makes reach each other and nothing else. It can be told to fail or to
+// hang, which shows how the user of a driver behaves while the cluster is away. Safe for concurrent use.
+type Cluster struct {
+	mu    sync.Mutex
+	links map[string][]*link // by namespace
+	err   error
+	held  chan struct{} // closed by the release of Hold; nil while nothing is held
+}
+
+// NewCluster returns a cluster without nodes.
+func NewCluster() *Cluster { return &Cluster{links: make(map[string][]*link)} }
+
+// NewDriver returns the driver of one more node.
+func (c *Cluster) NewDriver() adapter.Driver {
+	return &driver{cluster: c, links: make(map[string]*link)}
+}
+
+// Fail makes every publish and ping fail with err, wrapped beside [adapter.ErrUnavailable]. Nil heals the cluster.
+func (c *Cluster) Fail(err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.err = err
+}
+
+// Hold makes every publish and ping wait until release is called or its context ends. Holding a held cluster panics.
+func (c *Cluster) Hold() (release func()) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.held != nil {
+		panic("adaptertest: the cluster is held already")
+	}
+	held := make(chan struct{})
+	c.held = held
+	return sync.OnceFunc(func() {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.held = nil
+		close(held)
+	})
+}
+
+// send calls deliver for each link of the namespace, in one order for all senders, unless a fault is switched on.
+func (c *Cluster) send(ctx context.Context, from *link, deliver func(to *link)) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	for {
+		c.mu.Lock()
+		held := c.held
+		if held == nil {
+			break
+		}
+		c.mu.Unlock()
+		select {
+		case <-held:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	defer c.mu.Unlock()
+	if c.err != nil {
+		return fmt.Errorf("%w: %w", adapter.ErrUnavailable, c.err)
+	}
+	if !slices.Contains(c.links[from.namespace], from) {
+		return adapter.ErrClosed
+	}
+	for _, to := range c.links[from.namespace] {
+		deliver(to)
+	}
+	return nil
+}
+
+type driver struct {
+	cluster *Cluster
+
+	mu     sync.Mutex
+	closed bool
+	links  map[string]*link // by namespace
+}
+
+// Subscribe implements [adapter.Driver].
+func (d *driver) Subscribe(ctx context.Context, namespace string, r adapter.Receiver) (adapter.Link, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.closed {
+		return nil, adapter.ErrClosed
+	}
+	if l := d.links[namespace]; l != nil && !l.closed() {
+		return nil, adapter.ErrSubscribed
+	}
+	l := &link{cluster: d.cluster, namespace: namespace, receiver: r, wake: make(chan struct{}, 1), stop: make(chan struct{}), done: make(chan struct{})}
+	go l.run()
+	d.links[namespace] = l
+	d.cluster.mu.Lock()
+	defer d.cluster.mu.Unlock()
+	d.cluster.links[namespace] = append(d.cluster.links[namespace], l)
+	return l, nil
+}
+
+// Close implements [adapter.Driver].
+func (d *driver) Close(ctx context.Context) error {
+	d.mu.Lock()
+	d.closed = true
+	links := slices.Collect(maps.Values(d.links))
+	d.mu.Unlock()
+	for _, l := range links {
+		if err := l.Close(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// link delivers in a goroutine of its own, as a driver with a network does: a sender never runs a receiver.
+type link struct {
+	cluster   *Cluster
+	namespace string
+	receiver  adapter.Receiver
+
+	mu    sync.Mutex
+	queue []func()
+
+	wake       chan struct{}
+	closing    sync.Once
+	stop, done chan struct{}
+}
+
+func (l *link) closed() bool {
+	select {
+	case <-l.stop:
+		return true
+	default:
+		return false
+	}
+}
+
+func (l *link) run() {
+	defer close(l.done)
+	for {
+		select {
+		case <-l.stop:
+			return
+		case <-l.wake:
+		}
+		l.mu.Lock()
+		queue := l.queue
+		l.queue = nil
+		l.mu.Unlock()
+		for _, f := range queue {
+			select {
+			case <-l.stop:
+				return
+			default:
+				f()
+			}
+		}
+	}
+}
+
+func (l *link) post(f func()) {
+	l.mu.Lock()
+	l.queue = append(l.queue, f)
+	l.mu.Unlock()
+	select {
+	case l.wake <- struct{}{}:
+	default:
+	}
+}
+
+// Publish implements [adapter.Link].
+func (l *link) Publish(ctx context.Context, e *adapter.Envelope) error {
+	return l.cluster.send(ctx, l, func(to *link) {
+		if to == l {
+			return
+		}
+		e := clone(e)
+		to.post(func() { to.receiver.Receive(e) })
+	})
+}
+
+// Ping implements [adapter.Link].
+func (l *link) Ping(ctx context.Context) error {
+	pong := make(chan struct{})
+	if err := l.cluster.send(ctx, l, func(to *link) {
+		if to == l {
+			l.post(func() { close(pong) })
+		}
+	}); err != nil {
+		return err
+	}
+	select {
+	case <-pong:
+		return nil
+	case <-l.done:
+		return adapter.ErrClosed
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// Close implements [adapter.Link].
+func (l *link) Close(ctx context.Context) error {
+	l.closing.Do(func() {
+		l.cluster.mu.Lock()
+		defer l.cluster.mu.Unlock()
+		l.cluster.links[l.namespace] = slices.DeleteFunc(l.cluster.links[l.namespace], func(x *link) bool { return x == l })
+		close(l.stop)
+	})
+	select {
+	case <-l.done:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// clone copies e as deep as a wire does: nodes share no memory.
+func clone(e *adapter.Envelope) *adapter.Envelope {
+	c := *e
+	c.Rooms, c.Except, c.ChangeRooms = slices.Clone(e.Rooms), slices.Clone(e.Except), slices.Clone(e.ChangeRooms)
+	if e.Message != nil {
+		p := e.Message.Packet
+		p.Data = bytes.Clone(p.Data)
+		p.Attachments = slices.Clone(p.Attachments)
+		for i, a := range p.Attachments {
+			p.Attachments[i] = bytes.Clone(a)
+		}
+		c.Message = adapter.NewMessage(p)
+		c.Message.Volatile = e.Message.Volatile
+	}
+	return &c
+}

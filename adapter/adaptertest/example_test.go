@@ -1,0 +1,33 @@
+package adaptertest_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/peal-dev/peal/adapter"
+	"github.com/peal-dev/peal/adapter/adaptertest"
+)
+
+// A cluster in memory shows what a program does when the other nodes cannot be reached.
+func ExampleCluster() {
+	ctx := context.Background()
+	cluster := adaptertest.NewCluster()
+	driver := cluster.NewDriver()
+	defer driver.Close(ctx)
+
+	a, err := adapter.New(ctx, "/", driver, nil)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	member := adaptertest.NewMember("m")
+	a.Add(member)
+
+	cluster.Fail(errors.New("no route"))
+	fmt.Println(a.Broadcast(ctx, message("tick"), adapter.Target{}))
+	fmt.Println("delivered here:", !member.Empty())
+	// Output:
+	// adapter /: publish broadcast: adapter: cluster unavailable: no route
+	// delivered here: true
+}
