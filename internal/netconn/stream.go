@@ -45,8 +45,11 @@ func (c *Conn) startStream() {
 func (c *Conn) readStream() {
 	buf := readBuffers.Get().(*[]byte)
 	defer readBuffers.Put(buf)
-	for c.awaitResume() {
+	for {
 		n, err := c.stream.nc.Read(*buf)
+		if !c.awaitResume() {
+			break
+		}
 		if n > 0 {
 			if derr := c.handler.Data(c, (*buf)[:n]); derr != nil {
 				c.Close(derr)
@@ -69,7 +72,7 @@ func (c *Conn) readStream() {
 	c.handler.Closed(c, c.cause)
 }
 
-// awaitResume waits while the connection is paused and reports whether it may read.
+// awaitResume waits while the connection is paused and reports whether it is still open.
 func (c *Conn) awaitResume() bool {
 	for {
 		c.stream.mu.Lock()
