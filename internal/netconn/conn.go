@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"runtime"
 	"sync"
 )
 
@@ -101,6 +102,13 @@ func (c *Conn) Start(h Handler, buffered []byte) {
 // network. It returns ErrClosed, ErrSlow or ErrDropped if b was not taken.
 func (c *Conn) Write(b []byte, mode Mode) error {
 	c.mu.Lock()
+	// Whoever is writing does so without blocking, so they are done in a moment: a publisher that is faster than a flusher
+	// waits for it here, and a full queue always means a peer that does not read.
+	for c.queue.bytes >= soft && c.is(writing) && c.poller != nil {
+		c.mu.Unlock()
+		runtime.Gosched()
+		c.mu.Lock()
+	}
 	if c.is(closed | finishing) {
 		c.mu.Unlock()
 		return ErrClosed
