@@ -35,7 +35,7 @@ run: build ## Build everything and start a node with the playground
 .PHONY: build
 build: web ## Build bin/peal, playground included
 	$(call say,Building bin/peal (the first time takes a minute))
-	go build -trimpath -o bin/peal ./cmd/peal
+	CGO_ENABLED=0 go build -trimpath -o bin/peal ./cmd/peal
 
 .PHONY: web
 web: $(CLIENT) ## Fetch the playground's one outside file into web/dist

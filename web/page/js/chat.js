@@ -6,16 +6,21 @@ import { createLog } from "./log.js";
 
 const ACK_TIMEOUT = 5000;
 const PROBE_EVERY = 4000;
+const SENT_AWAY_FOR = 2000;
 const SAME_AUTHOR_WITHIN = 120_000;
 
 /**
  * @param who       { name, room }, read whenever needed
  * @param onEvent   called with the name of every event that arrives
+ * @param token     gives the API key to connect with, or ""
  */
-export function createChat(who, onEvent) {
+export function createChat(who, onEvent, token) {
   const status = byId("sio-status");
   const log = createLog(byId("messages"), byId("messages-empty"), (entry, before) => renderEntry(entry, before, who.name));
-  const socket = io({ reconnectionDelayMax: 2000 });
+  const socket = io({
+    reconnectionDelayMax: 2000,
+    auth: (send) => send(token() ? { token: token() } : {}),
+  });
   let joined = "";
 
   /** Sends an event and resolves with the reply of the server; a missing or unhappy reply is an Error. */
@@ -63,9 +68,12 @@ export function createChat(who, onEvent) {
     byId("sid").textContent = "";
     byId("latency").textContent = "–";
     // The server asked us to go; the client library does not come back by itself then, but this page should.
-    if (reason === "io server disconnect") socket.connect();
+    if (reason === "io server disconnect") setTimeout(() => socket.connect(), SENT_AWAY_FOR);
   });
-  socket.on("connect_error", (error) => setStatus(status, byId("state"), "lost", `${error.message}, trying again`));
+  socket.on("connect_error", (error) => {
+    // A refusal by the server is final; only a broken connection is tried again.
+    setStatus(status, byId("state"), "lost", socket.active ? `${error.message}, trying again` : error.message);
+  });
   socket.onAny((event, ...args) => {
     onEvent(event);
     log.push(toEntry(event, args));
@@ -93,6 +101,8 @@ export function createChat(who, onEvent) {
 
   return {
     ask,
+    /** Connects anew, with the key the visitor has given meanwhile. */
+    reconnect: () => socket.disconnect().connect(),
     enter(room) {
       log.clear();
       return enter(room);

@@ -2,7 +2,7 @@
 
 import { createChat } from "./chat.js";
 import { byId, copyText, el } from "./dom.js";
-import { createPublish } from "./publish.js";
+import { apiKey, authorization, createPublish } from "./publish.js";
 import { initialSettings, randomName, remember, secondVisitor } from "./settings.js";
 import { startStats } from "./stats.js";
 import { createStream } from "./stream.js";
@@ -16,8 +16,12 @@ const ring = () => bell.classList.add("ring");
 bell.addEventListener("animationend", () => bell.classList.remove("ring"));
 
 const stream = createStream(ring);
-const chat = createChat(who, stream.listenFor);
-const publish = createPublish(chat.ask, stream.listenFor);
+const chat = createChat(who, stream.listenFor, apiKey);
+const stats = startStats(authorization);
+const publish = createPublish(chat.ask, stream.listenFor, () => {
+  chat.reconnect();
+  stats.retry();
+});
 
 function showRoom() {
   byId("room").value = who.room;
@@ -81,4 +85,3 @@ byId("publish-rooms").value = who.room;
 publish.follow(who.room, who.room);
 showRoom();
 stream.open(who.room);
-startStats();

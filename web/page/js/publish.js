@@ -8,8 +8,9 @@ const quote = (value) => `'${value.replaceAll("'", `'\\''`)}'`;
 /**
  * @param ask      sends an event over the socket and resolves with its reply
  * @param onEvent  called with the event's name before it is sent
+ * @param onKey    called when the visitor has given another API key
  */
-export function createPublish(ask, onEvent) {
+export function createPublish(ask, onEvent, onKey) {
   const form = byId("publish-form");
   const args = byId("publish-args");
 
@@ -42,17 +43,16 @@ export function createPublish(ask, onEvent) {
     args.removeAttribute("aria-invalid");
     say(problem, "");
     byId("publish-send").disabled = false;
-    byId("curl").textContent = overHTTP ? asCurl(request, byId("publish-key").value) : asEmit(request);
+    byId("curl").textContent = overHTTP ? asCurl(request, apiKey()) : asEmit(request);
   }
 
   async function overHTTP(request) {
-    const headers = { "Content-Type": "application/json" };
-    const key = byId("publish-key").value;
-    if (key) headers.Authorization = `Bearer ${key}`;
+    const headers = { "Content-Type": "application/json", ...authorization() };
     const response = await fetch("/v1/publish", { method: "POST", headers, body: JSON.stringify(request) });
     return { ok: response.ok, text: `${response.status} ${(await response.text()).trim()}` };
   }
 
+  byId("publish-key").addEventListener("change", onKey);
   form.addEventListener("input", refresh);
   for (const choice of form.elements.via) choice.addEventListener("change", refresh);
   form.addEventListener("submit", async (submitted) => {
@@ -82,6 +82,12 @@ export function createPublish(ask, onEvent) {
     },
   };
 }
+
+/** The API key in the publish box, or "". It is kept nowhere else. */
+export const apiKey = () => byId("publish-key").value;
+
+/** The headers that prove it. */
+export const authorization = () => (apiKey() ? { Authorization: `Bearer ${apiKey()}` } : {});
 
 function asCurl(request, key) {
   const lines = [`curl ${quote(`${location.origin}/v1/publish`)}`];

@@ -16,20 +16,32 @@ const COUNTERS = [
 const compact = new Intl.NumberFormat("en", { notation: "compact", maximumFractionDigits: 1 });
 const number = (value) => (value < 100_000 ? value.toLocaleString("en") : compact.format(value));
 
-export function startStats() {
+/** A duration in its greatest unit: how long exactly a node has been up, nobody asks. */
+function duration(seconds) {
+  const units = [[86_400, "d"], [3600, "h"], [60, "min"]];
+  const [size, unit] = units.find(([size]) => seconds >= 2 * size) ?? [1, "s"];
+  return `${Math.floor(seconds / size)} ${unit}`;
+}
+
+/** @param authorization makes the headers that prove the visitor's key, if there is one */
+export function startStats(authorization) {
   const tiles = COUNTERS.map(createTile);
   let before = null;
+  let refused = false;
 
   async function poll() {
-    if (document.hidden) return;
+    if (document.hidden || refused) return;
     const note = byId("counters-note");
     try {
-      const response = await fetch("/v1/stats");
+      const response = await fetch("/v1/stats", { headers: authorization() });
+      refused = response.status === 401;
+      if (refused) throw new Error("this node wants its API key, which the publish box has a field for");
       if (!response.ok) throw new Error(`this node answers ${response.status} to GET /v1/stats`);
       const stats = await response.json();
       const now = performance.now();
       byId("node-id").textContent = stats.node ?? "–";
       byId("node-mode").textContent = stats.cluster === "redis" ? "Redis" : "single node";
+      byId("node-uptime").textContent = duration(stats.uptime_seconds ?? 0);
       for (const tile of tiles) tile.update(stats, before, before ? (now - before.at) / 1000 : 0);
       before = { ...stats, at: now };
       say(note, "");
@@ -41,6 +53,13 @@ export function startStats() {
   poll();
   setInterval(poll, EVERY);
   document.addEventListener("visibilitychange", poll);
+  return {
+    /** Asks again after a refusal. */
+    retry() {
+      refused = false;
+      poll();
+    },
+  };
 }
 
 function createTile({ key, label, rate, tone }) {

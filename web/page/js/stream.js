@@ -26,7 +26,7 @@ export function createStream(onEvent) {
     open(room) {
       source?.close();
       log.clear();
-      const path = `/v1/events?${new URLSearchParams({ namespace: "/", room })}`;
+      const path = `/v1/events?${new URLSearchParams({ room })}`;
       byId("sse-curl").textContent = `curl -N ${quote(location.origin + path)}`;
       setStatus(status, byId("sse-state"), "connecting");
       source = new EventSource(path);
