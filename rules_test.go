@@ -25,7 +25,7 @@ const module = "github.com/peal-dev/peal"
 // further down; they may not look up either, but there the compiler's ban on cycles is enough.
 var layers = map[string][]string{
 	".":        {},
-	"cmd/peal": {"gateway"},
+	"cmd/peal": {"gateway/..."},
 	"gateway":  {"adapter", "adapter/redispubsub", "engineio", "gateway/...", "socketio", "socketio/sioproto", "sse", "web"},
 	"web":      {},
 
