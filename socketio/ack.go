@@ -1,0 +1,230 @@
+package socketio
+
+import (
+	"encoding/json"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/peal-dev/peal/adapter"
+	"github.com/peal-dev/peal/engineio"
+	"github.com/peal-dev/peal/socketio/sioproto"
+)
+
+// Reply is a client's acknowledgement: the arguments it gave to the callback of an event.
+type Reply struct {
+	args        [][]byte
+	attachments [][]byte
+}
+
+func newReply(p *sioproto.Packet) *Reply {
+	r := &Reply{attachments: p.Attachments}
+	if p.Data != nil {
+		r.args, _ = sioproto.Elements(p.Data) // the decoder has seen that it is an array
+	}
+	return r
+}
+
+// Len returns the number of arguments.
+func (r *Reply) Len() int { return len(r.args) }
+
+// Raw returns the JSON of argument i, or null if there are fewer. Binary data in it shows as placeholders.
+func (r *Reply) Raw(i int) json.RawMessage { return rawArg(r.args, i) }
+
+// Decode stores the arguments in the values that vs point to, by the rules of encoding/json; binary data goes into
+// []byte. Missing arguments leave their value alone, surplus ones are ignored.
+func (r *Reply) Decode(vs ...any) error {
+	for i, v := range vs {
+		if i >= len(r.args) {
+			return nil
+		}
+		if err := sioproto.Unmarshal(r.args[i], r.attachments, v); err != nil {
+			return fmt.Errorf("socketio: argument %d of the acknowledgement: %w", i, err)
+		}
+	}
+	return nil
+}
+
+func rawArg(args [][]byte, i int) json.RawMessage {
+	if i < 0 || i >= len(args) {
+		return json.RawMessage("null")
+	}
+	return args[i]
+}
+
+// waiter is told once how an acknowledgement went: replied or gone. It must not block; no lock is held.
+type waiter interface {
+	replied(s *Socket, p *sioproto.Packet)
+	gone(s *Socket, id uint64)
+}
+
+// expect registers w for the acknowledgement with that id. It reports false when the socket is closed.
+func (s *Socket) expect(id uint64, w waiter) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.state.Load() == stateClosed {
+		return false
+	}
+	x := s.more()
+	if x.acks == nil {
+		x.acks = make(map[uint64]waiter)
+	}
+	x.acks[id] = w
+	return true
+}
+
+// forget takes a waiter out again and returns it; nil if it was told already.
+func (s *Socket) forget(id uint64) waiter {
+	x := s.extra.Load()
+	if x == nil {
+		return nil
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	w := x.acks[id]
+	delete(x.acks, id)
+	if len(x.acks) == 0 {
+		x.acks = nil
+	}
+	return w
+}
+
+// acknowledged hands an ACK to whoever waits for it. It runs on the reading path, so that a handler can wait.
+func (s *Socket) acknowledged(p *sioproto.Packet) {
+	if !p.HasID {
+		return
+	}
+	if w := s.forget(p.ID); w != nil {
+		s.namespace.server.counters.acksIn.Add(1)
+		w.replied(s, p)
+	}
+}
+
+// singleWaiter receives the reply of one socket, nil when it has gone. It has room for one.
+type singleWaiter chan *Reply
+
+func (w singleWaiter) replied(_ *Socket, p *sioproto.Packet) { w <- newReply(p) }
+func (w singleWaiter) gone(*Socket, uint64)                  { w <- nil }
+
+// question is a waiter for another node, which counts the answers itself.
+type question struct {
+	reply func(argument []byte, attachments [][]byte)
+	timer atomic.Pointer[time.Timer]
+}
+
+func (q *question) replied(_ *Socket, p *sioproto.Packet) {
+	q.stop()
+	q.reply(newReply(p).Raw(0), p.Attachments)
+}
+
+func (q *question) gone(*Socket, uint64) { q.stop() }
+
+func (q *question) stop() {
+	if t := q.timer.Load(); t != nil {
+		t.Stop()
+	}
+}
+
+// Ask implements [adapter.Asker]; it is not for users.
+func (s *Socket) Ask(m *adapter.Message, timeout time.Duration, reply func(argument []byte, attachments [][]byte)) {
+	if !s.Connected() {
+		return
+	}
+	p := m.Packet
+	p.ID, p.HasID = s.namespace.ackIDs.Add(1)-1, true
+	q := &question{reply: reply}
+	if !s.expect(p.ID, q) {
+		return
+	}
+	if timeout > 0 {
+		id := p.ID
+		q.timer.Store(time.AfterFunc(timeout, func() { s.forget(id) }))
+	}
+	if s.client.send(prepare(&p), engineio.Deferred) != nil {
+		s.forget(p.ID)
+		q.stop()
+		return
+	}
+	s.namespace.server.counters.eventsOut.Add(1)
+}
+
+// Replies is the outcome of a broadcast with acknowledgement.
+type Replies struct {
+	// Replies are the acknowledgements by socket id.
+	Replies map[string]*Reply
+	// Missing are the ids of the sockets that had not answered when the wait ended.
+	Missing []string
+	// Gone are the ids of the sockets that were disconnected before they answered.
+	Gone []string
+}
+
+// collector is the waiter of a broadcast: one for all sockets it asked.
+type collector struct {
+	mu      sync.Mutex
+	waiting map[string]*Socket
+	result  Replies
+	sealed  bool // everyone was asked
+	closed  bool // the wait is over
+	done    chan struct{}
+}
+
+func newCollector() *collector {
+	return &collector{waiting: make(map[string]*Socket), result: Replies{Replies: make(map[string]*Reply)}, done: make(chan struct{})}
+}
+
+func (c *collector) add(s *Socket) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.waiting[s.id] = s
+}
+
+func (c *collector) replied(s *Socket, p *sioproto.Packet) {
+	c.settle(s, func() { c.result.Replies[s.id] = newReply(p) })
+}
+
+func (c *collector) gone(s *Socket, _ uint64) {
+	c.settle(s, func() { c.result.Gone = append(c.result.Gone, s.id) })
+}
+
+func (c *collector) settle(s *Socket, note func()) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed || c.waiting[s.id] == nil {
+		return
+	}
+	delete(c.waiting, s.id)
+	note()
+	c.check()
+}
+
+// seal says that everyone was asked.
+func (c *collector) seal() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.sealed = true
+	c.check()
+}
+
+func (c *collector) check() {
+	if c.sealed && len(c.waiting) == 0 {
+		c.closed = true
+		close(c.done)
+	}
+}
+
+// finish ends the wait, has the sockets that did not answer forget about it, and returns the result.
+func (c *collector) finish(id uint64) Replies {
+	c.mu.Lock()
+	c.closed = true
+	late := c.waiting
+	c.waiting = nil
+	for name := range late {
+		c.result.Missing = append(c.result.Missing, name)
+	}
+	c.mu.Unlock()
+	for _, s := range late {
+		s.forget(id)
+	}
+	return c.result
+}

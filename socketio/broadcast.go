@@ -1,0 +1,161 @@
+package socketio
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/peal-dev/peal/adapter"
+	"github.com/peal-dev/peal/engineio"
+)
+
+// DefaultAckTimeout is how long [Broadcast.EmitWithAck] waits when no other time is set.
+const DefaultAckTimeout = 5 * time.Second
+
+// Broadcast says who in a namespace is meant, and then does something with them. It is a value that never changes:
+// each method returns another one, so a Broadcast can be kept and used by many goroutines. Get one from a namespace
+// or a socket.
+type Broadcast struct {
+	ns       *Namespace
+	rooms    []string
+	except   []string
+	timeout  time.Duration
+	volatile bool
+	local    bool
+}
+
+// To adds rooms whose members are meant. Without any, everyone is. A member of several is reached once.
+func (b Broadcast) To(rooms ...string) Broadcast {
+	b.rooms = append(slices.Clip(b.rooms), rooms...)
+	return b
+}
+
+// In is To.
+func (b Broadcast) In(rooms ...string) Broadcast { return b.To(rooms...) }
+
+// Except adds rooms whose members are not meant. The id of a socket is a room.
+func (b Broadcast) Except(rooms ...string) Broadcast {
+	b.except = append(slices.Clip(b.except), rooms...)
+	return b
+}
+
+// Volatile lets a client miss an event that it cannot take at once.
+func (b Broadcast) Volatile() Broadcast {
+	b.volatile = true
+	return b
+}
+
+// Local confines the broadcast to this node.
+func (b Broadcast) Local() Broadcast {
+	b.local = true
+	return b
+}
+
+// Timeout sets how long EmitWithAck waits; 0 means [DefaultAckTimeout].
+func (b Broadcast) Timeout(d time.Duration) Broadcast {
+	b.timeout = d
+	return b
+}
+
+func (b Broadcast) target() adapter.Target {
+	return adapter.Target{Rooms: b.rooms, Except: b.except, Local: b.local}
+}
+
+// Emit sends an event to those who are meant. It is encoded once, however many receive it. An error means that the
+// event cannot be encoded, and nothing was sent; or that the cluster did not take it before ctx ended, and only this
+// node's members received it.
+func (b Broadcast) Emit(ctx context.Context, event string, args ...any) error {
+	p, err := b.ns.packet(event, args)
+	if err != nil {
+		return err
+	}
+	m := adapter.NewMessage(p)
+	m.Volatile = b.volatile
+	return b.ns.adapter.Broadcast(ctx, m, b.target())
+}
+
+// EmitWithAck sends an event to those sockets who are meant and waits until each has acknowledged it or was
+// disconnected. When the time set by [Broadcast.Timeout] is over, it returns [ErrTimeout], and when ctx ends, its
+// error; the replies so far are returned beside. Sockets that were disconnected meanwhile are no error. Members that
+// are not sockets receive the event and are not waited for.
+//
+// On a server with a [Options.Driver] it returns [ErrClusterAck] and sends nothing, unless the broadcast is
+// [Broadcast.Local]: acknowledgements of other nodes are not collected yet, and half an answer would look like a
+// whole one.
+func (b Broadcast) EmitWithAck(ctx context.Context, event string, args ...any) (Replies, error) {
+	if b.ns.server.driver != nil && !b.local {
+		return Replies{}, ErrClusterAck
+	}
+	p, err := b.ns.packet(event, args)
+	if err != nil {
+		return Replies{}, err
+	}
+	plain := adapter.NewMessage(p)
+	p.ID, p.HasID = b.ns.ackIDs.Add(1)-1, true
+	asked := prepare(&p)
+	c := newCollector()
+	b.ns.adapter.Each(b.target(), func(m adapter.Member) bool {
+		s, ok := m.(*Socket)
+		switch {
+		case !ok:
+			m.Deliver(plain)
+		case s.Connected():
+			b.ask(s, c, p.ID, asked)
+		}
+		return true
+	})
+	c.seal()
+	return b.wait(ctx, c, p.ID)
+}
+
+func (b Broadcast) ask(s *Socket, c *collector, id uint64, p *engineio.Prepared) {
+	c.add(s)
+	if !s.expect(id, c) {
+		c.gone(s, id)
+		return
+	}
+	if s.client.send(p, engineio.Deferred) != nil {
+		s.forget(id)
+		c.gone(s, id)
+		return
+	}
+	b.ns.server.counters.eventsOut.Add(1)
+}
+
+func (b Broadcast) wait(ctx context.Context, c *collector, id uint64) (Replies, error) {
+	timeout := b.timeout
+	if timeout <= 0 {
+		timeout = DefaultAckTimeout
+	}
+	timer := time.NewTimer(timeout)
+	defer timer.Stop()
+	var err error
+	select {
+	case <-c.done:
+	case <-timer.C:
+		err = ErrTimeout
+	case <-ctx.Done():
+		err = ctx.Err()
+	}
+	result := c.finish(id)
+	if len(result.Missing) == 0 {
+		err = nil // the last answer and the end of the wait came together
+	}
+	return result, err
+}
+
+// Join puts those who are meant into rooms, on all nodes. An error means that the cluster did not take it before ctx
+// ended; it is done on this node then.
+func (b Broadcast) Join(ctx context.Context, rooms ...string) error {
+	return b.ns.adapter.JoinRooms(ctx, b.target(), rooms...)
+}
+
+// Leave takes those who are meant out of rooms, on all nodes. The error is as for Join.
+func (b Broadcast) Leave(ctx context.Context, rooms ...string) error {
+	return b.ns.adapter.LeaveRooms(ctx, b.target(), rooms...)
+}
+
+// Disconnect disconnects those who are meant, on all nodes, as [Socket.Disconnect] does. The error is as for Join.
+func (b Broadcast) Disconnect(ctx context.Context, closeConn bool) error {
+	return b.ns.adapter.Disconnect(ctx, b.target(), closeConn)
+}

@@ -1,0 +1,278 @@
+package socketio
+
+import (
+	"errors"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/peal-dev/peal/engineio"
+	"github.com/peal-dev/peal/socketio/sioproto"
+)
+
+// client is one connection: it turns the messages of an Engine.IO session into packets and knows which namespaces the
+// client has joined. There is one for each idle connection, so it stays small.
+type client struct {
+	server  *Server
+	session *engineio.Session
+	decoder sioproto.Decoder
+	dead    bool // a violation was seen; only the reading side uses it
+
+	mu     sync.Mutex // protects the following
+	closed bool
+	joined bool // a namespace was joined, now or before
+	pause  pauseState
+	inbox  *inbox      // what waits for handlers; nil when nothing does and no goroutine drains it
+	timer  *time.Timer // closes a connection that joins nothing; nil once it has
+	first  *Socket     // most clients join one namespace
+	others []*Socket
+}
+
+func newClient(s *Server, session *engineio.Session) *client {
+	c := &client{
+		server:  s,
+		session: session,
+		decoder: sioproto.Decoder{MaxAttachments: s.maxAttachments, MaxBytes: s.maxPacketBytes},
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.timer = time.AfterFunc(s.connectTimeout, c.expire)
+	return c
+}
+
+// expire closes a connection that has joined no namespace in time.
+func (c *client) expire() {
+	c.mu.Lock()
+	idle := !c.joined && !c.closed
+	c.mu.Unlock()
+	if idle {
+		c.server.log.Debug("socketio: no namespace joined in time", "session", c.session.ID())
+		c.session.Close()
+	}
+}
+
+// settle notes that a namespace was joined.
+func (c *client) settle() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.joined = true
+	if c.timer != nil {
+		c.timer.Stop()
+		c.timer = nil
+	}
+}
+
+// Message implements engineio.Receiver.
+func (c *client) Message(m engineio.Message) {
+	if c.dead {
+		return
+	}
+	var p *sioproto.Packet
+	var err error
+	if m.Binary {
+		p, err = c.decoder.Binary(m.Data)
+	} else {
+		p, err = c.decoder.Text(m.Data)
+	}
+	switch {
+	case err != nil:
+		c.violation(err)
+	case p != nil:
+		c.packet(p)
+	}
+}
+
+// Close implements engineio.Receiver. The engine calls it on a goroutine that holds no locks.
+func (c *client) Close(reason engineio.Reason, _ error) {
+	c.mu.Lock()
+	c.closed = true
+	if c.timer != nil {
+		c.timer.Stop()
+		c.timer = nil
+	}
+	sockets := c.sockets()
+	c.mu.Unlock()
+	for _, s := range sockets {
+		s.shut(Reason(reason))
+	}
+}
+
+var (
+	errNotJoined    = errors.New("packet for a namespace that is not joined")
+	errJoined       = errors.New("CONNECT for a namespace that is joined already")
+	errConnectError = errors.New("CONNECT_ERROR from a client")
+)
+
+// violation closes the connection of a client that breaks the protocol: the two sides do not understand each other.
+func (c *client) violation(err error) {
+	c.dead = true
+	c.decoder.Reset()
+	c.server.counters.protocolErrors.Add(1)
+	c.server.log.Debug("socketio: protocol violation", "session", c.session.ID(), "err", err)
+	c.session.Close()
+}
+
+func (c *client) packet(p *sioproto.Packet) {
+	if p.Type == sioproto.Connect {
+		c.connect(p)
+		return
+	}
+	s := c.socket(p.Namespace)
+	if s == nil {
+		c.violation(errNotJoined)
+		return
+	}
+	switch p.Type {
+	case sioproto.Event:
+		c.server.counters.eventsIn.Add(1)
+		// An event without a payload names no event; the reference lets it pass too.
+		if p.Data != nil && s.state.Load() != stateClosed {
+			c.push(item{socket: s, packet: p, kind: itemEvent})
+		}
+	case sioproto.Ack:
+		s.acknowledged(p)
+	case sioproto.Disconnect:
+		c.forget(s)
+		s.shut(ReasonClientDisconnect)
+	case sioproto.ConnectError:
+		c.violation(errConnectError)
+	}
+}
+
+// connect handles a CONNECT. A second one while the first is being decided is the same wish and not a violation:
+// official clients send it when connect() is called twice.
+func (c *client) connect(p *sioproto.Packet) {
+	ns := c.server.lookup(p.Namespace)
+	if ns == nil {
+		c.server.counters.refused.Add(1)
+		c.refuse(p.Namespace, &Error{Message: "Invalid namespace"})
+		return
+	}
+	s := newSocket(ns, c, p.Data)
+	c.mu.Lock()
+	if c.closed {
+		c.mu.Unlock()
+		return
+	}
+	if old := c.find(ns); old != nil {
+		switch old.state.Load() {
+		case stateConnected:
+			c.mu.Unlock()
+			c.violation(errJoined)
+			return
+		case stateClosed:
+			c.remove(old)
+		default:
+			c.mu.Unlock()
+			return
+		}
+	}
+	if c.first == nil {
+		c.first = s
+	} else {
+		c.others = append(c.others, s)
+	}
+	c.mu.Unlock()
+	c.push(item{socket: s, kind: itemJoin})
+}
+
+// refuse answers a CONNECT with a CONNECT_ERROR.
+func (c *client) refuse(namespace string, e *Error) {
+	payload := struct {
+		Message string `json:"message"`
+		Data    any    `json:"data,omitempty"`
+	}{e.Message, e.Data}
+	data, attachments, err := sioproto.Marshal(nil, payload)
+	if err != nil || len(attachments) > 0 {
+		c.server.log.Error("socketio: data of a connection error cannot be sent", "namespace", namespace, "err", err)
+		payload.Data = nil
+		data, _, _ = sioproto.Marshal(nil, payload)
+	}
+	// Marshal makes an array; the payload of CONNECT_ERROR is its only element.
+	data = data[1 : len(data)-1]
+	p := sioproto.Packet{Type: sioproto.ConnectError, Namespace: namespace, Data: data}
+	// A connection that takes nothing any more needs no answer.
+	_ = c.send(prepare(&p), 0)
+}
+
+// send hands p to the session and counts what the session does not take.
+func (c *client) send(p *engineio.Prepared, flags engineio.SendFlags) error {
+	err := c.session.Send(p, flags)
+	if err == nil {
+		return nil
+	}
+	switch {
+	case errors.Is(err, engineio.ErrDropped):
+		c.server.counters.dropped.Add(1)
+	case errors.Is(err, engineio.ErrSlowConsumer):
+		c.server.counters.slowConsumers.Add(1)
+	}
+	return sendError(err)
+}
+
+// socket returns the client's socket in the namespace of that name. It may be closed: when the server disconnected it,
+// packets the client sent before it knew are ignored, which takes remembering that it was there.
+func (c *client) socket(namespace string) *Socket {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.first != nil && c.first.namespace.name == namespace {
+		return c.first
+	}
+	for _, s := range c.others {
+		if s.namespace.name == namespace {
+			return s
+		}
+	}
+	return nil
+}
+
+// find is socket with c.mu held.
+func (c *client) find(ns *Namespace) *Socket {
+	if c.first != nil && c.first.namespace == ns {
+		return c.first
+	}
+	for _, s := range c.others {
+		if s.namespace == ns {
+			return s
+		}
+	}
+	return nil
+}
+
+// sockets returns all sockets of the client. c.mu is held.
+func (c *client) sockets() []*Socket {
+	all := make([]*Socket, 0, 1+len(c.others))
+	if c.first != nil {
+		all = append(all, c.first)
+	}
+	return append(all, c.others...)
+}
+
+func (c *client) forget(s *Socket) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.remove(s)
+}
+
+// remove is forget with c.mu held.
+func (c *client) remove(s *Socket) {
+	if c.first == s {
+		c.first = nil
+		return
+	}
+	c.others = slices.DeleteFunc(c.others, func(o *Socket) bool { return o == s })
+	if len(c.others) == 0 {
+		c.others = nil
+	}
+}
+
+// disconnectAll disconnects the client from every namespace and closes the connection.
+func (c *client) disconnectAll() {
+	c.mu.Lock()
+	sockets := c.sockets()
+	c.mu.Unlock()
+	for _, s := range sockets {
+		s.disconnect()
+	}
+	c.session.Close()
+}

@@ -1,0 +1,87 @@
+package socketio
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/peal-dev/peal/engineio"
+)
+
+// Emit sends an event to the client. It never blocks. It returns [ErrDisconnected] when the socket is not connected
+// any more, [ErrSlowConsumer] when the client's send buffer is full, and an error when the arguments cannot be encoded
+// or the name is reserved. Emits of one goroutine arrive in order. In a connection middleware Emit sends the event
+// ahead of the client's connect event, which official clients hold back until then.
+func (s *Socket) Emit(event string, args ...any) error { return s.emit(event, args, 0) }
+
+func (s *Socket) emit(event string, args []any, flags engineio.SendFlags) error {
+	if s.state.Load() == stateClosed {
+		return ErrDisconnected
+	}
+	p, err := s.namespace.packet(event, args)
+	if err != nil {
+		return err
+	}
+	if err := s.client.send(prepare(&p), flags); err != nil {
+		return err
+	}
+	s.namespace.server.counters.eventsOut.Add(1)
+	return nil
+}
+
+// EmitWithAck sends an event and waits for the client's acknowledgement. It returns the context's error when ctx ends
+// first, [ErrDisconnected] when the client goes away, and what Emit returns. An acknowledgement that comes later is
+// ignored. See the package comment for waiting in a handler.
+func (s *Socket) EmitWithAck(ctx context.Context, event string, args ...any) (*Reply, error) {
+	if s.state.Load() == stateClosed {
+		return nil, ErrDisconnected
+	}
+	p, err := s.namespace.packet(event, args)
+	if err != nil {
+		return nil, err
+	}
+	w := make(singleWaiter, 1)
+	p.ID, p.HasID = s.namespace.ackIDs.Add(1)-1, true
+	if !s.expect(p.ID, w) {
+		return nil, ErrDisconnected
+	}
+	if err := s.client.send(prepare(&p), 0); err != nil {
+		s.forget(p.ID)
+		return nil, err
+	}
+	s.namespace.server.counters.eventsOut.Add(1)
+	select {
+	case reply := <-w:
+		if reply == nil {
+			return nil, ErrDisconnected
+		}
+		return reply, nil
+	case <-ctx.Done():
+		s.forget(p.ID)
+		return nil, fmt.Errorf("socketio: acknowledgement of %q: %w", event, ctx.Err())
+	}
+}
+
+// Volatile returns an emitter whose events are dropped, with [ErrDropped], when the client cannot take them at once:
+// because earlier ones are still on their way, or because a polling client has no request waiting.
+func (s *Socket) Volatile() Emitter { return Emitter{s, engineio.Volatile} }
+
+// Emitter emits to one socket in a particular way.
+type Emitter struct {
+	socket *Socket
+	flags  engineio.SendFlags
+}
+
+// Emit is [Socket.Emit].
+func (e Emitter) Emit(event string, args ...any) error { return e.socket.emit(event, args, e.flags) }
+
+// Broadcast returns a broadcast to everyone in the namespace but this socket.
+func (s *Socket) Broadcast() Broadcast { return s.namespace.Broadcast().Except(s.id) }
+
+// To returns a broadcast to the members of these rooms but this socket.
+func (s *Socket) To(rooms ...string) Broadcast { return s.Broadcast().To(rooms...) }
+
+// In is To.
+func (s *Socket) In(rooms ...string) Broadcast { return s.Broadcast().To(rooms...) }
+
+// Except returns a broadcast to everyone but this socket and the members of these rooms.
+func (s *Socket) Except(rooms ...string) Broadcast { return s.Broadcast().Except(rooms...) }

@@ -1,0 +1,210 @@
+package socketio
+
+import (
+	"errors"
+	"runtime/debug"
+
+	"github.com/peal-dev/peal/engineio"
+	"github.com/peal-dev/peal/socketio/sioproto"
+)
+
+// join decides about a CONNECT: middleware, adapter, answer, OnConnect. It runs on the draining goroutine.
+func (s *Socket) join() {
+	hs := s.namespace.handlers.Load()
+	for _, middleware := range hs.middleware {
+		if s.state.Load() == stateClosed {
+			s.undo(false)
+			return
+		}
+		var err error
+		if s.guard("connection middleware", func() { err = middleware(s.Context(), s) }) {
+			err = &Error{Code: CodeInternal, Message: "internal error"}
+		}
+		if err != nil {
+			s.refused(err)
+			return
+		}
+	}
+	if told, connected := s.enter(); !connected {
+		s.undo(told)
+		return
+	}
+	s.client.settle()
+	for _, fn := range hs.connect {
+		s.guard("OnConnect", func() { fn(s) })
+	}
+}
+
+// enter joins the adapter and tells the client. It reports whether the client was told and whether the socket is
+// connected now.
+func (s *Socket) enter() (told, connected bool) {
+	a := s.namespace.adapter
+	a.Add(s, s.takeRooms()...)
+	for {
+		s.mu.Lock()
+		if s.state.Load() == stateClosed {
+			s.mu.Unlock()
+			return false, false
+		}
+		x := s.extra.Load()
+		if x == nil || len(x.rooms) == 0 {
+			s.state.Store(stateJoining)
+			s.mu.Unlock()
+			break
+		}
+		s.mu.Unlock()
+		a.Join(s.id, s.takeRooms()...) // joined meanwhile by a goroutine that a middleware has started
+	}
+	// Broadcasts see the socket from now on, and wait until the client can know that it is connected.
+	data := append(append(append(make([]byte, 0, len(s.id)+10), `{"sid":"`...), s.id...), `"}`...)
+	p := sioproto.Packet{Type: sioproto.Connect, Namespace: s.namespace.name, Data: data}
+	if s.client.send(prepare(&p), 0) != nil {
+		// The session is gone; its Close will find this socket, or has.
+		return false, false
+	}
+	for {
+		s.mu.Lock()
+		if s.state.Load() == stateClosed {
+			s.mu.Unlock()
+			return true, false
+		}
+		x := s.extra.Load()
+		if x == nil || len(x.held) == 0 {
+			s.state.Store(stateConnected)
+			s.namespace.server.counters.connected.Add(1)
+			s.namespace.server.counters.sockets.Add(1)
+			s.mu.Unlock()
+			return true, true
+		}
+		held := x.held
+		x.held = nil
+		s.mu.Unlock()
+		for _, m := range held {
+			_ = s.client.send(wire.Of(m), engineio.Deferred)
+		}
+	}
+}
+
+func (s *Socket) takeRooms() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	x := s.extra.Load()
+	if x == nil {
+		return nil
+	}
+	rooms := x.rooms
+	x.rooms = nil
+	return rooms
+}
+
+// undo leaves the adapter again: the socket was closed before it was connected, and no handler has heard of it. A client
+// that the server disconnected so early waits for an answer to its CONNECT, unless it was told.
+func (s *Socket) undo(told bool) {
+	s.namespace.adapter.Remove(s.id)
+	s.shut(ReasonTransportClose) // in case it was only the answer that could not be sent
+	if s.shutReason() != ReasonServerDisconnect {
+		return
+	}
+	if !told {
+		s.client.refuse(s.namespace.name, &Error{Message: "disconnected by the server"})
+		return
+	}
+	p := sioproto.Packet{Type: sioproto.Disconnect, Namespace: s.namespace.name}
+	_ = s.client.send(prepare(&p), 0)
+}
+
+func (s *Socket) shutReason() Reason {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if x := s.extra.Load(); x != nil {
+		return x.reason
+	}
+	return ""
+}
+
+// refused tells the client that a middleware does not let it in.
+func (s *Socket) refused(err error) {
+	srv := s.namespace.server
+	srv.counters.refused.Add(1)
+	// Closed first: an event the client sent right behind its CONNECT is then ignored.
+	s.shut(ReasonServerDisconnect)
+	if s.shutReason() != ReasonServerDisconnect {
+		return // the client has left meanwhile
+	}
+	var e *Error
+	if !errors.As(err, &e) {
+		e = &Error{Message: err.Error()}
+	}
+	s.client.refuse(s.namespace.name, e)
+}
+
+// shut closes the socket and returns the state it was in; if that is stateClosed, shut did nothing. From its return on nothing is sent, broadcasts do
+// not find the socket, its context is done and whoever waits for its acknowledgement knows.
+func (s *Socket) shut(reason Reason) (was uint32) {
+	s.mu.Lock()
+	was = s.state.Load()
+	if was == stateClosed {
+		s.mu.Unlock()
+		return was
+	}
+	x := s.more()
+	s.state.Store(stateClosed)
+	x.reason, x.joined = reason, was == stateConnected
+	x.held = nil
+	acks := x.acks
+	x.acks = nil
+	cancel := x.life.cancel
+	s.mu.Unlock()
+
+	if cancel != nil {
+		cancel(ErrDisconnected)
+	}
+	for id, w := range acks {
+		w.gone(s, id)
+	}
+	if was != stateConnected {
+		return was // join sees it, and no handler knows this socket
+	}
+	rooms := s.namespace.adapter.Remove(s.id)
+	s.mu.Lock()
+	x.rooms = rooms
+	s.mu.Unlock()
+	srv := s.namespace.server
+	srv.counters.sockets.Add(-1)
+	srv.counters.disconnect(reason)
+	s.client.push(item{socket: s, kind: itemGone})
+	return was
+}
+
+// farewell runs the handlers of a socket that was shut, behind all its other handlers.
+func (s *Socket) farewell() {
+	hs := s.namespace.handlers.Load()
+	reason := s.shutReason()
+	for _, fn := range hs.disconnecting {
+		s.guard("OnDisconnecting", func() { fn(s, reason) })
+	}
+	s.mu.Lock()
+	s.more().rooms = nil
+	s.mu.Unlock()
+	for _, fn := range hs.disconnect {
+		s.guard("OnDisconnect", func() { fn(s, reason) })
+	}
+}
+
+// guard calls fn and reports whether it panicked, which is logged and harms nobody else.
+func (s *Socket) guard(what string, fn func()) (panicked bool) {
+	defer func() {
+		if v := recover(); v != nil {
+			panicked = true
+			s.logPanic(what, v)
+		}
+	}()
+	fn()
+	return false
+}
+
+func (s *Socket) logPanic(what string, v any) {
+	srv := s.namespace.server
+	srv.counters.handlerPanics.Add(1)
+	srv.log.Error("socketio: panic in "+what, "namespace", s.namespace.name, "socket", s.id, "panic", v, "stack", string(debug.Stack()))
+}

@@ -1,0 +1,159 @@
+package socketio
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"maps"
+	"net/http"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/peal-dev/peal/adapter"
+	"github.com/peal-dev/peal/engineio"
+	"github.com/peal-dev/peal/socketio/sioproto"
+)
+
+// Defaults of [Options].
+const (
+	DefaultConnectTimeout = 45 * time.Second
+	DefaultInboxLimit     = 256
+)
+
+// defaultMaxPayload is what engineio takes for a MaxPayload of 0.
+const defaultMaxPayload = 1_000_000
+
+// Options tune a [Server]. The zero value means the defaults.
+type Options struct {
+	// Engine are the options of the connections below: heartbeat, sizes, CORS, who is let in.
+	Engine engineio.Options
+	// ConnectTimeout is how long a connection may exist without having joined a namespace. 0 means 45 s.
+	ConnectTimeout time.Duration
+	// MaxAttachments is the largest number of []byte values in one event, received or sent. Official clients accept
+	// no more than 10. 0 means 10.
+	MaxAttachments int
+	// InboxLimit is how many events of one connection may wait for their handlers before the server stops reading
+	// that connection. 0 means 256.
+	InboxLimit int
+	// Driver connects the namespaces to the other nodes of a cluster. Nil means that there is one node only. The
+	// server joins the cluster in the background and keeps trying; until it has, broadcasts are delivered on this
+	// node and then fail when their context ends. Whoever made the driver closes it, after Shutdown.
+	Driver adapter.Driver
+	// Logger receives what goes wrong. Nil means slog.Default().
+	Logger *slog.Logger
+}
+
+// Server is a Socket.IO server and at the same time its root namespace "/": io.On is io.Of("/").On. It is an
+// http.Handler, usually mounted at "/socket.io/". All methods are safe for concurrent use.
+type Server struct {
+	*Namespace
+
+	engine         *engineio.Server
+	driver         adapter.Driver
+	log            *slog.Logger
+	connectTimeout time.Duration
+	maxAttachments int
+	maxPacketBytes int
+	inboxLimit     int
+	counters       counters
+	work           tracker
+
+	mu         sync.RWMutex // protects namespaces
+	namespaces map[string]*Namespace
+}
+
+// NewServer returns a server. A nil opts means the defaults.
+func NewServer(opts *Options) *Server {
+	var o Options
+	if opts != nil {
+		o = *opts
+	}
+	s := &Server{
+		driver:         o.Driver,
+		log:            o.Logger,
+		connectTimeout: o.ConnectTimeout,
+		maxAttachments: o.MaxAttachments,
+		inboxLimit:     o.InboxLimit,
+		namespaces:     make(map[string]*Namespace),
+		work:           tracker{idle: make(chan struct{}, 1)},
+	}
+	if s.log == nil {
+		s.log = slog.Default()
+	}
+	if s.connectTimeout <= 0 {
+		s.connectTimeout = DefaultConnectTimeout
+	}
+	if s.maxAttachments <= 0 {
+		s.maxAttachments = sioproto.DefaultMaxAttachments
+	}
+	if s.inboxLimit <= 0 {
+		s.inboxLimit = DefaultInboxLimit
+	}
+	payload := o.Engine.MaxPayload
+	if payload <= 0 {
+		payload = defaultMaxPayload
+	}
+	s.maxPacketBytes = payload * (s.maxAttachments + 1)
+	if o.Engine.Logger == nil {
+		o.Engine.Logger = s.log
+	}
+	s.Namespace = s.Of("/")
+	s.engine = engineio.NewServer(engineio.HandlerFunc(s.open), &o.Engine)
+	return s
+}
+
+// open makes the client of a new session.
+func (s *Server) open(session *engineio.Session) engineio.Receiver { return newClient(s, session) }
+
+// ServeHTTP serves the polling requests and WebSocket handshakes of clients.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.engine.ServeHTTP(w, r) }
+
+// Of returns the namespace with that name and creates it at the first call; a missing leading slash is added. Clients
+// can join only namespaces that exist.
+func (s *Server) Of(name string) *Namespace {
+	if name == "" || name[0] != '/' {
+		name = "/" + name
+	}
+	if ns := s.lookup(name); ns != nil {
+		return ns
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	ns := s.namespaces[name]
+	if ns == nil {
+		ns = newNamespace(s, name)
+		s.namespaces[name] = ns
+	}
+	return ns
+}
+
+func (s *Server) lookup(name string) *Namespace {
+	if name == "/" && s.Namespace != nil {
+		return s.Namespace
+	}
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.namespaces[name]
+}
+
+// Namespaces returns the namespaces that exist, in no order.
+func (s *Server) Namespaces() []*Namespace {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return slices.Collect(maps.Values(s.namespaces))
+}
+
+// Shutdown closes all connections with the reason "server shutting down", waits until the handlers that run have
+// returned and the OnDisconnect handlers have run, and then leaves the cluster. Clients see their connection close and
+// will try again, elsewhere if there is a balancer. When ctx ends first, Shutdown returns its error without waiting
+// any longer; it may be called again. The handler must not receive new requests meanwhile: shut down the HTTP server
+// together with this one.
+func (s *Server) Shutdown(ctx context.Context) error {
+	err := s.engine.Shutdown(ctx)
+	err = errors.Join(err, s.work.wait(ctx))
+	for _, ns := range s.Namespaces() {
+		err = errors.Join(err, ns.adapter.Close(ctx))
+	}
+	return err
+}

@@ -1,0 +1,213 @@
+package socketio
+
+import (
+	"slices"
+	"sync"
+	"sync/atomic"
+
+	"github.com/peal-dev/peal/adapter"
+	"github.com/peal-dev/peal/engineio"
+	"github.com/peal-dev/peal/socketio/sioproto"
+)
+
+// Socket is one client in one namespace. It lives until it is disconnected; a client that comes back gets a new one.
+// All methods are safe for concurrent use.
+type Socket struct {
+	namespace *Namespace
+	client    *client
+	id        string
+	state     atomic.Uint32
+	mu        sync.Mutex // protects the change of state and what extra points to
+	extra     atomic.Pointer[extra]
+}
+
+// The life of a socket. It only goes forward, and from each state it may go to stateClosed.
+const (
+	statePending   uint32 = iota // middleware runs
+	stateJoining                 // in the adapter; messages are held back until CONNECT is on its way
+	stateConnected               // messages go out
+	stateClosed
+)
+
+// extra is what many sockets never need, made at first use.
+type extra struct {
+	auth     []byte
+	rooms    []string // to join with CONNECT; once closed: where the socket was
+	held     []*adapter.Message
+	acks     map[uint64]waiter
+	handlers map[string]*handler
+	data     []datum
+	life     life
+	reason   Reason // why it was closed
+	joined   bool   // it was connected before it was closed
+}
+
+var _ adapter.Asker = (*Socket)(nil)
+
+func newSocket(ns *Namespace, c *client, auth []byte) *Socket {
+	s := &Socket{namespace: ns, client: c, id: engineio.NewID()}
+	if len(auth) > 0 {
+		s.extra.Store(&extra{auth: auth})
+	}
+	return s
+}
+
+// more returns s.extra and makes it if need be. s.mu is held.
+func (s *Socket) more() *extra {
+	x := s.extra.Load()
+	if x == nil {
+		x = new(extra)
+		s.extra.Store(x)
+	}
+	return x
+}
+
+// ID returns the socket's id: 20 characters, unguessable, and not the id of the connection. It is also a room with
+// this socket alone in it.
+func (s *Socket) ID() string { return s.id }
+
+// Namespace returns the namespace the socket is in.
+func (s *Socket) Namespace() *Namespace { return s.namespace }
+
+// Connected reports whether the socket has joined its namespace and was not disconnected since.
+func (s *Socket) Connected() bool { return s.state.Load() == stateConnected }
+
+// Handshake returns the request that opened the connection.
+func (s *Socket) Handshake() *engineio.Handshake { return s.client.session.Handshake() }
+
+// Transport returns the name of the transport the connection uses now, "polling" or "websocket".
+func (s *Socket) Transport() string { return s.client.session.Transport() }
+
+// Auth decodes the object the client sent when it joined the namespace (the auth option of the official client) into
+// v, by the rules of encoding/json. A client that sent none counts as having sent {}.
+func (s *Socket) Auth(v any) error {
+	raw := []byte("{}")
+	if x := s.extra.Load(); x != nil && x.auth != nil {
+		raw = x.auth
+	}
+	return sioproto.Unmarshal(raw, nil, v)
+}
+
+// Join puts the socket into rooms. On a socket that is disconnected it does nothing.
+func (s *Socket) Join(rooms ...string) {
+	s.mu.Lock()
+	switch s.state.Load() {
+	case stateClosed:
+		s.mu.Unlock()
+		return
+	case statePending:
+		x := s.more()
+		for _, r := range rooms {
+			if !slices.Contains(x.rooms, r) {
+				x.rooms = append(x.rooms, r)
+			}
+		}
+		s.mu.Unlock()
+		return
+	}
+	s.mu.Unlock()
+	s.namespace.adapter.Join(s.id, rooms...)
+}
+
+// Leave takes the socket out of rooms. Its own id is no room it can leave.
+func (s *Socket) Leave(rooms ...string) {
+	s.mu.Lock()
+	if s.state.Load() == statePending {
+		if x := s.extra.Load(); x != nil {
+			x.rooms = slices.DeleteFunc(x.rooms, func(r string) bool { return slices.Contains(rooms, r) })
+		}
+		s.mu.Unlock()
+		return
+	}
+	s.mu.Unlock()
+	s.namespace.adapter.Leave(s.id, rooms...)
+}
+
+// Rooms returns the rooms the socket is in, in no order. The room that is its own id is not among them. In
+// OnDisconnecting it returns where the socket was.
+func (s *Socket) Rooms() []string {
+	s.mu.Lock()
+	switch s.state.Load() {
+	case statePending, stateClosed:
+		var rooms []string
+		if x := s.extra.Load(); x != nil {
+			rooms = slices.Clone(x.rooms)
+		}
+		s.mu.Unlock()
+		return rooms
+	}
+	s.mu.Unlock()
+	return s.namespace.adapter.RoomsOf(s.id)
+}
+
+// On registers a handler for an event of this socket only, which then runs instead of the namespace's. It takes the
+// same functions as [Namespace.On]; a second one for the same event replaces the first, nil removes it. Each handler
+// costs memory for each socket: handlers of a namespace do not.
+func (s *Socket) On(event string, fn any) {
+	if fn == nil {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if x := s.extra.Load(); x != nil {
+			delete(x.handlers, event)
+		}
+		return
+	}
+	h := newHandler(event, fn)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	x := s.more()
+	if x.handlers == nil {
+		x.handlers = make(map[string]*handler)
+	}
+	x.handlers[event] = h
+}
+
+// Disconnect disconnects the socket from its namespace; the reason is "server namespace disconnect". With closeConn it
+// disconnects all sockets of the connection and closes it. Official clients do not come back by themselves. On a socket
+// that is disconnected, Disconnect(false) does nothing.
+func (s *Socket) Disconnect(closeConn bool) {
+	if closeConn {
+		s.client.disconnectAll()
+		return
+	}
+	s.disconnect()
+}
+
+func (s *Socket) disconnect() {
+	if s.shut(ReasonServerDisconnect) != stateConnected {
+		return // a client whose CONNECT is being decided is told by join
+	}
+	p := sioproto.Packet{Type: sioproto.Disconnect, Namespace: s.namespace.name}
+	// A connection that takes nothing any more needs no goodbye.
+	_ = s.client.send(prepare(&p), 0)
+}
+
+// Deliver implements [adapter.Member]; it is not for users.
+func (s *Socket) Deliver(m *adapter.Message) {
+	if s.state.Load() != stateConnected && !s.release(m) {
+		return
+	}
+	flags := engineio.Deferred
+	if m.Volatile {
+		flags |= engineio.Volatile
+	}
+	// The session closes what cannot be sent to, and send counts it; a broadcast has nobody to tell.
+	_ = s.client.send(wire.Of(m), flags)
+}
+
+// release keeps m back while the socket is joining. It reports whether m is to be sent now.
+func (s *Socket) release(m *adapter.Message) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch s.state.Load() {
+	case stateConnected:
+		return true
+	case stateClosed:
+		return false
+	}
+	if !m.Volatile {
+		x := s.more()
+		x.held = append(x.held, m)
+	}
+	return false
+}

@@ -1,0 +1,68 @@
+package socketio
+
+import "sync/atomic"
+
+// Stats is a snapshot of a server's counters. All but Connections and Sockets only grow.
+type Stats struct {
+	Connections int // open Engine.IO sessions
+	Sockets     int // connected sockets, over all namespaces
+
+	Connected    uint64 // sockets that connected
+	Refused      uint64 // CONNECT packets refused by a middleware or for an unknown namespace
+	Disconnected map[Reason]uint64
+	EventsIn     uint64 // events received for a namespace the client has joined
+	EventsOut    uint64 // events handed to connections, one for each receiver
+	AcksIn       uint64 // acknowledgements received that somebody waited for
+	AcksOut      uint64 // acknowledgements sent
+	Paused       uint64 // times a connection was not read any further because its inbox was full
+
+	ProtocolErrors uint64 // connections closed for a violation of the protocol
+	HandlerErrors  uint64 // handlers that returned an error not meant for the client
+	HandlerPanics  uint64 // handlers that panicked
+	BadArguments   uint64 // events whose arguments did not fit the handler
+	Dropped        uint64 // volatile events dropped for one receiver
+	SlowConsumers  uint64 // events that found the connection's send buffer full, after which it is closed
+}
+
+// counters are the server's own. Deliveries of broadcasts are counted by the adapters, once per broadcast.
+type counters struct {
+	sockets                                      atomic.Int64
+	connected, refused                           atomic.Uint64
+	eventsIn, eventsOut, acksIn, acksOut, paused atomic.Uint64
+	protocolErrors, handlerErrors, handlerPanics atomic.Uint64
+	badArguments, dropped, slowConsumers         atomic.Uint64
+	disconnected                                 [len(reasons) + 1]atomic.Uint64
+}
+
+var reasons = [...]Reason{
+	ReasonClientDisconnect, ReasonServerDisconnect, ReasonTransportClose, ReasonTransportError, ReasonPingTimeout,
+	ReasonForcedClose, ReasonParseError, ReasonServerShutdown,
+}
+
+func (c *counters) disconnect(r Reason) {
+	i := 0
+	for i < len(reasons) && reasons[i] != r {
+		i++
+	}
+	c.disconnected[i].Add(1)
+}
+
+// Stats returns the counters. It is cheap enough to be called at every scrape.
+func (s *Server) Stats() Stats {
+	c := &s.counters
+	st := Stats{
+		Connections: s.engine.Len(), Sockets: int(c.sockets.Load()),
+		Connected: c.connected.Load(), Refused: c.refused.Load(), Disconnected: make(map[Reason]uint64, len(reasons)),
+		EventsIn: c.eventsIn.Load(), EventsOut: c.eventsOut.Load(), AcksIn: c.acksIn.Load(), AcksOut: c.acksOut.Load(),
+		Paused: c.paused.Load(), ProtocolErrors: c.protocolErrors.Load(), HandlerErrors: c.handlerErrors.Load(),
+		HandlerPanics: c.handlerPanics.Load(), BadArguments: c.badArguments.Load(), Dropped: c.dropped.Load(),
+		SlowConsumers: c.slowConsumers.Load(),
+	}
+	for i, r := range reasons {
+		st.Disconnected[r] = c.disconnected[i].Load()
+	}
+	for _, ns := range s.Namespaces() {
+		st.EventsOut += ns.adapter.Stats().Deliveries
+	}
+	return st
+}
