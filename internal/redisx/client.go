@@ -1,0 +1,121 @@
+package redisx
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/redis/rueidis"
+)
+
+// ErrClosed means that the client or subscriber was closed.
+var ErrClosed = errors.New("redis: closed")
+
+// Client is a connection to Redis that is made when it is first needed, and made again when it was lost.
+// It is safe for concurrent use.
+type Client struct {
+	opt     rueidis.ClientOption
+	timeout time.Duration
+	closing sync.Once
+	closed  chan struct{}
+
+	mu     sync.Mutex
+	client rueidis.Client // nil until needed
+}
+
+// New returns a client for the server opts describe. It does not connect yet: an error means that the options are wrong.
+func New(opts Options) (*Client, error) {
+	opt, err := opts.clientOption()
+	if err != nil {
+		return nil, err
+	}
+	c := &Client{opt: opt, timeout: opts.Timeout, closed: make(chan struct{})}
+	c.opt.DialCtxFn = dialer(opt.DialCtxFn, c.closed)
+	return c, nil
+}
+
+// Timeout returns how long a connection and an answer may take.
+func (c *Client) Timeout() time.Duration { return c.timeout }
+
+// connected returns the library's client. It blocks no longer than a connection may take.
+func (c *Client) connected() (rueidis.Client, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	select {
+	case <-c.closed:
+		return nil, ErrClosed
+	default:
+	}
+	if c.client == nil {
+		client, err := rueidis.NewClient(c.opt)
+		// With an error there may be a client nevertheless, which goes on trying whenever it is used.
+		if client == nil {
+			return nil, fmt.Errorf("redis: connect: %w", err)
+		}
+		c.client = client
+	}
+	return c.client, nil
+}
+
+// Message is something to publish, and what became of it.
+type Message struct {
+	Channel string
+	Payload []byte
+	// Err is set by Publish: nil if Redis took the message.
+	Err error
+}
+
+// Publish publishes the batch in its order with one round trip, and sets the messages' Err. Calls must not overlap if
+// their order matters. It returns within twice the Timeout even if ctx has no deadline; a message that was on its way
+// when the time was up may arrive nevertheless.
+func (c *Client) Publish(ctx context.Context, batch []Message) {
+	fail := func(err error) {
+		for i := range batch {
+			batch[i].Err = err
+		}
+	}
+	client, err := c.connected()
+	if err != nil {
+		fail(err)
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, c.timeout)
+	defer cancel()
+	commands := make(rueidis.Commands, len(batch))
+	for i := range batch {
+		commands[i] = client.B().Publish().Channel(batch[i].Channel).Message(rueidis.BinaryString(batch[i].Payload)).Build()
+	}
+	for i, result := range client.DoMulti(ctx, commands...) {
+		if batch[i].Err = result.Error(); batch[i].Err != nil {
+			batch[i].Err = fmt.Errorf("redis: publish: %w", batch[i].Err)
+		}
+	}
+}
+
+// Subscribers returns how many connections are subscribed to channel: PUBSUB NUMSUB.
+func (c *Client) Subscribers(ctx context.Context, channel string) (int64, error) {
+	client, err := c.connected()
+	if err != nil {
+		return 0, err
+	}
+	counts, err := client.Do(ctx, client.B().PubsubNumsub().Channel(channel).Build()).AsIntMap()
+	if err != nil {
+		return 0, fmt.Errorf("redis: count the subscribers of %s: %w", channel, err)
+	}
+	return counts[channel], nil
+}
+
+// Close closes the connections, those of subscribers too. Calls in progress fail.
+func (c *Client) Close() {
+	c.closing.Do(func() {
+		// First what is being dialed, which holds the lock.
+		close(c.closed)
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		if c.client != nil {
+			c.client.Close()
+		}
+	})
+}
