@@ -56,7 +56,7 @@ setup: web ## Install what the tests need and this machine lacks
 	@scripts/setup-tests
 
 .PHONY: check
-check: ## Formatting, vet, staticcheck, modules, and every benchmark once
+check: ## Formatting, vet, staticcheck, modules, the page's tests, every benchmark once
 	$(call say,Formatting)
 	@files=$$(git ls-files -z --cached --others --exclude-standard '*.go' | xargs -0 ls 2>/dev/null | xargs gofmt -s -l); \
 		if [ -n "$$files" ]; then echo "not formatted, run gofmt -s -w on:"; echo "$$files"; exit 1; fi
@@ -64,6 +64,8 @@ check: ## Formatting, vet, staticcheck, modules, and every benchmark once
 	go vet ./...
 	$(call say,staticcheck)
 	$(STATICCHECK) ./...
+	$(call say,The playground's own tests)
+	node --test --test-reporter=dot web/test/*.test.mjs
 	$(call say,Modules)
 	go mod verify
 	go mod tidy -diff

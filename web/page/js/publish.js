@@ -1,9 +1,9 @@
 // The publish box: one request, sent over HTTP or over the page's own socket, with the command that does the same.
 
+import { publishCode, publishCommand } from "./command.js";
 import { byId, say } from "./dom.js";
 
 const list = (text) => text.split(",").map((part) => part.trim()).filter(Boolean);
-const quote = (value) => `'${value.replaceAll("'", `'\\''`)}'`;
 
 /**
  * @param ask      sends an event over the socket and resolves with its reply
@@ -43,7 +43,9 @@ export function createPublish(ask, onEvent, onKey) {
     args.removeAttribute("aria-invalid");
     say(problem, "");
     byId("publish-send").disabled = false;
-    byId("curl").textContent = overHTTP ? asCurl(request, apiKey()) : asEmit(request);
+    byId("curl").textContent = overHTTP
+      ? publishCommand(`${location.origin}/v1/publish`, request, apiKey() !== "")
+      : publishCode(request);
   }
 
   async function overHTTP(request) {
@@ -88,14 +90,3 @@ export const apiKey = () => byId("publish-key").value;
 
 /** The headers that prove it. */
 export const authorization = () => (apiKey() ? { Authorization: `Bearer ${apiKey()}` } : {});
-
-function asCurl(request, key) {
-  const lines = [`curl ${quote(`${location.origin}/v1/publish`)}`];
-  if (key) lines.push(`-H ${quote("Authorization: Bearer $PEAL_API_KEY").replaceAll("'", '"')}`);
-  lines.push(`-H ${quote("Content-Type: application/json")}`, `-d ${quote(JSON.stringify(request))}`);
-  return lines.join(" \\\n  ");
-}
-
-function asEmit(request) {
-  return `const reply = await socket.emitWithAck("publish", ${JSON.stringify(request, null, 2)});`;
-}

@@ -1,9 +1,8 @@
 // The right half: the same room over EventSource, shown as it comes off the wire.
 
+import { followCommand } from "./command.js";
 import { byId, clock, el, setStatus } from "./dom.js";
 import { createLog } from "./log.js";
-
-const quote = (value) => `'${value.replaceAll("'", `'\\''`)}'`;
 
 /** @param onEvent called for every event that arrives */
 export function createStream(onEvent) {
@@ -27,7 +26,7 @@ export function createStream(onEvent) {
       source?.close();
       log.clear();
       const path = `/v1/events?${new URLSearchParams({ room })}`;
-      byId("sse-curl").textContent = `curl -N ${quote(location.origin + path)}`;
+      byId("sse-curl").textContent = followCommand(location.origin + path);
       setStatus(status, byId("sse-state"), "connecting");
       source = new EventSource(path);
       source.onopen = () => setStatus(status, byId("sse-state"), "connected");
