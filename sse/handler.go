@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/peal-dev/peal/adapter"
+	"github.com/peal-dev/peal/internal/netconn"
+	"github.com/peal-dev/peal/internal/wheel"
 )
 
 // Defaults of [Options].
@@ -42,6 +44,10 @@ type Options struct {
 	// WriteTimeout is how long one write (up to 64 KiB, or one larger event) may take before the stream is closed: what
 	// a client that stopped reading can cost. 0 means DefaultWriteTimeout.
 	WriteTimeout time.Duration
+	// HoldHandler keeps ServeHTTP running while a stream lasts, for middlewares that count or time requests by it. A stream
+	// then has a goroutine and net/http's buffers. Otherwise the connection of an HTTP/1 request is taken over, as a
+	// WebSocket's is, and ServeHTTP returns at once. HTTP/2 streams are always held.
+	HoldHandler bool
 	// CORS says which pages of other origins may subscribe; nil means none. Other origins are refused with 403.
 	CORS *CORS
 	// Logger gets what subscribe failed with; nil means slog.Default().
@@ -54,6 +60,8 @@ type Handler struct {
 	subscribe func(*http.Request) (Subscription, error)
 	opts      Options
 	log       *slog.Logger
+	loop      netconn.Loop // drives the connections that were taken over
+	wheel     wheel.Wheel
 
 	rejected, opened, delivered, dropped atomic.Uint64
 	closed                               [len(reasons)]atomic.Uint64
@@ -90,8 +98,9 @@ func setDefault[T comparable](v *T, def T) {
 	}
 }
 
-// ServeHTTP answers a GET with a stream and returns when the stream has ended. It starts no goroutine. It clears the
-// connection's read deadline and sets its own write deadlines, so http.Server's timeouts do not cut streams.
+// ServeHTTP answers a GET with a stream. Unless Options.HoldHandler is set, the connection of an HTTP/1 request is taken
+// over and ServeHTTP returns at once; otherwise it returns when the stream has ended. It clears the connection's read
+// deadline and sets its own write deadlines, so http.Server's timeouts do not cut streams.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if !h.opts.CORS.apply(w.Header(), r) {
 		h.refuse(w, r, &Error{Status: http.StatusForbidden, Code: CodeOriginNotAllowed,
@@ -114,8 +123,11 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		h.refuse(w, r, err)
 		return
 	}
+	if h.serveTaken(w, r, sub) {
+		return
+	}
 	out := newResponseOutlet(w, h)
-	s := &stream{id: rand.Text(), out: out}
+	s := &stream{id: newID(), out: out}
 	if !h.add(s) {
 		w.Header().Set("Retry-After", "1")
 		h.refuse(w, r, &Error{Status: http.StatusServiceUnavailable, Code: CodeShuttingDown,
@@ -129,6 +141,9 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h.remove(s, reason)
 }
 
+// newID returns an unguessable id for a stream.
+func newID() string { return rand.Text() }
+
 // start sets the headers of a stream and returns what it begins with.
 func (h *Handler) start(header http.Header) []byte {
 	header.Set("Content-Type", "text/event-stream")
@@ -139,6 +154,12 @@ func (h *Handler) start(header http.Header) []byte {
 		return []byte(":\n\n")
 	}
 	return append(strconv.AppendInt([]byte("retry: "), h.opts.Retry.Milliseconds(), 10), "\n\n"...)
+}
+
+func (h *Handler) isDraining() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.draining
 }
 
 func (h *Handler) add(s *stream) bool {
@@ -178,6 +199,7 @@ func (h *Handler) Shutdown(ctx context.Context) error {
 	h.mu.Unlock()
 	select {
 	case <-h.idle:
+		h.loop.Close()
 		return nil
 	case <-ctx.Done():
 		return ctx.Err()

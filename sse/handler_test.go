@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -23,22 +24,24 @@ type bundle struct {
 	adapter *adapter.Adapter
 	handler *sse.Handler
 	server  *httptest.Server
-	ended   chan struct{} // one token for each request whose handler has returned
 }
 
-// protocols runs the test over both versions of HTTP, which differ in everything but the bytes of the events.
+// protocols runs the test over both versions of HTTP, and over HTTP/1.1 with the connection taken over and not: they
+// differ in everything but the bytes of the events.
 func protocols(t *testing.T, opts sse.Options, test func(t *testing.T, b *bundle)) {
 	t.Helper()
-	for _, proto := range []string{"HTTP/1.1", "HTTP/2.0"} {
-		t.Run(proto, func(t *testing.T) {
+	for _, variant := range []string{"HTTP/1.1", "HTTP/1.1 held", "HTTP/2.0"} {
+		t.Run(variant, func(t *testing.T) {
 			t.Parallel()
+			proto, _, held := strings.Cut(variant, " ")
+			opts := opts
+			opts.HoldHandler = held
 			b := newBundle(t, opts)
 			b.server = httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				if r.Proto != proto {
 					t.Errorf("request over %s, want %s", r.Proto, proto)
 				}
 				b.handler.ServeHTTP(w, r)
-				b.ended <- struct{}{}
 			}))
 			if proto == "HTTP/2.0" {
 				b.server.EnableHTTP2 = true
@@ -61,7 +64,8 @@ func newBundle(t *testing.T, opts sse.Options) *bundle {
 	h := sse.NewHandler(func(r *http.Request) (sse.Subscription, error) {
 		return sse.Subscription{Adapter: a, Rooms: r.URL.Query()["room"]}, nil
 	}, &opts)
-	return &bundle{adapter: a, handler: h, ended: make(chan struct{}, 1000)}
+	t.Cleanup(func() { _ = h.Shutdown(context.WithoutCancel(t.Context())) })
+	return &bundle{adapter: a, handler: h}
 }
 
 func (b *bundle) open(t *testing.T, query string) (*http.Response, context.CancelFunc) {
@@ -89,10 +93,10 @@ func (b *bundle) publish(t *testing.T, data string, to adapter.Target) {
 
 func (b *bundle) waitEnded(t *testing.T) {
 	t.Helper()
-	select {
-	case <-b.ended:
-	case <-time.After(30 * time.Second):
-		t.Fatal("the handler did not return")
+	for deadline := time.Now().Add(30 * time.Second); b.handler.Stats().Streams > 0; runtime.Gosched() {
+		if time.Now().After(deadline) {
+			t.Fatal("the stream did not end")
+		}
 	}
 }
 

@@ -48,10 +48,7 @@ func inBubble(t *testing.T, opts sse.Options, test func(t *testing.T, b *bundle,
 		b := newBundle(t, opts)
 		g := &gate{header: http.Header{}, open: make(chan struct{})}
 		ctx, cancel := context.WithCancel(t.Context())
-		go func() {
-			b.handler.ServeHTTP(g, httptest.NewRequestWithContext(ctx, http.MethodGet, "/", nil))
-			b.ended <- struct{}{}
-		}()
+		go b.handler.ServeHTTP(g, httptest.NewRequestWithContext(ctx, http.MethodGet, "/", nil))
 		synctest.Wait()
 		test(t, b, g)
 		cancel()
@@ -147,7 +144,7 @@ func TestOverflowCloses(t *testing.T) {
 		}
 		b.publish(t, `["after"]`, adapter.Target{})
 		close(g.open)
-		<-b.ended
+		synctest.Wait()
 		if got := b.handler.Stats(); got.Closed[sse.SlowConsumer] != 1 || got.Delivered != 1 {
 			t.Errorf("stats: %+v", got)
 		}

@@ -72,6 +72,7 @@ const (
 	blocked                      // the kernel took less than it was given
 	writable                     // the kernel said so while somebody was writing
 	finishing                    // closes once the queue is empty
+	hangingUp                    // closes then, and does not wait for the peer
 	finished                     // the sending side is shut; only the peer's end is awaited
 	closed                       // no more reads and writes
 	letGo                        // the poller will not touch the descriptor again
@@ -187,7 +188,7 @@ func (c *Conn) wrote(err error) {
 		c.mu.Unlock()
 		return
 	}
-	finish := c.is(finishing) && c.queue.bytes == 0 && !c.is(finished)
+	finish, hangUp := c.is(finishing) && c.queue.bytes == 0 && !c.is(finished), c.is(hangingUp)
 	if finish {
 		c.status |= finished
 	}
@@ -195,6 +196,8 @@ func (c *Conn) wrote(err error) {
 	switch {
 	case err != nil:
 		c.Close(err)
+	case finish && hangUp:
+		c.Close(nil)
 	case finish:
 		c.shutdownWrite()
 	}
@@ -202,13 +205,19 @@ func (c *Conn) wrote(err error) {
 
 // Finish sends b (nil for nothing), and closes the sending side once all that waits has left. Data that still arrives is
 // handed to the handler. The connection ends when the peer closes its side; the caller bounds that time with Close.
-func (c *Conn) Finish(b []byte) {
+func (c *Conn) Finish(b []byte) { c.finish(b, finishing) }
+
+// HangUp closes the connection once all that waits has left, without waiting for the peer. It suits a peer that says
+// nothing: what it had said and nobody read would make the system reset the connection. Close bounds the time it takes.
+func (c *Conn) HangUp() { c.finish(nil, finishing|hangingUp) }
+
+func (c *Conn) finish(b []byte, how status) {
 	c.mu.Lock()
 	if c.is(closed | finishing) {
 		c.mu.Unlock()
 		return
 	}
-	c.status |= finishing
+	c.status |= how
 	c.status &^= paused // else the peer's end would never be seen
 	if len(b) > 0 {
 		c.queue.push(b)

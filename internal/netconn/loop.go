@@ -71,7 +71,7 @@ func (l *Loop) Stats() Stats {
 // Close closes all connections and waits for the goroutines of the Loop to end. Connections adopted later are closed at
 // once.
 func (l *Loop) Close() {
-	l.start() // so that nothing starts later
+	l.once.Do(func() {}) // so that nothing starts later
 	l.mu.Lock()
 	if l.closed {
 		l.mu.Unlock()
@@ -118,7 +118,10 @@ func (l *Loop) Adopt(nc net.Conn, limit int) *Conn {
 		limit = DefaultLimit
 	}
 	n := l.next.Add(1)
-	c := &Conn{loop: l, limit: limit, flusher: l.flushers[int(n)%len(l.flushers)], fd: -1}
+	c := &Conn{loop: l, limit: limit, fd: -1}
+	if len(l.flushers) > 0 { // else the Loop was closed before it began
+		c.flusher = l.flushers[int(n)%len(l.flushers)]
+	}
 	if len(l.pollers) > 0 {
 		if fd, ok := detach(nc); ok {
 			c.fd, c.poller = fd, l.pollers[int(n)%len(l.pollers)]

@@ -258,6 +258,23 @@ func TestFinishFlushesAndWaitsForThePeer(t *testing.T) {
 	})
 }
 
+func TestHangUpFlushesAndDoesNotWait(t *testing.T) {
+	both(t, func(t *testing.T, l *netconn.Loop) {
+		c, peer := pair(t, l, 64<<20)
+		r := newRecorder()
+		c.Start(r, nil)
+		const size = 8 << 20
+		if err := c.Write(make([]byte, size), 0); err != nil {
+			t.Fatal(err)
+		}
+		c.HangUp()
+		if got, err := io.ReadAll(peer); err != nil || len(got) != size {
+			t.Fatalf("got %d bytes, %v", len(got), err)
+		}
+		receive(t, r.closed) // though the peer has not closed its side
+	})
+}
+
 func TestCloseTellsTheFirstCause(t *testing.T) {
 	both(t, func(t *testing.T, l *netconn.Loop) {
 		c, peer := pair(t, l, 0)

@@ -1,0 +1,176 @@
+package sse
+
+import (
+	"errors"
+	"io"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/peal-dev/peal/adapter"
+	"github.com/peal-dev/peal/internal/netconn"
+	"github.com/peal-dev/peal/internal/wheel"
+)
+
+// takenOutlet writes a stream to a connection that was taken over from net/http: while the stream is silent it has no
+// goroutine and no buffer. Its response has no length and no chunks; it ends with the connection.
+type takenOutlet struct {
+	handler *Handler
+	conn    *netconn.Conn
+	member  *stream
+	adapter *adapter.Adapter
+
+	mu     sync.Mutex // protects the following
+	timer  wheel.Timer
+	reason Reason    // set once the stream is to end
+	silent time.Time // when the next keep-alive is due
+	queued int       // what waited at the last tick: no less now means that the client does not read
+	since  time.Time // since when it has not read
+}
+
+// serveTaken takes the connection of r over and makes it a stream. It returns false, with nothing done, if that cannot be.
+func (h *Handler) serveTaken(w http.ResponseWriter, r *http.Request, sub Subscription) bool {
+	if h.opts.HoldHandler || r.ProtoMajor != 1 {
+		return false
+	}
+	if h.isDraining() {
+		return false // it is refused with a response
+	}
+	conn, buffered, err := h.loop.Takeover(w, h.opts.SendBuffer)
+	if err != nil {
+		return false // a middleware hides the connection
+	}
+	o := &takenOutlet{handler: h, conn: conn, adapter: sub.Adapter}
+	o.member = &stream{id: newID(), out: o}
+	if !h.add(o.member) { // the shutdown began just now
+		conn.Close(nil)
+		conn.Start(ignore{}, buffered)
+		return true
+	}
+	_ = conn.Write(h.responseHead(w.Header(), r), 0) // a client that has gone is seen when reading starts
+	o.tick(time.Now())
+	sub.Adapter.Add(o.member, sub.Rooms...)
+	conn.Start(o, buffered)
+	return true
+}
+
+// responseHead makes the head of the response and what the stream begins with.
+func (h *Handler) responseHead(header http.Header, r *http.Request) []byte {
+	begin := h.start(header)
+	header.Set("Connection", "close") // the end of the connection is the end of the response
+	header.Set("Date", time.Now().UTC().Format(http.TimeFormat))
+	var b strings.Builder
+	b.WriteString("HTTP/1.")
+	b.WriteByte('0' + byte(r.ProtoMinor))
+	b.WriteString(" 200 OK\r\n")
+	_ = header.Write(&b) // a builder takes everything
+	b.WriteString("\r\n")
+	b.Write(begin)
+	return []byte(b.String())
+}
+
+func (o *takenOutlet) post(b []byte, volatile bool) {
+	mode := netconn.Deferred
+	if volatile {
+		mode |= netconn.Droppable
+	}
+	switch err := o.conn.Write(b, mode); {
+	case err == nil:
+		o.handler.delivered.Add(1)
+	case errors.Is(err, netconn.ErrDropped):
+		o.handler.dropped.Add(1)
+	case errors.Is(err, netconn.ErrSlow):
+		o.abort(SlowConsumer)
+	}
+}
+
+// close ends the stream after what waits for it has been written, in bounded time.
+func (o *takenOutlet) close(reason Reason) {
+	o.mu.Lock()
+	if o.reason == "" {
+		o.reason = reason
+	}
+	o.handler.wheel.Set(&o.timer, o, o.handler.opts.WriteTimeout)
+	o.mu.Unlock()
+	o.conn.HangUp()
+}
+
+// abort ends the stream and drops what waits for it.
+func (o *takenOutlet) abort(reason Reason) {
+	o.mu.Lock()
+	if o.reason == "" {
+		o.reason = reason
+	}
+	o.mu.Unlock()
+	o.conn.Close(nil)
+}
+
+// Expire looks after the stream now and then: a silent one is sent a comment, one that does not read is closed.
+func (o *takenOutlet) Expire() {
+	now := time.Now()
+	queued := o.conn.Queued()
+	o.mu.Lock()
+	ending := o.reason != ""
+	stalled := queued > 0 && queued >= o.queued
+	switch {
+	case !stalled:
+		o.since = time.Time{}
+	case o.since.IsZero():
+		o.since = now
+	}
+	tooLong := stalled && now.Sub(o.since) >= o.handler.opts.WriteTimeout
+	o.queued = queued
+	speak := !ending && queued == 0 && o.handler.opts.KeepAlive > 0 && !now.Before(o.silent)
+	o.mu.Unlock()
+	switch {
+	case ending, tooLong:
+		o.abort(WriteTimeout)
+		return
+	case speak:
+		_ = o.conn.Write(keepAlive, netconn.Droppable) // a connection that has gone is seen by its reader
+	}
+	o.tick(now)
+}
+
+// tick sets the next look.
+func (o *takenOutlet) tick(now time.Time) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.reason != "" {
+		return
+	}
+	every := o.handler.opts.WriteTimeout
+	if keep := o.handler.opts.KeepAlive; keep > 0 {
+		if !now.Before(o.silent) {
+			o.silent = now.Add(keep)
+		}
+		every = min(every, o.silent.Sub(now))
+	}
+	o.handler.wheel.Set(&o.timer, o, every)
+}
+
+// ignore is the handler of a connection that is no stream any more.
+type ignore struct{}
+
+func (ignore) Data(*netconn.Conn, []byte) error { return nil }
+func (ignore) Closed(*netconn.Conn, error)      {}
+
+// Data ignores what the client says: it has nothing to say on a stream.
+func (o *takenOutlet) Data(*netconn.Conn, []byte) error { return nil }
+
+// Closed ends the stream's membership.
+func (o *takenOutlet) Closed(_ *netconn.Conn, cause error) {
+	o.mu.Lock()
+	o.handler.wheel.Stop(&o.timer)
+	if o.reason == "" {
+		o.reason = ClientLeft
+		if !errors.Is(cause, io.EOF) {
+			o.reason = WriteError
+		}
+	}
+	reason := o.reason
+	o.mu.Unlock()
+	o.adapter.Remove(o.member.id)
+	o.handler.remove(o.member, reason)
+}
