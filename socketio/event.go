@@ -38,6 +38,10 @@ func (ev *Event) Len() int { return len(ev.args) }
 // Raw returns the JSON of argument i, or null if there are fewer. Binary data in it shows as placeholders.
 func (ev *Event) Raw(i int) json.RawMessage { return rawArg(ev.args, i) }
 
+// Attachments returns the binary data that the placeholders in Raw stand for, by their number. It must not be changed.
+// It is for handlers that pass arguments on as they are.
+func (ev *Event) Attachments() [][]byte { return ev.attachments }
+
 // Arg stores argument i in the value that v points to, by the rules of encoding/json; binary data goes into []byte.
 // A missing argument leaves the value alone. The error is an [*Error] with the code "bad_argument".
 func (ev *Event) Arg(i int, v any) error {
