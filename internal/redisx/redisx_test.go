@@ -138,6 +138,24 @@ func TestPublishSubscribe(t *testing.T) {
 	}
 }
 
+func TestRemoveCounts(t *testing.T) {
+	t.Parallel()
+	b := setup(t, 0)
+	for range 2 {
+		if err := b.sub.Add(t.Context(), nil, []string{"c"}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, want := range []int64{1, 0} {
+		if err := b.sub.Remove(t.Context(), nil, []string{"c"}); err != nil {
+			t.Fatal(err)
+		}
+		if n, err := b.client.Subscribers(t.Context(), "c"); n != want || err != nil {
+			t.Errorf("%d subscribers, %v; want %d", n, err, want)
+		}
+	}
+}
+
 func TestPublishKeepsOrder(t *testing.T) {
 	t.Parallel()
 	b := setup(t, 0)

@@ -33,8 +33,8 @@ type Subscriber struct {
 	cause    atomic.Pointer[error] // why there is no connection; nil while there is one
 
 	// The following belong to the goroutine.
-	wanted  map[name]struct{}
-	waiting []*request // additions that wait for a connection
+	wanted  map[name]int // how many additions want it
+	waiting []*request   // additions that wait for a connection
 }
 
 // name is something to subscribe to.
@@ -46,9 +46,12 @@ type name struct {
 type request struct {
 	names  []name
 	remove bool
+	undo   *request // the addition to take back, if it has come true
 	result chan error
-	// abandoned is set when nobody waits for the result any more.
+	// abandoned is set when nobody waits for the result of an addition any more.
 	abandoned atomic.Bool
+	// counted says that an addition is in wanted. It belongs to the goroutine.
+	counted bool
 }
 
 // Backoff between attempts to connect.
@@ -64,7 +67,7 @@ func (c *Client) Subscribe(h Handler) *Subscriber {
 	}
 	// The connection outlives every call, so it hangs on no caller's context.
 	ctx, stop := context.WithCancel(context.Background())
-	s := &Subscriber{client: c, handler: h, requests: make(chan *request), stop: stop, done: make(chan struct{}), wanted: make(map[name]struct{})}
+	s := &Subscriber{client: c, handler: h, requests: make(chan *request), stop: stop, done: make(chan struct{}), wanted: make(map[name]int)}
 	go s.run(ctx)
 	return s
 }
@@ -78,7 +81,7 @@ func (s *Subscriber) Add(ctx context.Context, patterns, channels []string) error
 	if err != nil && ctx.Err() != nil {
 		// It must not come true later. If it just did, it has to be undone, for which nobody needs to wait.
 		r.abandoned.Store(true)
-		go func() { _ = s.Remove(context.WithoutCancel(ctx), patterns, channels) }()
+		go func() { _ = s.ask(context.WithoutCancel(ctx), &request{undo: r, result: make(chan error, 1)}) }()
 		if cause := s.cause.Load(); cause != nil {
 			err = fmt.Errorf("%w (%w)", err, *cause)
 		}
@@ -86,7 +89,8 @@ func (s *Subscriber) Add(ctx context.Context, patterns, channels []string) error
 	return err
 }
 
-// Remove ends the subscription to patterns and channels. Messages that are on their way may still come.
+// Remove takes an addition of patterns and channels back. What was added more than once stays until it was removed as
+// often. Messages that are on their way may still come.
 func (s *Subscriber) Remove(ctx context.Context, patterns, channels []string) error {
 	return s.ask(ctx, &request{names: names(patterns, channels), remove: true, result: make(chan error, 1)})
 }
@@ -159,22 +163,45 @@ func (s *Subscriber) run(ctx context.Context) {
 
 // later takes a request while there is no connection.
 func (s *Subscriber) later(r *request) {
-	if !r.remove {
+	if !r.remove && r.undo == nil {
 		s.waiting = append(s.waiting, r)
 		return
 	}
-	for _, n := range r.names {
-		delete(s.wanted, n)
-	}
+	s.uncount(r)
 	r.result <- nil
 }
 
-// want makes the waiting requests part of what is wanted, except those given up.
+// count makes an addition part of what is wanted.
+func (s *Subscriber) count(r *request) {
+	r.counted = true
+	for _, n := range r.names {
+		s.wanted[n]++
+	}
+}
+
+// uncount takes back what r takes back and returns the names that nobody wants any more.
+func (s *Subscriber) uncount(r *request) (unwanted []name) {
+	if r.undo != nil {
+		if r = r.undo; !r.counted {
+			return nil
+		}
+		r.counted = false
+	}
+	for _, n := range r.names {
+		if s.wanted[n]--; s.wanted[n] <= 0 {
+			delete(s.wanted, n)
+			unwanted = append(unwanted, n)
+		}
+	}
+	return unwanted
+}
+
+// want counts the waiting requests, except those given up.
 func (s *Subscriber) want() {
 	s.waiting = slices.DeleteFunc(s.waiting, func(r *request) bool { return r.abandoned.Load() })
 	for _, r := range s.waiting {
-		for _, n := range r.names {
-			s.wanted[n] = struct{}{}
+		if !r.counted {
+			s.count(r)
 		}
 	}
 }
@@ -185,9 +212,7 @@ func (s *Subscriber) refuse(err error) {
 		return
 	}
 	for _, r := range s.waiting {
-		for _, n := range r.names {
-			delete(s.wanted, n)
-		}
+		s.uncount(&request{undo: r})
 		r.result <- err
 	}
 	s.waiting = nil
@@ -229,20 +254,28 @@ func (s *Subscriber) session(ctx context.Context) (up bool, err error) {
 			}
 			return true, err
 		case r := <-s.requests:
-			err := s.change(ctx, conn, r.names, r.remove)
-			for _, n := range r.names {
-				if r.remove {
-					delete(s.wanted, n)
-				} else if err == nil {
-					s.wanted[n] = struct{}{}
-				}
-			}
+			err := s.serve(ctx, conn, r)
 			r.result <- err
 			if err != nil && !isRedisError(err) {
 				return true, err
 			}
 		}
 	}
+}
+
+// serve does what r asks for.
+func (s *Subscriber) serve(ctx context.Context, conn rueidis.DedicatedClient, r *request) error {
+	if r.remove || r.undo != nil {
+		return s.change(ctx, conn, s.uncount(r), true)
+	}
+	if r.abandoned.Load() {
+		return nil
+	}
+	err := s.change(ctx, conn, r.names, false)
+	if err == nil {
+		s.count(r)
+	}
+	return err
 }
 
 // change subscribes to names or ends their subscription, and waits for the confirmation.
