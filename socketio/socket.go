@@ -69,8 +69,12 @@ func (s *Socket) ID() string { return s.id }
 // Namespace returns the namespace the socket is in.
 func (s *Socket) Namespace() *Namespace { return s.namespace }
 
-// Connected reports whether the socket has joined its namespace and was not disconnected since.
-func (s *Socket) Connected() bool { return s.state.Load() == stateConnected }
+// Connected reports whether the socket has joined its namespace and was not disconnected since. It is true before the
+// client can know.
+func (s *Socket) Connected() bool {
+	state := s.state.Load()
+	return state == stateJoining || state == stateConnected
+}
 
 // Handshake returns the request that opened the connection.
 func (s *Socket) Handshake() *engineio.Handshake { return s.client.session.Handshake() }

@@ -1,0 +1,150 @@
+package socketio_test
+
+import (
+	"context"
+	"errors"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/peal-dev/peal/adapter"
+	"github.com/peal-dev/peal/adapter/adaptertest"
+	"github.com/peal-dev/peal/socketio"
+	"github.com/peal-dev/peal/socketio/sioproto"
+)
+
+func TestCluster(t *testing.T) {
+	t.Parallel()
+	cluster := adaptertest.NewCluster()
+	ctx := deadline(t)
+	node := func() *rig {
+		driver := cluster.NewDriver()
+		r := newRig(t, &socketio.Options{Driver: driver}, func(io *socketio.Server) {
+			io.Of("/chat").OnConnect(func(s *socketio.Socket) { s.Join("room") })
+			io.Of("/chat").On("sync", func() {})
+		})
+		for _, ns := range r.io.Namespaces() {
+			if err := ns.Adapter().Ping(ctx); err != nil {
+				t.Fatal(err)
+			}
+		}
+		return r
+	}
+	one, two := node(), node()
+	a, b := one.dial(), two.dial()
+	for _, p := range []*peer{a, b} {
+		p.join("/chat")
+		p.send(`42/chat,0["sync"]`) // OnConnect is over
+		p.want(`43/chat,0[]`)
+	}
+	if err := one.io.Of("/chat").To("room").Emit(ctx, "hi", []byte{7}); err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range []*peer{a, b} {
+		p.want(`451-/chat,["hi",{"_placeholder":true,"num":0}]`, "b:07")
+	}
+	if err := one.io.Of("/chat").Local().Emit(ctx, "here"); err != nil {
+		t.Fatal(err)
+	}
+	a.want(`42/chat,["here"]`)
+	if _, err := one.io.Of("/chat").Broadcast().EmitWithAck(ctx, "q"); !errors.Is(err, socketio.ErrClusterAck) {
+		t.Error(err)
+	}
+	go func() {
+		a.want(`42/chat,0["q"]`)
+		a.send(`43/chat,0[1]`)
+	}()
+	if replies, err := one.io.Of("/chat").Local().EmitWithAck(ctx, "q"); err != nil || len(replies.Replies) != 1 {
+		t.Error(replies, err)
+	}
+	if err := one.io.Of("/chat").In("room").Disconnect(ctx, true); err != nil {
+		t.Fatal(err)
+	}
+	a.want(`41/chat,`)
+	b.want(`41/chat,`)
+	a.wantClosed()
+	b.wantClosed()
+
+	cluster.Fail(errors.New("away"))
+	if err := two.io.Emit(ctx, "x"); !errors.Is(err, adapter.ErrUnavailable) {
+		t.Error(err)
+	}
+}
+
+// lateDriver lets the node in when it is told to.
+type lateDriver struct {
+	adapter.Driver
+	refusals atomic.Int32
+	open     chan struct{}
+}
+
+func (d *lateDriver) Subscribe(ctx context.Context, namespace string, r adapter.Receiver) (adapter.Link, error) {
+	select {
+	case <-d.open:
+		return d.Driver.Subscribe(ctx, namespace, r)
+	default:
+		d.refusals.Add(1)
+		return nil, errors.New("not yet")
+	}
+}
+
+// TestLateCluster starts a server whose cluster is not there yet: it serves its own clients meanwhile.
+func TestLateCluster(t *testing.T) {
+	t.Parallel()
+	cluster := adaptertest.NewCluster()
+	driver := &lateDriver{Driver: cluster.NewDriver(), open: make(chan struct{})}
+	r := newRig(t, &socketio.Options{Driver: driver}, nil)
+	p, _ := r.join()
+	short, cancel := context.WithTimeout(deadline(t), 10*time.Millisecond)
+	defer cancel()
+	if err := r.io.Emit(short, "a"); !errors.Is(err, adapter.ErrUnavailable) || !errors.Is(err, context.DeadlineExceeded) {
+		t.Error(err)
+	}
+	p.want(`42["a"]`)
+	close(driver.open)
+	if err := r.io.Emit(deadline(t), "b"); err != nil {
+		t.Error(err)
+	}
+	p.want(`42["b"]`)
+	if driver.refusals.Load() == 0 {
+		t.Error("the driver was not asked")
+	}
+	// One that is never let in ends with its server.
+	never := socketio.NewServer(&socketio.Options{Driver: &lateDriver{open: make(chan struct{})}})
+	if err := never.Shutdown(deadline(t)); err != nil {
+		t.Error(err)
+	}
+	if err := never.Emit(deadline(t), "c"); !errors.Is(err, adapter.ErrClosed) {
+		t.Error(err)
+	}
+}
+
+// TestAsk asks a socket the way a driver does when another node broadcasts with acknowledgement.
+func TestAsk(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, nil, nil)
+	p, s := r.socket()
+	m := adapter.NewMessage(sioproto.Packet{Type: sioproto.Event, Namespace: "/", Data: []byte(`["q"]`)})
+	answers := make(chan string, 4)
+	reply := func(argument []byte, attachments [][]byte) { answers <- string(argument) }
+	s.Ask(m, time.Minute, reply)
+	p.want(`420["q"]`)
+	p.send(`430["a","b"]`)
+	if got := receive(t, answers); got != `"a"` {
+		t.Error(got)
+	}
+	s.Ask(m, 0, reply)
+	p.want(`421["q"]`)
+	p.send(`431[]`)
+	if got := receive(t, answers); got != `null` {
+		t.Error(got)
+	}
+	s.Ask(m, time.Minute, reply)
+	p.want(`422["q"]`)
+	s.Disconnect(false)
+	s.Ask(m, time.Minute, reply)
+	p.want(`41`)
+	if len(answers) > 0 {
+		t.Error("an answer from nobody")
+	}
+}
