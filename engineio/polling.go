@@ -37,14 +37,17 @@ func (p *polling) wake() {
 	}
 }
 
-// discard ends the transport: a parked poll is answered with last, and what waits is dropped.
-func (p *polling) discard(last *Prepared) {
+// discard ends the transport: a parked poll is answered with last, and what waits is dropped. It reports whether there
+// was no such poll.
+func (p *polling) discard(last *Prepared) (pollToCome bool) {
 	p.buffer, p.bytes, p.last = nil, 0, last
+	pollToCome = p.parked == nil
 	p.wake()
+	return pollToCome
 }
 
 // leave begins a close that the client learns of by its next poll. It reports whether that poll is still to come.
-func (p *polling) leave() bool {
+func (p *polling) leave() (pollToCome bool) {
 	p.last = endPacket
 	if p.parked != nil {
 		p.wake()
@@ -119,6 +122,10 @@ func (s *Session) refusal(flags SendFlags) error {
 }
 
 func (s *Session) servePolling(w http.ResponseWriter, r *http.Request) {
+	if s.expired() {
+		s.server.refuse(w, r, refused(UnknownSession, "", "it has missed a ping"))
+		return
+	}
 	switch r.Method {
 	case http.MethodGet:
 		s.servePoll(w, r)
@@ -151,7 +158,7 @@ func (s *Session) servePoll(w http.ResponseWriter, r *http.Request) {
 		s.CloseWith(TransportError, errOverlap)
 		w.WriteHeader(http.StatusBadRequest)
 		return
-	case len(t.buffer) > 0:
+	case len(t.buffer) > 0 || t.last != nil:
 		payload := t.take()
 		leaving := s.state == stateLeaving
 		s.mu.Unlock()

@@ -61,6 +61,7 @@ type Server struct {
 	sessions map[string]*Session
 	closed   bool
 
+	live                                atomic.Int64
 	opened, refused, upgraded, received atomic.Uint64
 }
 
@@ -73,11 +74,7 @@ func NewServer(h Handler, opts *Options) *Server {
 }
 
 // Len returns how many sessions are open.
-func (s *Server) Len() int {
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	return len(s.sessions)
-}
+func (s *Server) Len() int { return int(s.live.Load()) }
 
 // Stats returns the server's counters.
 func (s *Server) Stats() Stats {
@@ -233,6 +230,7 @@ func (s *Server) add(sess *Session) bool {
 		return false
 	}
 	s.sessions[sess.id] = sess
+	s.live.Add(1)
 	s.opened.Add(1)
 	return true
 }

@@ -34,8 +34,12 @@ const (
 	Deferred
 )
 
-// lingerTimeout bounds how long a session that has ended waits for its client to take the last bytes.
-const lingerTimeout = 30 * time.Second
+const (
+	// lingerTimeout bounds how long a session that has ended waits for its client to take the last bytes.
+	lingerTimeout = 30 * time.Second
+	// leaveGrace is how long a session that its client closed waits for a poll that was sent at the same time.
+	leaveGrace = time.Second
+)
 
 // Session is one client's Engine.IO session. All methods are safe for concurrent use.
 type Session struct {
@@ -67,7 +71,7 @@ type state uint8
 
 const (
 	stateOpen    state = iota
-	stateLeaving       // closed by Close on polling: the client has yet to fetch the last packets
+	stateLeaving       // ended on polling: the client has yet to fetch the last packets
 	stateClosed
 )
 
@@ -146,13 +150,12 @@ func (s *Session) CloseWith(reason Reason, cause error) { s.end(reason, cause, f
 // end ends the session. With flush set, what waits for the client is still delivered.
 func (s *Session) end(reason Reason, cause error, flush bool) {
 	s.mu.Lock()
-	if s.state == stateClosed || (s.state == stateLeaving && flush) {
+	if s.state == stateClosed || (s.over.Load() && flush) {
 		s.mu.Unlock()
 		return
 	}
-	told := s.state == stateLeaving // the receiver knows already
+	told := s.over.Swap(true) // the receiver knows already
 	s.state = stateClosed
-	s.over.Store(true)
 	if s.resumed != nil {
 		close(s.resumed)
 		s.resumed = nil
@@ -162,14 +165,16 @@ func (s *Session) end(reason Reason, cause error, flush bool) {
 	conn := s.conn.Load()
 	switch {
 	case conn != nil:
-	case flush && s.polling.leave():
-		s.state = stateLeaving
+	case told:
+		s.polling.discard(endPacket)
+	case flush:
+		s.leaveIf(s.polling.leave())
 	case reason == TransportClose:
-		s.polling.discard(noopPacket) // the client said it leaves: it wants its poll back, not a goodbye
+		s.leaveIf(s.polling.discard(noopPacket)) // the client said it leaves: it wants its poll back, not a goodbye
 	default:
 		s.polling.discard(endPacket)
 	}
-	s.linger(conn)
+	s.linger(conn, flush)
 	leaving := s.state == stateLeaving
 	s.mu.Unlock()
 
@@ -183,6 +188,7 @@ func (s *Session) end(reason Reason, cause error, flush bool) {
 	if told {
 		return
 	}
+	s.server.live.Add(-1)
 	s.server.wg.Go(func() { // the receiver may be in a call, perhaps in the one that ends the session
 		s.inMu.Lock()
 		defer s.inMu.Unlock()
@@ -193,14 +199,23 @@ func (s *Session) end(reason Reason, cause error, flush bool) {
 	})
 }
 
-// linger gives the client a bounded time to take what is left, or stops the timer. It is called with s.mu held.
-func (s *Session) linger(conn *netconn.Conn) {
-	if conn == nil && s.state == stateClosed {
-		s.server.wheel.Stop(&s.timer)
-		return
+// leaveIf keeps the session for the poll that is still to come.
+func (s *Session) leaveIf(pollToCome bool) {
+	if pollToCome {
+		s.state = stateLeaving
 	}
-	s.due = time.Now().Add(lingerTimeout)
-	s.server.wheel.Set(&s.timer, s, lingerTimeout)
+}
+
+// linger gives the client a bounded time to take what is left, or stops the timer. It is called with s.mu held.
+func (s *Session) linger(conn *netconn.Conn, flush bool) {
+	switch {
+	case conn == nil && s.state == stateClosed:
+		s.server.wheel.Stop(&s.timer)
+	case conn == nil && !flush:
+		s.server.wheel.Set(&s.timer, s, leaveGrace)
+	default:
+		s.server.wheel.Set(&s.timer, s, lingerTimeout)
+	}
 }
 
 // Expire is called by the timer wheel; it is not for users.
@@ -235,9 +250,23 @@ func (s *Session) Expire() {
 		s.alive.Store(false)
 		defer s.Send(pingPacket, 0) //nolint:errcheck // a session that ends meanwhile needs no ping
 	}
-	s.due = now.Add(timeout)
-	s.server.wheel.Set(&s.timer, s, timeout)
+	s.due = s.due.Add(timeout) // from when it was due, so that the wheel's lateness does not add up
+	if !s.due.After(now) {
+		s.due = now.Add(timeout)
+	}
+	s.server.wheel.Set(&s.timer, s, s.due.Sub(now))
 	s.mu.Unlock()
+}
+
+// expired ends the session if its client has missed a ping by now, though the wheel has not come round yet.
+func (s *Session) expired() bool {
+	s.mu.Lock()
+	late := s.state == stateOpen && s.awaiting && !s.paused && !s.alive.Load() && !time.Now().Before(s.due)
+	s.mu.Unlock()
+	if late {
+		s.CloseWith(PingTimeout, nil)
+	}
+	return late
 }
 
 // pong notes the answer to a ping. The timer is moved only if the next ping is due before it fires.

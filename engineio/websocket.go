@@ -88,13 +88,13 @@ func (s *Server) openWebSocket(w http.ResponseWriter, r *http.Request, sess *Ses
 		return
 	}
 	sess.conn.Store(conn)
-	ws := &webSocket{session: sess, conn: conn}
-	if s.add(sess) {
-		sess.begin()
-	} else {
+	if !s.add(sess) {
 		conn.Close(netconn.ErrLoopClosed)
+		conn.Start(discard{}, buffered)
+		return
 	}
-	conn.Start(ws, buffered)
+	sess.begin()
+	conn.Start(&webSocket{session: sess, conn: conn}, buffered)
 }
 
 // refuseOverWebSocket accepts a WebSocket and closes it at once, for upgrades the reference refuses in this way.
