@@ -213,4 +213,6 @@ func (r *receiver) HasRoom(room string) bool { return (*Adapter)(r).HasRoom(room
 
 func (r *receiver) AllRooms() []string { return r.index.names(true) }
 
+func (r *receiver) RoomsOf(id string) []string { return r.index.roomsOf(id) }
+
 func (r *receiver) Each(t Target, yield func(Member) bool) { (*Adapter)(r).Each(t, yield) }

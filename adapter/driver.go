@@ -36,6 +36,7 @@ type Link interface {
 	// Ping returns when a probe went through the real path and came back to this link.
 	Ping(ctx context.Context) error
 	// Close leaves the namespace: when it has returned, the receiver is not called any more.
+	// It must not be called from within the receiver, for which it waits.
 	Close(ctx context.Context) error
 }
 
@@ -48,6 +49,8 @@ type Receiver interface {
 	HasRoom(room string) bool
 	// AllRooms returns the rooms of this node, ids of members included.
 	AllRooms() []string
+	// RoomsOf returns the rooms of a member of this node, without its own id.
+	RoomsOf(id string) []string
 	// Each calls yield for the members of this node that t means, each once, until yield returns false.
 	Each(t Target, yield func(Member) bool)
 }

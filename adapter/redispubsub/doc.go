@@ -1,0 +1,17 @@
+// Package redispubsub is the [adapter.Driver] over Redis Pub/Sub. It speaks the wire of @socket.io/redis-adapter 8, so
+// Peal nodes, Node.js nodes and the Redis emitters of other languages are members of one cluster.
+//
+// With the key "socket.io" and the namespace "/chat" the channels are
+//
+//	socket.io#/chat#            broadcasts (received by the pattern socket.io#/chat#*)
+//	socket.io#/chat#room#       broadcasts to exactly that room: nodes without the room drop them unread
+//	socket.io-request#/chat#    joins, leaves, disconnects, and questions of Node.js nodes
+//	socket.io-response#/chat#   answers to those questions
+//	socket.io-response#/chat#uid#   the way of this node's own pings
+//
+// Questions are answered, for a Node.js node counts this node among those it waits for: which sockets, which rooms, and
+// broadcasts with acknowledgement. A server-side emit is ignored, as by a Node.js node without a listener for it.
+//
+// Redis Pub/Sub delivers at most once: what is published while a node has no connection does not reach it. The node
+// connects again by itself, and joins, leaves and disconnects of its own members do not need Redis at all.
+package redispubsub

@@ -1,0 +1,204 @@
+package redispubsub
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/peal-dev/peal/adapter"
+	"github.com/peal-dev/peal/internal/redisx"
+)
+
+// DefaultKey is the default of [Options].Key, the same as that of the Node.js adapter.
+const DefaultKey = "socket.io"
+
+// DefaultQueueSize is the default of [Options].QueueSize.
+const DefaultQueueSize = 4096
+
+// Options configure a [Driver].
+type Options struct {
+	// URL says where Redis is: redis://[user:password@]host[:port], rediss:// for TLS, unix:///path/to.sock. With
+	// ?master_set=name it names a Sentinel, with &addr=host:port more of them. Of a Redis Cluster any node will do.
+	// Required.
+	URL string
+	// Key starts the names of all channels. It must be the same on all nodes. "" means DefaultKey.
+	Key string
+	// Timeout bounds making a connection, waiting for an answer of Redis, and waiting for room in the queue. 0 means 3 s.
+	Timeout time.Duration
+	// QueueSize is how many envelopes may wait to be published. 0 means DefaultQueueSize.
+	QueueSize int
+	// OnState is called when the connection that receives is there (true) and when it is lost or cannot be made (false,
+	// with the cause). It must not block. It may be nil.
+	OnState func(connected bool, err error)
+	// Logger is told when the connection is lost and when it is back. Nil means slog.Default.
+	Logger *slog.Logger
+}
+
+// Stats counts what a [Driver] did since it was made. All numbers but Connected only grow.
+type Stats struct {
+	Connected  bool   // whether the connection that receives is there now
+	Reconnects uint64 // how often it was made again
+	Malformed  uint64 // messages ignored because they are not what they should be
+	Unanswered uint64 // answers not sent because too much waited to be published
+}
+
+// Driver connects the adapters of a node to the others through Redis. It is safe for concurrent use.
+type Driver struct {
+	opts       Options
+	client     *redisx.Client
+	subscriber *redisx.Subscriber
+	publisher  *publisher
+
+	connected, everConnected          atomic.Bool
+	reconnects, malformed, unanswered atomic.Uint64
+
+	mu     sync.RWMutex
+	closed bool
+	links  map[string]*link // by namespace
+	routes map[string]*link // by pattern and by channel
+}
+
+var _ adapter.Driver = (*Driver)(nil)
+
+// New returns a driver that starts to connect. It does not wait for the connection: an error means that the options are
+// wrong, and [Driver.Subscribe] is the one to tell that Redis is away. Close the driver when the adapters are closed.
+func New(opts Options) (*Driver, error) {
+	if opts.Key == "" {
+		opts.Key = DefaultKey
+	}
+	if opts.QueueSize <= 0 {
+		opts.QueueSize = DefaultQueueSize
+	}
+	if opts.Logger == nil {
+		opts.Logger = slog.Default()
+	}
+	client, err := redisx.New(redisx.Options{URL: opts.URL, Timeout: opts.Timeout})
+	if err != nil {
+		return nil, fmt.Errorf("redispubsub: %w", err)
+	}
+	opts.Timeout = client.Timeout()
+	d := &Driver{opts: opts, client: client, links: make(map[string]*link), routes: make(map[string]*link)}
+	d.publisher = newPublisher(client, opts.QueueSize)
+	d.subscriber = client.Subscribe(redisx.Handler{Message: d.receive, State: d.state})
+	return d, nil
+}
+
+// Subscribe implements [adapter.Driver]. While Redis is away it waits for twice the Timeout, then fails with
+// [adapter.ErrUnavailable].
+func (d *Driver) Subscribe(ctx context.Context, namespace string, r adapter.Receiver) (adapter.Link, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	l := newLink(d, namespace, r)
+	if err := d.register(l); err != nil {
+		return nil, err
+	}
+	bounded, cancel := context.WithTimeout(ctx, 2*d.opts.Timeout)
+	defer cancel()
+	err := d.subscriber.Add(bounded, []string{l.pattern}, []string{l.requests, l.ownResponses})
+	if err == nil {
+		return l, nil
+	}
+	d.unregister(l)
+	switch {
+	case ctx.Err() != nil:
+		return nil, err
+	case errors.Is(err, redisx.ErrClosed):
+		return nil, adapter.ErrClosed
+	}
+	// Not wrapped: the deadline in it is not that of ctx.
+	return nil, fmt.Errorf("%w: %v", adapter.ErrUnavailable, err)
+}
+
+func (d *Driver) register(l *link) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.closed {
+		return adapter.ErrClosed
+	}
+	if d.links[l.namespace] != nil {
+		return adapter.ErrSubscribed
+	}
+	d.links[l.namespace] = l
+	for _, name := range []string{l.pattern, l.requests, l.ownResponses} {
+		d.routes[name] = l
+	}
+	return nil
+}
+
+func (d *Driver) unregister(l *link) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.links[l.namespace] != l {
+		return
+	}
+	delete(d.links, l.namespace)
+	for _, name := range []string{l.pattern, l.requests, l.ownResponses} {
+		delete(d.routes, name)
+	}
+}
+
+// Close closes all links and both connections. What waits to be published fails with [adapter.ErrClosed].
+func (d *Driver) Close(context.Context) error {
+	d.mu.Lock()
+	d.closed = true
+	links := d.links
+	d.links, d.routes = make(map[string]*link), make(map[string]*link)
+	d.mu.Unlock()
+	for _, l := range links {
+		l.end()
+	}
+	// The client first: it ends an attempt to connect, for which the others would wait.
+	d.client.Close()
+	d.subscriber.Close()
+	d.publisher.close()
+	return nil
+}
+
+// Stats returns the counters.
+func (d *Driver) Stats() Stats {
+	return Stats{
+		Connected:  d.connected.Load(),
+		Reconnects: d.reconnects.Load(),
+		Malformed:  d.malformed.Load(),
+		Unanswered: d.unanswered.Load(),
+	}
+}
+
+func (d *Driver) state(up bool, err error) {
+	was := d.connected.Swap(up)
+	switch {
+	case up && d.everConnected.Swap(true):
+		d.reconnects.Add(1)
+		d.opts.Logger.Info("redispubsub: connected to Redis again")
+	case was && !up:
+		d.opts.Logger.Warn("redispubsub: connection to Redis lost", "error", err)
+	case !up:
+		d.opts.Logger.Debug("redispubsub: no connection to Redis", "error", err)
+	}
+	if d.opts.OnState != nil {
+		d.opts.OnState(up, err)
+	}
+}
+
+// receive takes every message of every namespace, one after another.
+func (d *Driver) receive(pattern, channel string, payload []byte) {
+	name := pattern
+	if name == "" {
+		name = channel
+	}
+	d.mu.RLock()
+	l := d.routes[name]
+	d.mu.RUnlock()
+	if l == nil {
+		return
+	}
+	if err := l.receive(channel, payload); err != nil {
+		d.malformed.Add(1)
+		d.opts.Logger.Debug("redispubsub: message ignored", "channel", channel, "error", err)
+	}
+}
