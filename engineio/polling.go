@@ -23,6 +23,7 @@ type polling struct {
 	last    *Prepared     // the packet a poll gets in the end, once the session is over
 	posting bool
 	jsonp   bool // fixed by the handshake
+	moved   bool // the session moved to WebSocket while a poll was parked
 }
 
 func newPolling(q url.Values) *polling {
@@ -187,8 +188,13 @@ func (s *Session) servePoll(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	s.mu.Lock()
+	moved := t.moved
 	payload := t.take()
 	s.mu.Unlock()
+	if moved {
+		s.server.refuse(w, r, mismatch(s))
+		return
+	}
 	s.respond(w, r, payload)
 }
 

@@ -135,10 +135,14 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case isUpgrade(r):
 		s.acceptUpgrade(w, r, sess, transport)
 	case transport != sess.Transport():
-		s.refuse(w, r, refused(BadRequest, "TRANSPORT_MISMATCH", "the session's transport is "+sess.Transport()))
+		s.refuse(w, r, mismatch(sess))
 	default:
 		sess.servePolling(w, r)
 	}
+}
+
+func mismatch(sess *Session) *ConnectionError {
+	return refused(BadRequest, "TRANSPORT_MISMATCH", "the session's transport is "+sess.Transport())
 }
 
 // verify makes the checks that come before it matters which session a request is for.

@@ -110,7 +110,8 @@ func (s *Session) completeUpgrade(ws *webSocket) {
 	t := s.polling
 	waiting := t.buffer
 	t.buffer = nil
-	t.wake() // to nothing: it is answered with a noop
+	t.moved = t.parked != nil // a client stops polling before it completes an upgrade: this poll is late
+	t.wake()
 	ws.probing = false
 	if s.paused {
 		ws.conn.Pause()

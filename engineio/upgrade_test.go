@@ -150,6 +150,21 @@ func TestUpgradeWithoutProbe(t *testing.T) {
 	}
 }
 
+func TestPollThatIsParkedWhenTheUpgradeCompletes(t *testing.T) {
+	t.Parallel()
+	f := start(t, nil)
+	p := f.openPolling()
+	parked := p.pollAsync()
+	f.parked(p)
+	c := f.dial("EIO=4&transport=websocket&sid=" + p.sid)
+	c.send("5")
+	f.expect(receive(t, parked), 400, `{"code":3,"message":"Bad request"}`)
+	c.send("4hello")
+	if got := c.read(); got != "4hello" {
+		t.Errorf("got %q", got)
+	}
+}
+
 func TestUpgradeTimeout(t *testing.T) {
 	t.Parallel()
 	f := start(t, &engineio.Options{UpgradeTimeout: 50 * time.Millisecond})
