@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/peal-dev/peal/adapter"
@@ -20,8 +21,10 @@ type takenOutlet struct {
 	conn    *netconn.Conn
 	member  *stream
 	adapter *adapter.Adapter
+	opened  atomic.Bool // the head of the response has been sent
 
 	mu     sync.Mutex // protects the following
+	early  []item     // posted before that
 	timer  wheel.Timer
 	reason Reason    // set once the stream is to end
 	silent time.Time // when the next keep-alive is due
@@ -48,9 +51,10 @@ func (h *Handler) serveTaken(w http.ResponseWriter, r *http.Request, sub Subscri
 		conn.Start(ignore{}, buffered)
 		return true
 	}
-	_ = conn.Write(h.responseHead(w.Header(), r), 0) // a client that has gone is seen when reading starts
-	o.tick(time.Now())
+	// Before the response starts: a client that has seen it may rely on getting what is published from then on.
 	sub.Adapter.Add(o.member, sub.Rooms...)
+	o.open(h.responseHead(w.Header(), r))
+	o.tick(time.Now())
 	conn.Start(o, buffered)
 	return true
 }
@@ -70,12 +74,51 @@ func (h *Handler) responseHead(header http.Header, r *http.Request) []byte {
 	return []byte(b.String())
 }
 
+// open sends the head of the response, and behind it the events that were posted since the stream joined its rooms.
+func (o *takenOutlet) open(head []byte) {
+	o.mu.Lock()
+	_ = o.conn.Write(head, 0) // a client that has gone is seen when reading starts
+	outcomes := make([]error, len(o.early))
+	for i, it := range o.early {
+		outcomes[i] = o.write(it)
+	}
+	o.early = nil
+	o.opened.Store(true)
+	o.mu.Unlock()
+	for _, err := range outcomes {
+		o.account(err)
+	}
+}
+
 func (o *takenOutlet) post(b []byte, volatile bool) {
+	it := item{bytes: b, volatile: volatile}
+	if o.opened.Load() || !o.hold(it) {
+		o.account(o.write(it))
+	}
+}
+
+// hold keeps an event until the head has been sent. It reports false if that is done.
+func (o *takenOutlet) hold(it item) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.opened.Load() {
+		return false
+	}
+	o.early = append(o.early, it)
+	return true
+}
+
+func (o *takenOutlet) write(it item) error {
 	mode := netconn.Deferred
-	if volatile {
+	if it.volatile {
 		mode |= netconn.Droppable
 	}
-	switch err := o.conn.Write(b, mode); {
+	return o.conn.Write(it.bytes, mode)
+}
+
+// account draws the consequences of a write. o.mu is not held.
+func (o *takenOutlet) account(err error) {
+	switch {
 	case err == nil:
 		o.handler.delivered.Add(1)
 	case errors.Is(err, netconn.ErrDropped):
@@ -88,11 +131,12 @@ func (o *takenOutlet) post(b []byte, volatile bool) {
 // close ends the stream after what waits for it has been written, in bounded time.
 func (o *takenOutlet) close(reason Reason) {
 	o.mu.Lock()
-	if o.reason == "" {
-		o.reason = reason
+	defer o.mu.Unlock()
+	if o.reason != "" {
+		return // it is ending, or Closed has stopped the timer for good
 	}
+	o.reason = reason
 	o.handler.wheel.Set(&o.timer, o, o.handler.opts.WriteTimeout)
-	o.mu.Unlock()
 	o.conn.HangUp()
 }
 
