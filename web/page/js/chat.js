@@ -53,7 +53,7 @@ export function createChat(who, onEvent, token) {
     const engine = socket.io.engine;
     showTransport(engine.transport.name, "");
     engine.once("upgrade", (transport) => {
-      showTransport(transport.name, `upgraded from polling in ${Math.round(performance.now() - opened)} ms`);
+      showTransport(transport.name, `upgraded in ${Math.round(performance.now() - opened)} ms`);
     });
   });
   socket.on("connect", () => {
@@ -138,7 +138,7 @@ function renderEntry(entry, before, myName) {
   }
   const same = before?.name === entry.name && entry.at - before.at < SAME_AUTHOR_WITHIN;
   const classes = `${entry.name === myName ? "mine" : ""} ${same ? "same" : ""}`.trim();
-  const row = el("li", { class: classes, "data-testid": "message" });
+  const row = el("li", { class: classes, "data-testid": "chat-line" });
   if (!same) {
     row.append(
       el("span", { class: "face", "aria-hidden": "true" }, [...entry.name][0]?.toUpperCase() ?? "?"),
