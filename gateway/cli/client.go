@@ -1,0 +1,71 @@
+package cli
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+)
+
+// target is the node that pub and sub talk to.
+type target struct {
+	URL       string   `name:"url" default:"http://127.0.0.1:8080" placeholder:"URL" help:"The node's base URL."`
+	APIKey    string   `name:"api-key" placeholder:"KEY" help:"The node's API key."`
+	Namespace string   `default:"/" placeholder:"/NAME" help:"Namespace of the rooms."`
+	Room      []string `placeholder:"NAME" sep:"none" help:"Room; repeatable. None means everyone in the namespace."`
+}
+
+// endpoint returns the URL of an API path on the node.
+func (t *target) endpoint(path string) (string, error) {
+	base, err := url.Parse(t.URL)
+	if err != nil || base.Scheme != "http" && base.Scheme != "https" || base.Host == "" {
+		return "", fmt.Errorf("--url %q is no URL of a node; write for instance http://127.0.0.1:8080", t.URL)
+	}
+	return base.JoinPath(path).String(), nil
+}
+
+func (t *target) authorize(request *http.Request) {
+	if t.APIKey != "" {
+		request.Header.Set("Authorization", "Bearer "+t.APIKey)
+	}
+}
+
+// apiError is a node's refusal.
+type apiError struct {
+	status        int
+	code, message string
+}
+
+func (e *apiError) Error() string {
+	return fmt.Sprintf("the node answered %d %s: %s", e.status, e.code, e.message)
+}
+
+// temporary reports whether the same request may succeed later, here or on another node.
+func (e *apiError) temporary() bool {
+	return e.status >= 500 || e.status == http.StatusTooManyRequests || e.status == http.StatusRequestTimeout
+}
+
+// refusal reads the error of an answer that is no success.
+func refusal(response *http.Response) error {
+	var body struct {
+		Error struct{ Code, Message string }
+	}
+	text, err := io.ReadAll(io.LimitReader(response.Body, 64<<10))
+	if err != nil || json.Unmarshal(text, &body) != nil || body.Error.Code == "" {
+		// Something else than a node, a proxy for instance.
+		return &apiError{response.StatusCode, strings.ToLower(http.StatusText(response.StatusCode)), "is this the URL of a Peal node?"}
+	}
+	return &apiError{response.StatusCode, body.Error.Code, body.Error.Message}
+}
+
+// unreachable says what to do when there was no answer at all.
+func unreachable(base string, err error) error {
+	// Its text repeats method and URL.
+	if wrapped := (*url.Error)(nil); errors.As(err, &wrapped) {
+		err = wrapped.Err
+	}
+	return fmt.Errorf("cannot reach %s; is the node running, and is --url right?: %w", base, err)
+}

@@ -1,0 +1,91 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+
+	"github.com/alecthomas/kong"
+
+	"github.com/peal-dev/peal/gateway"
+	"github.com/peal-dev/peal/web"
+)
+
+// serveCommand is `peal serve`.
+type serveCommand struct {
+	gateway.Config `embed:""`
+
+	File     string     `name:"config" placeholder:"FILE" help:"YAML file with the names of these flags as keys. Flags and the environment win over it."`
+	LogLevel slog.Level `default:"info" placeholder:"LEVEL" help:"debug, info, warn or error."`
+	LogJSON  bool       `name:"log-json" help:"Log JSON objects instead of key=value lines."`
+}
+
+// BeforeResolve reads the configuration file, whose place the flags and the environment have told by now.
+func (*serveCommand) BeforeResolve(ctx *kong.Context) error {
+	flags := ctx.Selected().Flags
+	for _, flag := range flags {
+		if flag.Name != fileFlag {
+			continue
+		}
+		path, ok := ctx.FlagValue(flag).(string)
+		if !ok || path == "" {
+			return nil
+		}
+		resolver, err := loadFile(path, flags)
+		if err != nil {
+			return err
+		}
+		ctx.AddResolver(resolver)
+	}
+	return nil
+}
+
+// Run serves until ctx is done.
+func (c *serveCommand) Run(ctx context.Context, streams streams) error {
+	c.Logger = newLogger(streams.err, c.LogLevel, c.LogJSON)
+	err := gateway.Run(ctx, c.Config, func(s *gateway.Server) {
+		c.Logger.Info("listening", "addr", s.Addr(), "url", s.URL(), "node", s.Node(), "cluster", c.Redis != "", "dev", c.Dev)
+		announce(streams.out, s.URL(), &c.Config)
+		if c.Redis != "" {
+			c.Logger.Info("joining the cluster; /readyz is red until Redis answers, and this node keeps trying")
+		}
+	})
+	if err == nil {
+		c.Logger.Info("stopped")
+	}
+	return err
+}
+
+func newLogger(w io.Writer, level slog.Level, asJSON bool) *slog.Logger {
+	options := &slog.HandlerOptions{Level: level}
+	if asJSON {
+		return slog.New(slog.NewJSONHandler(w, options))
+	}
+	return slog.New(slog.NewTextHandler(w, options))
+}
+
+// announce prints where everything is.
+func announce(w io.Writer, url string, c *gateway.Config) {
+	page := url + "/"
+	if !web.Built() {
+		page += "  (not built into this binary: see the page)"
+	}
+	lines := [][2]string{
+		{"Playground", page},
+		{"Socket.IO", url + "/socket.io/"},
+		{"Events", url + "/v1/events?room=ROOM"},
+		{"Publish", url + "/v1/publish"},
+		{"Metrics", url + "/metrics"},
+		{"Readiness", url + "/readyz"},
+	}
+	text := "Peal is listening on " + url + "\n"
+	for _, line := range lines {
+		text += fmt.Sprintf("  %-11s %s\n", line[0], line[1])
+	}
+	if c.Dev {
+		text += "  --dev is on: whoever reaches this address may subscribe and publish.\n"
+	}
+	// A node serves whether or not anybody reads this.
+	_, _ = io.WriteString(w, text)
+}

@@ -1,0 +1,161 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+
+	"github.com/peal-dev/peal/adapter"
+	"github.com/peal-dev/peal/socketio"
+)
+
+// Events that clients send.
+const (
+	eventSubscribe   = "subscribe"
+	eventUnsubscribe = "unsubscribe"
+	eventPublish     = "publish"
+)
+
+// okReply acknowledges what succeeded.
+type okReply struct {
+	OK    bool     `json:"ok"`
+	Rooms []string `json:"rooms,omitempty"` // the rooms of the request, without repetitions
+}
+
+// grantKey is the key of a socket's data under which its grant is, if a token gave it one.
+const grantKey = "grant"
+
+// serveClients registers what Socket.IO clients can do in a namespace.
+func (s *Server) serveClients(ns *socketio.Namespace) {
+	ns.Use(s.admit)
+	ns.On(eventSubscribe, func(sock *socketio.Socket, rooms roomList) (okReply, error) {
+		reply, err := s.subscribe(sock, rooms)
+		return reply, forSocket(err)
+	})
+	ns.On(eventUnsubscribe, func(sock *socketio.Socket, rooms roomList) (okReply, error) {
+		if err := s.checkSome(rooms); err != nil {
+			return okReply{}, forSocket(err)
+		}
+		list := unique(rooms)
+		sock.Leave(list...)
+		return okReply{OK: true, Rooms: list}, nil
+	})
+	ns.On(eventPublish, socketio.EventHandler(func(ctx context.Context, ev *socketio.Event) error {
+		if err := s.publishFrom(ctx, ev); err != nil {
+			return forSocket(err)
+		}
+		return nil
+	}))
+}
+
+// admit checks the token a client presents; a client without one is let in with what anonymous clients may.
+func (s *Server) admit(_ context.Context, sock *socketio.Socket) error {
+	var auth struct {
+		Token string `json:"token"`
+	}
+	if err := sock.Auth(&auth); err != nil {
+		return refuseConnection(&apiError{CodeInvalidToken, "auth must be an object whose token is a string: {token: KEY}"})
+	}
+	if auth.Token == "" {
+		return nil
+	}
+	g, err := s.access.client(auth.Token)
+	if err != nil {
+		return refuseConnection(err)
+	}
+	sock.Set(grantKey, g)
+	return nil
+}
+
+func (s *Server) grantOf(sock *socketio.Socket) grant {
+	if g, ok := sock.Get(grantKey).(grant); ok {
+		return g
+	}
+	return grant{s.access.subscribe, s.access.publish}
+}
+
+// subscribe puts the socket into rooms: all of them or, with an error, none.
+func (s *Server) subscribe(sock *socketio.Socket, rooms []string) (okReply, error) {
+	if err := s.grantOf(sock).needSubscribe(); err != nil {
+		return okReply{}, err
+	}
+	if err := s.checkSome(rooms); err != nil {
+		return okReply{}, err
+	}
+	list := unique(rooms)
+	// A connection's events are handled one at a time, so nobody joins between the count and Join.
+	in := sock.Rooms()
+	total := len(in)
+	for _, room := range list {
+		if !slices.Contains(in, room) {
+			total++
+		}
+	}
+	if total > s.cfg.MaxRooms {
+		return okReply{}, &apiError{CodeTooManyRooms, fmt.Sprintf(
+			"the client would be in %d rooms and this server allows %d; unsubscribe from some, or raise --max-rooms", total, s.cfg.MaxRooms)}
+	}
+	sock.Join(list...)
+	return okReply{OK: true, Rooms: list}, nil
+}
+
+// publishFrom publishes what a client asks for and acknowledges it.
+func (s *Server) publishFrom(ctx context.Context, ev *socketio.Event) error {
+	if err := s.grantOf(ev.Socket).needPublish(); err != nil {
+		return err
+	}
+	if ev.Len() != 1 {
+		return &apiError{CodeInvalidRequest, `publish takes one argument, such as {rooms: ["a"], event: "tick", args: [1]}`}
+	}
+	p, err := parsePublication(ev.Raw(0), s.cfg.MaxRooms)
+	if err != nil {
+		return err
+	}
+	ns := ev.Socket.Namespace()
+	if p.Namespace != "" && p.Namespace != ns.Name() {
+		return &apiError{CodeWrongNamespace, fmt.Sprintf("a client publishes in its own namespace, %q; leave the field out", ns.Name())}
+	}
+	if err := s.broadcast(ctx, ns.Adapter(), p, ev.Attachments()); err != nil {
+		return err
+	}
+	if err := ev.Ack(okReply{OK: true}); err != nil && !errors.Is(err, socketio.ErrNoAck) {
+		s.log.LogAttrs(ctx, slog.LevelDebug, "a publisher left before the acknowledgement", slog.Any("error", err))
+	}
+	return nil
+}
+
+// checkSome is checkRooms for requests in which no room would mean nothing.
+func (s *Server) checkSome(rooms []string) error {
+	if len(rooms) == 0 {
+		return &apiError{CodeInvalidRoom, "say which room: a string or a list of strings"}
+	}
+	return checkRooms(rooms, s.cfg.MaxRooms)
+}
+
+// broadcast sends a publication to the members of its rooms, on this node and on the others.
+func (s *Server) broadcast(ctx context.Context, rooms *adapter.Adapter, p *publication, attachments [][]byte) error {
+	m, err := p.message(rooms.Namespace(), attachments)
+	if err != nil {
+		return err
+	}
+	// A publisher that leaves meanwhile must not keep a message from the other nodes that this one has delivered.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), publishTimeout)
+	defer cancel()
+	if err := rooms.Broadcast(ctx, m, p.target()); err != nil {
+		s.log.LogAttrs(ctx, slog.LevelWarn, "the cluster did not take a message", slog.String("namespace", rooms.Namespace()), slog.Any("error", err))
+		return &apiError{CodeClusterUnavailable, "the cluster did not take the message: it was delivered to clients of this node only"}
+	}
+	return nil
+}
+
+// refuseConnection makes err the refusal of a connection, whose code travels as data.
+func refuseConnection(err error) error {
+	e, ok := forSocket(err).(*socketio.Error)
+	if !ok {
+		return err
+	}
+	e.Data = map[string]string{"code": e.Code}
+	return e
+}

@@ -1,0 +1,118 @@
+package gateway_test
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/peal-dev/peal/gateway"
+	"github.com/peal-dev/peal/internal/testredis"
+)
+
+// waitReady waits until /readyz answers with that status and returns its body. Redis gives no signal to wait for.
+func (n *node) waitReady(status int) string {
+	n.t.Helper()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	deadline := time.After(patience)
+	for {
+		res, body := n.do("GET", "/readyz", "")
+		if res.StatusCode == status {
+			return body
+		}
+		select {
+		case <-tick.C:
+		case <-deadline:
+			n.t.Fatalf("readyz stays %d: %s", res.StatusCode, body)
+		}
+	}
+}
+
+func TestTwoNodesExchangeMessages(t *testing.T) {
+	t.Parallel()
+	redis := testredis.Start(t)
+	cfg := gateway.Config{Dev: true, Redis: redis.URL(), Namespaces: []string{"/", "/chat"}}
+	one, two := startNode(t, cfg), startNode(t, cfg)
+	one.waitReady(200)
+	two.waitReady(200)
+
+	near, far := one.connect("/", ""), two.connect("/", "")
+	near.ask("subscribe", `"a"`)
+	far.ask("subscribe", `"a"`)
+	nearStream, farStream := one.stream("?room=a"), two.stream("?room=a")
+
+	one.publish(`{"rooms":["a"],"event":"tick","args":[1,{"b":[true,null,"é"]}]}`)
+	for _, c := range []*client{near, far} {
+		c.want(`42["tick",1,{"b":[true,null,"é"]}]`)
+	}
+	wantEvent(t, nearStream, "tick", `[1,{"b":[true,null,"é"]}]`)
+	wantEvent(t, farStream, "tick", `[1,{"b":[true,null,"é"]}]`)
+
+	far.acks++
+	far.write(`422["publish",{"rooms":["a"],"except":["b"],"event":"said","args":["hi"]}]`)
+	far.want(`42["said","hi"]`)
+	if got := far.ack(); got != `{"ok":true}` {
+		t.Errorf("publish: %s", got)
+	}
+	near.want(`42["said","hi"]`)
+	wantEvent(t, nearStream, "said", `["hi"]`)
+	wantEvent(t, farStream, "said", `["hi"]`)
+
+	// Namespaces stay apart on the other node too.
+	chat := two.connect("/chat", "")
+	one.publish(`{"namespace":"/chat","event":"in chat"}`)
+	chat.want(`42/chat,["in chat"]`)
+
+	// What only looks like binary data is data there as here.
+	one.publish(`{"rooms":["a"],"event":"odd","args":[{"_placeholder":true,"num":0}]}`)
+	wantEvent(t, nearStream, "odd", `[{"_placeholder":true,"num":0}]`)
+	wantEvent(t, farStream, "odd", `[{"_placeholder":true,"num":0}]`)
+	if got := one.metric(`peal_cluster_envelopes_total{direction="out",namespace="/"}`); got != "2" {
+		t.Errorf("envelopes out: %s", got)
+	}
+}
+
+// Readiness and publishing tell the truth while Redis is gone, and the node finds back by itself.
+func TestRedisGoesAndComesBack(t *testing.T) {
+	t.Parallel()
+	redis := testredis.Start(t)
+	n := startNode(t, gateway.Config{Dev: true, Redis: redis.URL()})
+	n.waitReady(200)
+	stream := n.stream("?room=a")
+
+	redis.Stop()
+	if body := n.waitReady(503); !strings.Contains(body, `"ready":false`) || !strings.Contains(body, `"error":"`) {
+		t.Errorf("readyz without Redis: %s", body)
+	}
+	if res, _ := n.do("GET", "/healthz", ""); res.StatusCode != 200 {
+		t.Errorf("healthz without Redis: %d", res.StatusCode)
+	}
+	res, body := n.do("POST", "/v1/publish", `{"rooms":["a"],"event":"lost elsewhere"}`)
+	code, message := errorOf(t, body)
+	if res.StatusCode != http.StatusServiceUnavailable || code != gateway.CodeClusterUnavailable || !strings.Contains(message, "this node only") {
+		t.Errorf("publish without Redis: %d %s", res.StatusCode, body)
+	}
+	wantEvent(t, stream, "lost elsewhere", "[]")
+
+	redis.Restart()
+	n.waitReady(200)
+	n.publish(`{"rooms":["a"],"event":"back"}`)
+	wantEvent(t, stream, "back", "[]")
+}
+
+func TestNodeStartsBeforeRedis(t *testing.T) {
+	t.Parallel()
+	redis := testredis.Start(t)
+	redis.Stop()
+	cfg := gateway.Config{Dev: true, Redis: redis.URL()}
+	early := startNode(t, cfg)
+	early.waitReady(503)
+	redis.Restart()
+	early.waitReady(200)
+	late := startNode(t, cfg)
+	late.waitReady(200)
+	stream := early.stream("?room=a")
+	late.publish(`{"rooms":["a"],"event":"joined"}`)
+	wantEvent(t, stream, "joined", "[]")
+}

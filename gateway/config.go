@@ -1,0 +1,180 @@
+package gateway
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Defaults of [Config].
+const (
+	DefaultListen          = ":8080"
+	DefaultRedisKey        = "socket.io"
+	DefaultMaxBody         = 1 << 20
+	DefaultMaxRooms        = 1000
+	DefaultSendBuffer      = 1 << 20
+	DefaultPingInterval    = 25 * time.Second
+	DefaultPingTimeout     = 20 * time.Second
+	DefaultKeepAlive       = 15 * time.Second
+	DefaultShutdownTimeout = 10 * time.Second
+)
+
+// Config configures a [Server]. A zero field means its default; the zero Config is refused, because nobody could do
+// anything with such a server. The tags name the flags, environment variables and keys of the file that set a field.
+type Config struct {
+	// Listen is the address to listen on; port 0 takes a free one.
+	Listen string `default:"${listen}" placeholder:"HOST:PORT" help:"Address to listen on; port 0 takes a free one (default ${default})."`
+	// Dev lets everybody subscribe and publish, and lets the HTTP API be used without a key if there is none.
+	Dev bool `help:"For your own machine: everybody may subscribe and publish without a token."`
+	// APIKey is the secret of backends; whoever presents it may do everything. Empty means that nobody can.
+	APIKey string `name:"api-key" placeholder:"KEY" help:"Secret that allows to subscribe and publish."`
+	// AnonymousSubscribe lets clients without a token subscribe to any room.
+	AnonymousSubscribe bool `help:"Clients without a token may subscribe."`
+	// AnonymousPublish lets Socket.IO clients without a token publish to any room.
+	AnonymousPublish bool `help:"Socket.IO clients without a token may publish."`
+	// Namespaces are the namespaces clients can use; none means "/".
+	Namespaces []string `name:"namespace" default:"/" placeholder:"/NAME" help:"Namespace clients can use; repeatable (default ${default})."`
+	// AllowOrigins are the other origins whose pages may connect, such as "https://app.example.org"; "*" allows any.
+	// One policy for polling, WebSocket, Server-Sent Events and the HTTP API.
+	AllowOrigins []string `name:"allow-origin" placeholder:"ORIGIN" help:"Origin whose pages may connect, or *; repeatable."`
+	// Redis is the URL of the Redis that connects this node to the others; empty means a single node.
+	Redis string `placeholder:"URL" help:"Redis that joins this node to a cluster: redis://[user:password@]host:port/db."`
+	// RedisKey is the prefix of the Redis channels. Nodes of one cluster share it.
+	RedisKey string `default:"${redis_key}" placeholder:"PREFIX" help:"Prefix of the Redis channels, the same on all nodes (default ${default})."`
+	// MaxBody is the length in bytes of the longest message: a request to publish, or what a Socket.IO client sends.
+	MaxBody int `default:"${max_body}" placeholder:"BYTES" help:"Longest message accepted (default ${default})."`
+	// MaxRooms is how many rooms one client may be in, and one message may be sent to.
+	MaxRooms int `default:"${max_rooms}" placeholder:"N" help:"Rooms one client may be in (default ${default})."`
+	// SendBuffer is how many bytes may wait for one client before it is closed as too slow.
+	SendBuffer int `default:"${send_buffer}" placeholder:"BYTES" help:"Bytes that may wait for one client before it is closed (default ${default})."`
+	// PingInterval is the pause between heartbeats of Socket.IO connections.
+	PingInterval time.Duration `default:"${ping_interval}" placeholder:"DURATION" help:"Pause between Socket.IO heartbeats (default ${default})."`
+	// PingTimeout is how long a Socket.IO client may take to answer a heartbeat.
+	PingTimeout time.Duration `default:"${ping_timeout}" placeholder:"DURATION" help:"How long a heartbeat's answer may take (default ${default})."`
+	// KeepAlive is how long an event stream may be silent before a comment is sent.
+	KeepAlive time.Duration `default:"${keep_alive}" placeholder:"DURATION" help:"Longest silence of an event stream (default ${default})."`
+	// ShutdownTimeout bounds a clean shutdown by [Run].
+	ShutdownTimeout time.Duration `default:"${shutdown_timeout}" placeholder:"DURATION" help:"How long a clean shutdown may take (default ${default})."`
+	// Logger receives what goes wrong; nil means slog.Default().
+	Logger *slog.Logger `kong:"-"`
+}
+
+// SettingError says that one setting of a [Config] cannot be used.
+type SettingError struct {
+	Setting string // the flag's name without dashes, such as "allow-origin"
+	Problem string // what is wrong and what to do
+}
+
+// Error returns the setting as a flag and the problem.
+func (e *SettingError) Error() string { return "--" + e.Setting + ": " + e.Problem }
+
+func (c *Config) withDefaults() Config {
+	d := *c
+	setDefault(&d.Listen, DefaultListen)
+	setDefault(&d.RedisKey, DefaultRedisKey)
+	setDefault(&d.MaxBody, DefaultMaxBody)
+	setDefault(&d.MaxRooms, DefaultMaxRooms)
+	setDefault(&d.SendBuffer, DefaultSendBuffer)
+	setDefault(&d.PingInterval, DefaultPingInterval)
+	setDefault(&d.PingTimeout, DefaultPingTimeout)
+	setDefault(&d.KeepAlive, DefaultKeepAlive)
+	setDefault(&d.ShutdownTimeout, DefaultShutdownTimeout)
+	if len(d.Namespaces) == 0 {
+		d.Namespaces = []string{"/"}
+	}
+	if d.Logger == nil {
+		d.Logger = slog.Default()
+	}
+	return d
+}
+
+func setDefault[T comparable](v *T, def T) {
+	var zero T
+	if *v == zero {
+		*v = def
+	}
+}
+
+// Validate returns what is wrong with the configuration: every problem, joined, each a *[SettingError]. A zero field
+// counts as its default.
+func (c *Config) Validate() error {
+	d := c.withDefaults()
+	var errs []error
+	bad := func(setting, format string, args ...any) {
+		errs = append(errs, &SettingError{Setting: setting, Problem: fmt.Sprintf(format, args...)})
+	}
+	if _, port, err := net.SplitHostPort(d.Listen); err != nil {
+		bad("listen", "%q is not HOST:PORT; write for instance %s or 127.0.0.1:8080", d.Listen, DefaultListen)
+	} else if n, err := strconv.Atoi(port); err != nil || n < 0 || n > 65535 {
+		bad("listen", "the port %q is not a number from 0 to 65535", port)
+	}
+	if !d.Dev && d.APIKey == "" && !d.AnonymousSubscribe && !d.AnonymousPublish {
+		bad("api-key", "nobody could subscribe or publish; set a key (or PEAL_API_KEY), or use --dev on your own machine")
+	}
+	if strings.ContainsFunc(d.APIKey, func(r rune) bool { return r <= ' ' || r > '~' }) {
+		bad("api-key", "only printable ASCII characters without spaces can travel in an Authorization header; choose another key")
+	}
+	for i, ns := range d.Namespaces {
+		if problem := namespaceProblem(ns); problem != "" {
+			bad("namespace", "%q %s", ns, problem)
+		} else if slices.Contains(d.Namespaces[:i], ns) {
+			bad("namespace", "%q is given twice; remove one", ns)
+		}
+	}
+	for _, origin := range d.AllowOrigins {
+		if problem := originProblem(origin); problem != "" {
+			bad("allow-origin", "%q %s", origin, problem)
+		}
+	}
+	if d.Redis != "" {
+		if u, err := url.Parse(d.Redis); err != nil || u.Scheme == "" || u.Host == "" && u.Path == "" {
+			// The URL may hold a password and url.Error would repeat it.
+			bad("redis", "this is no URL; write for instance redis://127.0.0.1:6379/0")
+		}
+	}
+	for _, n := range []struct {
+		setting string
+		value   int64
+	}{
+		{"max-body", int64(d.MaxBody)}, {"max-rooms", int64(d.MaxRooms)}, {"send-buffer", int64(d.SendBuffer)},
+		{"ping-interval", int64(d.PingInterval)}, {"ping-timeout", int64(d.PingTimeout)},
+		{"keep-alive", int64(d.KeepAlive)}, {"shutdown-timeout", int64(d.ShutdownTimeout)},
+	} {
+		if n.value < 0 {
+			bad(n.setting, "must be positive")
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func namespaceProblem(ns string) string {
+	switch {
+	case !strings.HasPrefix(ns, "/"):
+		return "does not begin with a slash; write " + strconv.Quote("/"+ns)
+	case len(ns) > maxName:
+		return fmt.Sprintf("is longer than %d bytes", maxName)
+	case strings.ContainsAny(ns, ",?") || strings.ContainsFunc(ns, func(r rune) bool { return r < ' ' }):
+		return "holds a comma, question mark or control character, which Socket.IO cannot carry in a namespace"
+	}
+	return ""
+}
+
+func originProblem(origin string) string {
+	if origin == "*" {
+		return ""
+	}
+	u, err := url.Parse(origin)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
+		return "is no origin; write for instance https://app.example.org, or * for any"
+	}
+	if want := u.Scheme + "://" + u.Host; want != origin {
+		return "is more than an origin, which has no path; write " + want
+	}
+	return ""
+}

@@ -1,0 +1,94 @@
+package gateway_test
+
+import (
+	"context"
+	"errors"
+	"net"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/peal-dev/peal/gateway"
+)
+
+func TestValidate(t *testing.T) {
+	t.Parallel()
+	for _, good := range []gateway.Config{
+		{Dev: true},
+		{APIKey: "k"},
+		{AnonymousSubscribe: true},
+		{AnonymousPublish: true},
+		{Dev: true, Listen: ":0"},
+		{Dev: true, Listen: "[::1]:80", Namespaces: []string{"/", "/chat"}, AllowOrigins: []string{"*", "https://a.example:8443"},
+			Redis: "rediss://user:pw@host:6379/1"},
+	} {
+		if err := good.Validate(); err != nil {
+			t.Errorf("%+v: %v", good, err)
+		}
+	}
+	for _, test := range []struct {
+		config  gateway.Config
+		setting string
+		advice  string
+	}{
+		{gateway.Config{}, "api-key", "--dev"},
+		{gateway.Config{APIKey: "a b"}, "api-key", "choose another"},
+		{gateway.Config{APIKey: "kéy"}, "api-key", "choose another"},
+		{gateway.Config{Dev: true, Listen: "8080"}, "listen", "write for instance"},
+		{gateway.Config{Dev: true, Listen: ":http"}, "listen", "0 to 65535"},
+		{gateway.Config{Dev: true, Listen: ":65536"}, "listen", "0 to 65535"},
+		{gateway.Config{Dev: true, Namespaces: []string{"chat"}}, "namespace", `write "/chat"`},
+		{gateway.Config{Dev: true, Namespaces: []string{"/a,b"}}, "namespace", "cannot carry"},
+		{gateway.Config{Dev: true, Namespaces: []string{"/" + strings.Repeat("x", 255)}}, "namespace", "longer than 255"},
+		{gateway.Config{Dev: true, Namespaces: []string{"/a", "/a"}}, "namespace", "remove one"},
+		{gateway.Config{Dev: true, AllowOrigins: []string{"app.example"}}, "allow-origin", "https://app.example.org"},
+		{gateway.Config{Dev: true, AllowOrigins: []string{"https://a.example/"}}, "allow-origin", "write https://a.example"},
+		{gateway.Config{Dev: true, Redis: "localhost"}, "redis", "redis://"},
+		{gateway.Config{Dev: true, Redis: "redis://:se cret@%%"}, "redis", "redis://"},
+		{gateway.Config{Dev: true, MaxBody: -1}, "max-body", "positive"},
+		{gateway.Config{Dev: true, ShutdownTimeout: -time.Second}, "shutdown-timeout", "positive"},
+	} {
+		err := test.config.Validate()
+		var setting *gateway.SettingError
+		if !errors.As(err, &setting) || setting.Setting != test.setting || !strings.Contains(setting.Problem, test.advice) {
+			t.Errorf("%+v: got %v, want --%s … %s", test.config, err, test.setting, test.advice)
+		}
+		if err != nil && strings.Contains(err.Error(), "cret") {
+			t.Errorf("the error shows the password: %v", err)
+		}
+	}
+}
+
+func TestValidateNamesEveryProblem(t *testing.T) {
+	t.Parallel()
+	err := (&gateway.Config{Listen: "x", Namespaces: []string{"a", "b"}, MaxRooms: -1}).Validate()
+	if got := len(strings.Split(err.Error(), "\n")); got != 5 {
+		t.Errorf("%d problems, want 5:\n%v", got, err)
+	}
+}
+
+func TestStartRefuses(t *testing.T) {
+	t.Parallel()
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	for _, test := range []struct {
+		config gateway.Config
+		want   string
+	}{
+		{gateway.Config{}, "--api-key"},
+		{gateway.Config{Dev: true, Listen: taken.Addr().String()}, "the port is in use; stop the program that has it, or choose another"},
+		{gateway.Config{Dev: true, Listen: "192.0.2.1:0"}, "does not have that address"},
+		{gateway.Config{Dev: true, Listen: "127.0.0.1:0", Redis: "http://127.0.0.1"}, "--redis"},
+	} {
+		s, err := gateway.Start(t.Context(), test.config)
+		if err == nil {
+			_ = s.Shutdown(context.WithoutCancel(t.Context()))
+		}
+		if err == nil || !strings.Contains(err.Error(), test.want) {
+			t.Errorf("%+v: got %v, want … %s …", test.config, err, test.want)
+		}
+	}
+}

@@ -1,0 +1,117 @@
+package gateway
+
+import (
+	"log/slog"
+	"net/http"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+)
+
+// metrics returns the handler of /metrics, with a registry of the server's own: two servers in a process do not meet.
+func (s *Server) metrics() http.Handler {
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(
+		collectors.NewGoCollector(),
+		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+		&nodeCollector{server: s},
+	)
+	return promhttp.HandlerFor(registry, promhttp.HandlerOpts{Registry: registry,
+		ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelError)})
+}
+
+// nodeCollector reads the Stats of the parts at each scrape; nothing is counted twice.
+type nodeCollector struct{ server *Server }
+
+func describe(name, help string, labels ...string) *prometheus.Desc {
+	return prometheus.NewDesc("peal_"+name, help, labels, nil)
+}
+
+var (
+	connections    = describe("socketio_connections", "Socket.IO connections open now.")
+	sockets        = describe("socketio_sockets", "Socket.IO sockets connected now, in all namespaces.")
+	connected      = describe("socketio_connected_total", "Socket.IO sockets that connected.")
+	refused        = describe("socketio_refused_total", "Socket.IO sockets refused.")
+	disconnected   = describe("socketio_disconnected_total", "Socket.IO sockets that disconnected, by reason.", "reason")
+	socketEvents   = describe("socketio_events_total", "Socket.IO events, by direction.", "direction")
+	socketAcks     = describe("socketio_acks_total", "Socket.IO acknowledgements, by direction.", "direction")
+	socketErrors   = describe("socketio_errors_total", "What went wrong with Socket.IO connections and events, by kind.", "kind")
+	socketPaused   = describe("socketio_paused_total", "Times a connection was not read because its inbox was full.")
+	socketDropped  = describe("socketio_dropped_total", "Volatile events dropped for one receiver.")
+	streams        = describe("sse_streams", "Event streams open now.")
+	streamsOpened  = describe("sse_opened_total", "Event streams opened.")
+	streamsRefused = describe("sse_rejected_total", "Requests for a stream that were refused.")
+	streamsClosed  = describe("sse_closed_total", "Event streams closed, by reason.", "reason")
+	streamEvents   = describe("sse_delivered_total", "Events written to streams.")
+	streamDropped  = describe("sse_dropped_total", "Volatile events dropped for one stream.")
+	members        = describe("members", "Sockets and streams in a namespace on this node.", "namespace")
+	rooms          = describe("rooms", "Rooms with a member on this node.", "namespace")
+	broadcasts     = describe("broadcasts_total", "Messages published on this node.", "namespace")
+	deliveries     = describe("deliveries_total", "Messages handed to members of this node.", "namespace")
+	envelopes      = describe("cluster_envelopes_total", "Envelopes exchanged with other nodes, by direction.", "namespace", "direction")
+	publishErrors  = describe("cluster_publish_errors_total", "Envelopes the cluster did not take, by reason.", "namespace", "reason")
+	draining       = describe("draining", "1 while the node shuts down.")
+)
+
+// Describe sends nothing, which makes the collector unchecked: its series depend on namespaces and reasons.
+func (c *nodeCollector) Describe(chan<- *prometheus.Desc) {}
+
+// Collect sends the counters as they are now.
+func (c *nodeCollector) Collect(out chan<- prometheus.Metric) {
+	gauge := func(d *prometheus.Desc, v int, labels ...string) {
+		out <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, float64(v), labels...)
+	}
+	count := func(d *prometheus.Desc, v uint64, labels ...string) {
+		out <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(v), labels...)
+	}
+	s := c.server
+	io := s.io.Stats()
+	gauge(connections, io.Connections)
+	gauge(sockets, io.Sockets)
+	count(connected, io.Connected)
+	count(refused, io.Refused)
+	for reason, n := range io.Disconnected {
+		count(disconnected, n, string(reason))
+	}
+	count(socketEvents, io.EventsIn, "in")
+	count(socketEvents, io.EventsOut, "out")
+	count(socketAcks, io.AcksIn, "in")
+	count(socketAcks, io.AcksOut, "out")
+	count(socketErrors, io.ProtocolErrors, "protocol")
+	count(socketErrors, io.HandlerErrors, "handler")
+	count(socketErrors, io.HandlerPanics, "panic")
+	count(socketErrors, io.BadArguments, "bad argument")
+	count(socketErrors, io.SlowConsumers, "slow consumer")
+	count(socketPaused, io.Paused)
+	count(socketDropped, io.Dropped)
+
+	st := s.streams.Stats()
+	gauge(streams, st.Streams)
+	count(streamsOpened, st.Opened)
+	count(streamsRefused, st.Rejected)
+	for reason, n := range st.Closed {
+		count(streamsClosed, n, string(reason))
+	}
+	count(streamEvents, st.Delivered)
+	count(streamDropped, st.Dropped)
+
+	for _, name := range s.cfg.Namespaces {
+		a := s.io.Of(name).Adapter()
+		counters := a.Stats()
+		gauge(members, a.Len(), name)
+		gauge(rooms, len(a.Rooms()), name)
+		count(broadcasts, counters.Broadcasts, name)
+		count(deliveries, counters.Deliveries, name)
+		count(envelopes, counters.EnvelopesIn, name, "in")
+		count(envelopes, counters.EnvelopesOut, name, "out")
+		for reason, n := range counters.PublishErrors {
+			count(publishErrors, n, name, reason)
+		}
+	}
+	shutting := 0
+	if s.draining.Load() {
+		shutting = 1
+	}
+	gauge(draining, shutting)
+}

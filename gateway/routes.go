@@ -1,0 +1,158 @@
+package gateway
+
+import (
+	"errors"
+	"io"
+	"net/http"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/peal-dev/peal/adapter"
+	"github.com/peal-dev/peal/sse"
+	"github.com/peal-dev/peal/web"
+)
+
+// bodyTimeout is how long the body of a request to publish may take to arrive.
+const bodyTimeout = 30 * time.Second
+
+// publishTimeout is how long the cluster may take to accept a message.
+const publishTimeout = 5 * time.Second
+
+func (s *Server) routes() http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("/socket.io/", s.whileServing(s.io))
+	mux.Handle("/v1/events", s.whileServing(s.streams))
+	mux.Handle("/v1/publish", s.whileServing(s.sameOrigin(s.only(http.MethodPost, s.publish))))
+	mux.Handle("/v1/stats", s.only(http.MethodGet, s.stats))
+	mux.HandleFunc("/v1/", func(w http.ResponseWriter, r *http.Request) {
+		s.fail(w, r, &apiError{CodeNotFound, "there are GET /v1/events, POST /v1/publish and GET /v1/stats"})
+	})
+	mux.Handle("/metrics", s.metrics())
+	mux.Handle("/healthz", s.only(http.MethodGet, func(w http.ResponseWriter, _ *http.Request) {
+		respond(w, http.StatusOK, map[string]bool{"ok": true})
+	}))
+	mux.Handle("/readyz", s.only(http.MethodGet, s.readyz))
+	mux.Handle("/", web.Handler())
+	return mux
+}
+
+// only refuses other methods; HEAD counts as GET.
+func (s *Server) only(method string, next http.HandlerFunc) http.Handler {
+	allow := method
+	if method == http.MethodGet {
+		allow = "GET, HEAD"
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method != method && !(method == http.MethodGet && r.Method == http.MethodHead) {
+			w.Header().Set("Allow", allow)
+			s.fail(w, r, &apiError{CodeMethodNotAllowed, "this path takes " + allow})
+			return
+		}
+		next(w, r)
+	})
+}
+
+// whileServing refuses requests once the server shuts down; clients then try another node.
+func (s *Server) whileServing(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if s.draining.Load() {
+			w.Header().Set("Retry-After", "1")
+			s.fail(w, r, &apiError{CodeShuttingDown, "this node is shutting down; try again to reach another"})
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// sameOrigin refuses what pages of origins that are not allowed send. In --dev no key protects the API, and any page
+// the developer visits could post to it.
+func (s *Server) sameOrigin(next http.Handler) http.Handler {
+	protection := http.NewCrossOriginProtection()
+	for _, origin := range s.cfg.AllowOrigins {
+		if origin == "*" {
+			return next
+		}
+		if err := protection.AddTrustedOrigin(origin); err != nil {
+			// Validate has let only origins through.
+			panic(err)
+		}
+	}
+	protection.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		s.fail(w, r, &apiError{CodeOriginNotAllowed, "pages of this origin may not publish; allow it with --allow-origin"})
+	}))
+	return protection.Handler(next)
+}
+
+// publish is POST /v1/publish.
+func (s *Server) publish(w http.ResponseWriter, r *http.Request) {
+	if err := s.access.backend(r); err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	// A writer without deadlines is a test's, and there is nothing to wait for then.
+	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(bodyTimeout))
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, int64(s.cfg.MaxBody)))
+	if err != nil {
+		s.fail(w, r, bodyError(err, s.cfg.MaxBody))
+		return
+	}
+	p, err := parsePublication(body, s.cfg.MaxRooms)
+	if err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	name := p.Namespace
+	if name == "" {
+		name = "/"
+	}
+	rooms, err := s.namespace(name)
+	if err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	if err := s.broadcast(r.Context(), rooms, p, nil); err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	respond(w, http.StatusOK, okReply{OK: true})
+}
+
+// subscribeStream decides on GET /v1/events.
+func (s *Server) subscribeStream(r *http.Request) (sub sse.Subscription, err error) {
+	defer func() { err = forStream(err) }()
+	g, err := s.access.client(bearer(r))
+	if err != nil {
+		return sub, err
+	}
+	if err := g.needSubscribe(); err != nil {
+		return sub, err
+	}
+	query := r.URL.Query()
+	rooms := unique(query["room"])
+	if err := checkRooms(rooms, s.cfg.MaxRooms); err != nil {
+		return sub, err
+	}
+	name := query.Get("namespace")
+	if name == "" {
+		name = "/"
+	}
+	sub.Adapter, err = s.namespace(name)
+	sub.Rooms = rooms
+	return sub, err
+}
+
+// namespace returns the adapter of a namespace that clients can use.
+func (s *Server) namespace(name string) (*adapter.Adapter, error) {
+	if slices.Contains(s.cfg.Namespaces, name) {
+		return s.io.Of(name).Adapter(), nil
+	}
+	return nil, &apiError{CodeUnknownNamespace, "this server has no namespace " + strconv.Quote(name) + "; add it with --namespace"}
+}
+
+func bodyError(err error, limit int) error {
+	if tooLarge := (*http.MaxBytesError)(nil); errors.As(err, &tooLarge) {
+		return &apiError{CodeBodyTooLarge, "the body is longer than the " + strconv.Itoa(limit) + " bytes this server takes (--max-body)"}
+	}
+	return &apiError{CodeInvalidRequest, "the body did not arrive whole"}
+}

@@ -1,0 +1,203 @@
+package gateway
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/peal-dev/peal/adapter"
+	"github.com/peal-dev/peal/adapter/redispubsub"
+	"github.com/peal-dev/peal/engineio"
+	"github.com/peal-dev/peal/socketio"
+	"github.com/peal-dev/peal/sse"
+)
+
+// Limits of the HTTP server. There is no overall read or write timeout: connections are meant to stay.
+const (
+	readHeaderTimeout = 10 * time.Second
+	idleTimeout       = 2 * time.Minute
+	maxHeaderBytes    = 64 << 10
+)
+
+// Server is a running node. It is safe for concurrent use. [Start] makes one and [Server.Shutdown] ends it.
+type Server struct {
+	cfg      Config
+	log      *slog.Logger
+	node     string
+	started  time.Time
+	access   access
+	driver   adapter.Driver // nil without a cluster
+	io       *socketio.Server
+	streams  *sse.Handler
+	ready    *readiness
+	listener net.Listener
+	http     *http.Server
+	failed   chan error // what ended the HTTP server, once
+	draining atomic.Bool
+}
+
+// Run starts a node, calls started with it if that is not nil, and serves until ctx is done, whereupon it shuts down
+// within ShutdownTimeout. It returns nil after a clean shutdown.
+func Run(ctx context.Context, cfg Config, started func(*Server)) error {
+	s, err := Start(ctx, cfg)
+	if err != nil {
+		return err
+	}
+	if started != nil {
+		started(s)
+	}
+	failure := s.Wait(ctx)
+	// ctx may be done; the shutdown has its own time.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.cfg.ShutdownTimeout)
+	defer cancel()
+	return errors.Join(failure, s.Shutdown(ctx))
+}
+
+// Start validates cfg, listens and serves. It does not wait for the cluster: until Redis is reached, /readyz says so
+// and what is published reaches the clients of this node only. ctx bounds the start, not the server's life.
+func Start(ctx context.Context, cfg Config) (*Server, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	cfg = cfg.withDefaults()
+	s := &Server{cfg: cfg, log: cfg.Logger, node: nodeName(), started: time.Now(), access: newAccess(&cfg), failed: make(chan error, 1)}
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", cfg.Listen)
+	if err != nil {
+		return nil, listenError(cfg.Listen, err)
+	}
+	s.listener = listener
+	if cfg.Redis != "" {
+		driver, err := redispubsub.New(redispubsub.Options{URL: cfg.Redis, Key: cfg.RedisKey})
+		if err != nil {
+			_ = listener.Close()
+			return nil, fmt.Errorf("--redis: %w", err)
+		}
+		s.driver = driver
+	}
+	s.compose()
+	go s.serve()
+	return s, nil
+}
+
+// compose connects the parts; only adapters meet Redis, in the background.
+func (s *Server) compose() {
+	var engineCORS *engineio.CORS
+	var streamCORS *sse.CORS
+	if origins := s.cfg.AllowOrigins; len(origins) > 0 {
+		engineCORS, streamCORS = &engineio.CORS{AllowOrigins: origins}, &sse.CORS{AllowOrigins: origins}
+	}
+	s.io = socketio.NewServer(&socketio.Options{
+		Engine: engineio.Options{PingInterval: s.cfg.PingInterval, PingTimeout: s.cfg.PingTimeout,
+			MaxPayload: s.cfg.MaxBody, SendBuffer: s.cfg.SendBuffer, CORS: engineCORS},
+		Driver: s.driver,
+		Logger: s.log,
+	})
+	s.ready = newReadiness()
+	for _, name := range s.cfg.Namespaces {
+		ns := s.io.Of(name)
+		s.serveClients(ns)
+		s.ready.watch(name, ns.Adapter())
+	}
+	s.streams = sse.NewHandler(s.subscribeStream, &sse.Options{KeepAlive: s.cfg.KeepAlive,
+		SendBuffer: s.cfg.SendBuffer, CORS: streamCORS, Logger: s.log})
+	s.http = &http.Server{Handler: s.routes(), ReadHeaderTimeout: readHeaderTimeout, IdleTimeout: idleTimeout,
+		MaxHeaderBytes: maxHeaderBytes, ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelWarn)}
+}
+
+// serve runs the HTTP server until Shutdown closes it.
+func (s *Server) serve() {
+	err := s.http.Serve(s.listener)
+	if s.draining.Load() {
+		err = nil
+	}
+	s.failed <- err
+	close(s.failed)
+}
+
+// URL returns the base URL under which this machine reaches the node, without a slash at its end.
+func (s *Server) URL() string {
+	addr, ok := s.listener.Addr().(*net.TCPAddr)
+	if !ok || !addr.IP.IsUnspecified() {
+		return "http://" + s.listener.Addr().String()
+	}
+	return fmt.Sprintf("http://127.0.0.1:%d", addr.Port)
+}
+
+// Addr returns the address the node listens on, with the port that was chosen.
+func (s *Server) Addr() string { return s.listener.Addr().String() }
+
+// Node returns the node's name, unlike that of any other node.
+func (s *Server) Node() string { return s.node }
+
+// Wait returns nil when ctx is done or the server was shut down, or else what made it stop serving.
+func (s *Server) Wait(ctx context.Context) error {
+	select {
+	case <-ctx.Done():
+		return nil
+	case err := <-s.failed:
+		if err != nil {
+			return fmt.Errorf("serve %s: %w", s.URL(), err)
+		}
+		return nil
+	}
+}
+
+// Shutdown takes the node out of service: it turns unready, stops accepting, ends all streams and sockets and leaves
+// the cluster. When ctx ends before that is done, what is left is cut and ctx's error returned.
+func (s *Server) Shutdown(ctx context.Context) error {
+	if s.draining.Swap(true) {
+		return nil
+	}
+	// From here on /readyz and new requests answer 503 on connections that are open already.
+	s.http.SetKeepAlivesEnabled(false)
+	err := s.listener.Close()
+	// Streams first: they are members of the adapters that the Socket.IO server closes.
+	err = errors.Join(err, within("end the event streams", s.streams.Shutdown(ctx)))
+	err = errors.Join(err, within("end the Socket.IO connections", s.io.Shutdown(ctx)))
+	if e := s.http.Shutdown(ctx); e != nil {
+		err = errors.Join(err, within("end the HTTP requests", e), s.http.Close())
+	}
+	if s.driver != nil {
+		err = errors.Join(err, within("leave the cluster", s.driver.Close(ctx)))
+	}
+	return err
+}
+
+func within(step string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%s: %w", step, err)
+}
+
+// listenError says what to do about an address that cannot be listened on.
+func listenError(addr string, err error) error {
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		return fmt.Errorf("--listen %s: the port is in use; stop the program that has it, or choose another port (0 takes a free one): %w", addr, err)
+	case errors.Is(err, syscall.EACCES):
+		return fmt.Errorf("--listen %s: not permitted; choose a port above 1023, or give the binary the capability cap_net_bind_service: %w", addr, err)
+	case errors.Is(err, syscall.EADDRNOTAVAIL):
+		return fmt.Errorf("--listen %s: this machine does not have that address; leave the host out to listen on all: %w", addr, err)
+	}
+	return fmt.Errorf("--listen %s: %w", addr, err)
+}
+
+// nodeName tells nodes apart in logs and counters, two on one machine and one before and after a restart too.
+func nodeName() string {
+	suffix := strings.ToLower(rand.Text()[:6])
+	host, err := os.Hostname()
+	if err != nil {
+		return suffix
+	}
+	return host + "-" + suffix
+}

@@ -1,0 +1,44 @@
+package gateway
+
+import (
+	"net/http"
+	"time"
+)
+
+// statsReply is the body of GET /v1/stats. Counters are since the start of the node.
+type statsReply struct {
+	Node        string  `json:"node"`
+	Connections int     `json:"connections"` // Socket.IO connections open now
+	Sockets     int     `json:"sockets"`     // Socket.IO sockets in all namespaces
+	Streams     int     `json:"streams"`     // event streams open now
+	Rooms       int     `json:"rooms"`       // rooms with a member on this node, in all namespaces
+	Broadcasts  uint64  `json:"broadcasts"`  // messages published on this node
+	Delivered   uint64  `json:"delivered"`   // messages handed to members of this node
+	Redis       bool    `json:"redis"`       // whether the node belongs to a cluster
+	Cluster     string  `json:"cluster"`     // "redis" or "none": the driver by name
+	Uptime      float64 `json:"uptime_seconds"`
+}
+
+// stats is GET /v1/stats.
+func (s *Server) stats(w http.ResponseWriter, r *http.Request) {
+	if !s.access.dev {
+		if err := s.access.backend(r); err != nil {
+			s.fail(w, r, err)
+			return
+		}
+	}
+	io := s.io.Stats()
+	reply := statsReply{Node: s.node, Connections: io.Connections, Sockets: io.Sockets, Streams: s.streams.Stats().Streams,
+		Redis: s.driver != nil, Cluster: "none", Uptime: time.Since(s.started).Seconds()}
+	if reply.Redis {
+		reply.Cluster = "redis"
+	}
+	for _, name := range s.cfg.Namespaces {
+		a := s.io.Of(name).Adapter()
+		counters := a.Stats()
+		reply.Rooms += len(a.Rooms())
+		reply.Broadcasts += counters.Broadcasts
+		reply.Delivered += counters.Deliveries
+	}
+	respond(w, http.StatusOK, reply)
+}
