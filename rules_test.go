@@ -35,7 +35,7 @@ var layers = map[string][]string{
 	"adapter":             {"adapter/internal/...", "socketio/sioproto"},
 	"adapter/adaptertest": {"adapter", "socketio/sioproto"},
 	"adapter/internal":    {"socketio/sioproto"},
-	"adapter/redispubsub": {"adapter", "adapter/redispubsub/...", "socketio/sioproto", "internal/redisx"},
+	"adapter/redispubsub": {"adapter", "adapter/internal/...", "adapter/redispubsub/...", "socketio/sioproto", "internal/redisx"},
 
 	"engineio":          {"engineio/...", "internal/netconn", "internal/wheel", "internal/wsproto"},
 	"engineio/eioproto": {},
