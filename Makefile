@@ -58,7 +58,7 @@ setup: web ## Install what the tests need and this machine lacks
 .PHONY: check
 check: ## Formatting, vet, staticcheck, modules, the page's tests, every benchmark once
 	$(call say,Formatting)
-	@files=$$(git ls-files -z --cached --others --exclude-standard '*.go' | xargs -0 ls 2>/dev/null | xargs gofmt -s -l); \
+	@files=$$(find . -name node_modules -prune -o -name '*.go' -print0 | xargs -0 gofmt -s -l); \
 		if [ -n "$$files" ]; then echo "not formatted, run gofmt -s -w on:"; echo "$$files"; exit 1; fi
 	$(call say,go vet)
 	go vet ./...
