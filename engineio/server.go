@@ -55,7 +55,7 @@ type Server struct {
 	log     *slog.Logger
 	loop    netconn.Loop
 	wheel   wheel.Wheel
-	wg      sync.WaitGroup // the receivers' Close calls
+	wg      sync.WaitGroup // sessions whose receivers have not been told of their end
 
 	mu       sync.RWMutex
 	sessions map[string]*Session
@@ -234,6 +234,7 @@ func (s *Server) add(sess *Session) bool {
 		return false
 	}
 	s.sessions[sess.id] = sess
+	s.wg.Add(1) // before Shutdown can wait, which an Add at the session's end would not be
 	s.live.Add(1)
 	s.opened.Add(1)
 	return true

@@ -189,14 +189,15 @@ func (s *Session) end(reason Reason, cause error, flush bool) {
 		return
 	}
 	s.server.live.Add(-1)
-	s.server.wg.Go(func() { // the receiver may be in a call, perhaps in the one that ends the session
+	go func() { // the receiver may be in a call, perhaps in the one that ends the session
+		defer s.server.wg.Done()
 		s.inMu.Lock()
 		defer s.inMu.Unlock()
 		s.ended = true
 		if s.receiver != nil {
 			s.receiver.Close(reason, cause)
 		}
-	})
+	}()
 }
 
 // leaveIf keeps the session for the poll that is still to come.
