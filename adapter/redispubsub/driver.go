@@ -16,6 +16,9 @@ import (
 // DefaultKey is the default of [Options].Key, the same as that of the Node.js adapter.
 const DefaultKey = "socket.io"
 
+// DefaultTimeout is the default of [Options].Timeout.
+const DefaultTimeout = redisx.DefaultTimeout
+
 // DefaultQueueSize is the default of [Options].QueueSize.
 const DefaultQueueSize = 4096
 
@@ -27,7 +30,8 @@ type Options struct {
 	URL string
 	// Key starts the names of all channels. It must be the same on all nodes. "" means DefaultKey.
 	Key string
-	// Timeout bounds making a connection, waiting for an answer of Redis, and waiting for room in the queue. 0 means 3 s.
+	// Timeout bounds making a connection and waiting for an answer of Redis, half of it waiting for room in a full queue.
+	// 0 means DefaultTimeout, 3 s.
 	Timeout time.Duration
 	// QueueSize is how many envelopes may wait to be published. 0 means DefaultQueueSize.
 	QueueSize int
@@ -142,8 +146,9 @@ func (d *Driver) unregister(l *link) {
 	}
 }
 
-// Close closes all links and both connections. What waits to be published fails with [adapter.ErrClosed].
-func (d *Driver) Close(context.Context) error {
+// Close closes all links and both connections. What waits to be published fails with [adapter.ErrClosed]. If Redis
+// hangs this may take some seconds: when ctx ends before, Close returns its error and the closing goes on.
+func (d *Driver) Close(ctx context.Context) error {
 	d.mu.Lock()
 	d.closed = true
 	links := d.links
@@ -152,11 +157,20 @@ func (d *Driver) Close(context.Context) error {
 	for _, l := range links {
 		l.end()
 	}
-	// The client first: it ends an attempt to connect, for which the others would wait.
-	d.client.Close()
-	d.subscriber.Close()
-	d.publisher.close()
-	return nil
+	closed := make(chan struct{})
+	go func() {
+		defer close(closed)
+		// The client first: it ends an attempt to connect, for which the others would wait.
+		d.client.Close()
+		d.subscriber.Close()
+		d.publisher.close()
+	}()
+	select {
+	case <-closed:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("redispubsub: close: %w", ctx.Err())
+	}
 }
 
 // Stats returns the counters.

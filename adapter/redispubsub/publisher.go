@@ -41,7 +41,7 @@ func newPublisher(client *redisx.Client, size int) *publisher {
 	return p
 }
 
-// publish returns when Redis has the message, within three times the client's timeout.
+// publish returns when Redis has the message, or with an error within about twice the client's timeout.
 func (p *publisher) publish(ctx context.Context, channel string, payload []byte) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -70,15 +70,16 @@ func (p *publisher) publish(ctx context.Context, channel string, payload []byte)
 	}
 }
 
-// wait puts j into a queue that is full, if there is room before the deadline.
+// wait puts j into a queue that is full, if there is room soon.
 func (p *publisher) wait(ctx context.Context, j *job) error {
-	timer := time.NewTimer(p.client.Timeout())
+	// Half, for when Redis hangs the queue moves on after the whole: the truth then is that too much waits.
+	timer := time.NewTimer(p.client.Timeout() / 2)
 	defer timer.Stop()
 	select {
 	case p.queue <- j:
 		return nil
 	case <-timer.C:
-		return fmt.Errorf("%w: %d", adapter.ErrOverloaded, cap(p.queue))
+		return fmt.Errorf("%w: the queue of %d is full", adapter.ErrOverloaded, cap(p.queue))
 	case <-ctx.Done():
 		return ctx.Err()
 	case <-p.done:

@@ -88,9 +88,20 @@ func (c *Client) Publish(ctx context.Context, batch []Message) {
 		commands[i] = client.B().Publish().Channel(batch[i].Channel).Message(rueidis.BinaryString(batch[i].Payload)).Build()
 	}
 	for i, result := range client.DoMulti(ctx, commands...) {
-		if batch[i].Err = result.Error(); batch[i].Err != nil {
-			batch[i].Err = fmt.Errorf("redis: publish: %w", batch[i].Err)
-		}
+		batch[i].Err = c.explain("publish", result.Error())
+	}
+}
+
+// explain says what failed, and tells a connection that was closed from one that was lost.
+func (c *Client) explain(what string, err error) error {
+	if err == nil {
+		return nil
+	}
+	select {
+	case <-c.closed:
+		return fmt.Errorf("%w: %s: %w", ErrClosed, what, err)
+	default:
+		return fmt.Errorf("redis: %s: %w", what, err)
 	}
 }
 
@@ -102,7 +113,7 @@ func (c *Client) Subscribers(ctx context.Context, channel string) (int64, error)
 	}
 	counts, err := client.Do(ctx, client.B().PubsubNumsub().Channel(channel).Build()).AsIntMap()
 	if err != nil {
-		return 0, fmt.Errorf("redis: count the subscribers of %s: %w", channel, err)
+		return 0, c.explain("count the subscribers of "+channel, err)
 	}
 	return counts[channel], nil
 }

@@ -82,6 +82,8 @@ func (o *Options) clientOption() (rueidis.ClientOption, error) {
 	opt.ForceSingleClient = opt.Sentinel.MasterSet == ""
 	// 0 would mean several connections, and with them no order.
 	opt.PipelineMultiplex = -1
+	// Else nobody reads while nothing is published, and the first publish after Redis was restarted finds out and is lost.
+	opt.AlwaysPipelining = true
 	opt.DisableCache = true
 	// The caller decides whether to say it twice.
 	opt.DisableRetry = true

@@ -312,7 +312,7 @@ func (s *Subscriber) change(ctx context.Context, conn rueidis.DedicatedClient, n
 	}
 	for _, command := range commands {
 		if err := conn.Do(ctx, command).Error(); err != nil {
-			return fmt.Errorf("redis: subscribe: %w", err)
+			return s.client.explain("subscribe", err)
 		}
 	}
 	return nil
@@ -320,8 +320,8 @@ func (s *Subscriber) change(ctx context.Context, conn rueidis.DedicatedClient, n
 
 // isRedisError reports whether err is an answer, after which the connection is as good as before.
 func isRedisError(err error) bool {
-	_, ok := rueidis.IsRedisErr(errors.Unwrap(err))
-	return ok
+	var answer *rueidis.RedisError
+	return errors.As(err, &answer)
 }
 
 func (s *Subscriber) message(m rueidis.PubSubMessage) {

@@ -1,0 +1,31 @@
+package redispubsub_test
+
+import (
+	"context"
+	"log"
+
+	"github.com/peal-dev/peal/adapter"
+	"github.com/peal-dev/peal/adapter/redispubsub"
+	"github.com/peal-dev/peal/socketio/sioproto"
+)
+
+// One driver serves all namespaces of a node. Nodes with the same Redis and key, Node.js or Go, are one cluster.
+func Example() {
+	ctx := context.Background()
+	driver, err := redispubsub.New(redispubsub.Options{URL: "redis://localhost:6379"})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer driver.Close(ctx)
+
+	chat, err := adapter.New(ctx, "/chat", driver, nil)
+	if err != nil {
+		log.Fatal(err) // Redis is away
+	}
+	defer chat.Close(ctx)
+
+	m := adapter.NewMessage(sioproto.Packet{Type: sioproto.Event, Namespace: "/chat", Data: []byte(`["hello","world"]`)})
+	if err := chat.Broadcast(ctx, m, adapter.Target{Rooms: []string{"lobby"}}); err != nil {
+		log.Print(err) // delivered on this node only
+	}
+}

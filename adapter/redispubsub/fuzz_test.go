@@ -1,0 +1,116 @@
+package redispubsub
+
+import (
+	"bytes"
+	"encoding/hex"
+	"encoding/json"
+	"log/slog"
+	"slices"
+	"testing"
+
+	"github.com/peal-dev/peal/adapter"
+	"github.com/peal-dev/peal/adapter/internal/jsonpack"
+	"github.com/peal-dev/peal/socketio/sioproto"
+)
+
+func sample(f *testing.F, s string) []byte {
+	b, err := hex.DecodeString(s)
+	if err != nil {
+		f.Fatal(err)
+	}
+	return b
+}
+
+// FuzzDecodeBroadcast: what is taken must be a sound event, and mean the same after another trip over the wire.
+func FuzzDecodeBroadcast(f *testing.F) {
+	for _, s := range []string{
+		"93a632655166437383a47479706502a46461746191a26869a36e7370a12f83a5726f6f6d7391a5726f6f6d31a665786365707490a5666c61677380",
+		"93a632655166437383a47479706502a46461746192a178c403010203a36e7370a12f83a5726f6f6d7392a27231a27232a665786365707491a27233a5666c61677381a8766f6c6174696c65c3",
+		"93a3666f6f82a47479706505a46461746194a178d6ff00000000d40000c702000102a5726f6f6d7380",
+	} {
+		f.Add(sample(f, s))
+	}
+	f.Fuzz(func(t *testing.T, payload []byte) {
+		e, err := decodeBroadcast(payload, "own-id", "/")
+		if e == nil {
+			return
+		}
+		if err != nil {
+			t.Fatalf("an envelope and an error: %v", err)
+		}
+		p := e.Message.Packet
+		if e.Kind != adapter.KindBroadcast || p.Type != sioproto.Event || p.Namespace != "/" || !json.Valid(p.Data) || p.Data[0] != '[' {
+			t.Fatalf("%x became %v %q", payload, p.Type, p.Data)
+		}
+		again, err := appendBroadcast(nil, "sender", "/", e)
+		if err != nil {
+			// A map that looks like a placeholder is taken as data, and cannot be told from one afterwards.
+			if len(p.Attachments) > 0 && bytes.Contains(p.Data, []byte("_placeholder")) {
+				return
+			}
+			t.Fatalf("%q has no way back: %v", p.Data, err)
+		}
+		e2, err := decodeBroadcast(again, "own-id", "/")
+		if err != nil || e2 == nil {
+			t.Fatalf("%x does not come back: %v", again, err)
+		}
+		if !slices.Equal(e.Rooms, e2.Rooms) || !slices.Equal(e.Except, e2.Except) || e.Message.Volatile != e2.Message.Volatile {
+			t.Fatalf("options changed from %+v to %+v", e, e2)
+		}
+	})
+}
+
+// crowd is a receiver with one member that can do everything.
+type crowd struct{ t *testing.T }
+
+func (c crowd) ID() string              { return "m" }
+func (c crowd) Disconnect(bool)         {}
+func (c crowd) HasRoom(string) bool     { return true }
+func (c crowd) AllRooms() []string      { return []string{"r"} }
+func (c crowd) RoomsOf(string) []string { return []string{"r"} }
+
+func (c crowd) Deliver(m *adapter.Message) {
+	if !json.Valid(m.Packet.Data) {
+		c.t.Errorf("delivered %q", m.Packet.Data)
+	}
+}
+
+func (c crowd) Each(_ adapter.Target, yield func(adapter.Member) bool) { yield(c) }
+
+func (c crowd) Receive(e *adapter.Envelope) {
+	if e.Kind < adapter.KindJoin || e.Kind > adapter.KindDisconnect {
+		c.t.Errorf("received an envelope of kind %v", e.Kind)
+	}
+}
+
+// FuzzRequest: no request may break the node, and what is answered must be readable.
+func FuzzRequest(f *testing.F) {
+	for _, s := range []string{
+		`{"uid":"2eQfCs","type":2,"opts":{"rooms":["room1",7],"except":[]},"rooms":["room2"]}`,
+		`{"type":4,"opts":{"rooms":["r"]},"close":true}`,
+		`{"requestId":"r1","type":3,"sid":"m","room":"old"}`,
+		`{"uid":"a","requestId":"r","type":0,"rooms":[]}`,
+		`{"uid":"a","requestId":"r","type":1}`,
+		`{"uid":"a","requestId":"r","type":5,"opts":{"rooms":[],"except":[]}}`,
+		`{"uid":"a","requestId":"r","type":6,"data":["ev",1]}`,
+	} {
+		f.Add([]byte(s))
+	}
+	f.Add(sample(f, "85a3756964a6326551664373a9726571756573744964a66a414e51396ea47479706507a67061636b657483a47479706502a46461746192a561636b6d6507a36e7370a12fa46f70747383a5726f6f6d7390a665786365707490a5666c61677381a774696d656f757464"))
+	f.Fuzz(func(t *testing.T, payload []byte) {
+		// A publisher without its goroutine keeps the answers.
+		p := &publisher{queue: make(chan *job, 16), client: newTestClient(t)}
+		d := &Driver{opts: Options{Key: "k", Logger: slog.New(slog.DiscardHandler)}, publisher: p}
+		l := newLink(d, "/", crowd{t})
+		_ = l.receive(l.requests, payload)
+		for len(p.queue) > 0 {
+			answer := (<-p.queue).message
+			if answer.Channel != l.responses {
+				t.Errorf("answered on %s", answer.Channel)
+			}
+			if _, _, rest, err := jsonpack.AppendJSON(nil, nil, answer.Payload); !json.Valid(answer.Payload) && (err != nil || len(rest) > 0) {
+				t.Errorf("answered %q", answer.Payload)
+			}
+		}
+	})
+}
