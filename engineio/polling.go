@@ -60,14 +60,16 @@ func (p *polling) leave() (pollToCome bool) {
 	return true
 }
 
-// take empties the buffer into one payload.
+// take empties the buffer into one payload. Messages leave without the packet that ends the session, which stays for the
+// poll after: official clients act on an end as they read it, but on a message only a moment later, and so would miss it.
 func (p *polling) take() []byte {
 	parts := p.buffer
-	if len(parts) == 0 && p.last == nil { // an upgrade took what woke the poll
-		parts = append(parts, noopPacket)
-	}
-	if p.last != nil {
+	switch {
+	case p.last != nil && (len(parts) == 0 || parts[0] == noopPacket):
 		parts = append(parts, p.last)
+		p.last = nil
+	case len(parts) == 0: // an upgrade took what woke the poll
+		parts = append(parts, noopPacket)
 	}
 	p.buffer, p.bytes = nil, 0
 	if len(parts) == 1 {
@@ -161,7 +163,7 @@ func (s *Session) servePoll(w http.ResponseWriter, r *http.Request) {
 		return
 	case len(t.buffer) > 0 || t.last != nil:
 		payload := t.take()
-		leaving := s.state == stateLeaving
+		leaving := s.state == stateLeaving && t.last == nil
 		s.mu.Unlock()
 		s.respond(w, r, payload)
 		if leaving {

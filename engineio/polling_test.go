@@ -307,7 +307,11 @@ func TestServerCloseOnPolling(t *testing.T) {
 	}
 	s.Close()
 	f.ended(engineio.ForcedClose)
-	f.expect(p.poll(), 200, "4last\x1e1")
+	f.expect(p.poll(), 200, "4last")
+	f.expect(p.poll(), 200, "1")
+	if got := p.poll().status; got != 400 {
+		t.Errorf("the poll after the last got %d", got)
+	}
 }
 
 func TestJSONP(t *testing.T) {
