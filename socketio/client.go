@@ -82,7 +82,7 @@ func (c *client) Message(m engineio.Message) {
 	}
 }
 
-// Close implements engineio.Receiver. The engine calls it on a goroutine that holds no locks.
+// Close implements engineio.Receiver. The engine calls it on a goroutine that holds no locks, never from within Send.
 func (c *client) Close(reason engineio.Reason, _ error) {
 	c.mu.Lock()
 	c.closed = true
@@ -155,15 +155,15 @@ func (c *client) connect(p *sioproto.Packet) {
 		return
 	}
 	if old := c.find(ns); old != nil {
-		switch old.state.Load() {
-		case stateConnected:
+		switch old.now() {
+		case statePending:
 			c.mu.Unlock()
-			c.violation(errJoined)
 			return
 		case stateClosed:
 			c.remove(old)
 		default:
 			c.mu.Unlock()
+			c.violation(errJoined)
 			return
 		}
 	}

@@ -3,6 +3,7 @@ package socketio_test
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -110,7 +111,7 @@ func TestLateCluster(t *testing.T) {
 		t.Error("the driver was not asked")
 	}
 	// One that is never let in ends with its server.
-	never := socketio.NewServer(&socketio.Options{Driver: &lateDriver{open: make(chan struct{})}})
+	never := socketio.NewServer(&socketio.Options{Driver: &lateDriver{open: make(chan struct{})}, Logger: slog.New(slog.DiscardHandler)})
 	if err := never.Shutdown(deadline(t)); err != nil {
 		t.Error(err)
 	}

@@ -98,9 +98,9 @@ func TestEventsBeforeDisconnect(t *testing.T) {
 			p, s := r.socket()
 			p.send(`42["n",0]`, `42["n",1]`, `42["n",2]`, `40/nope,`)
 			p.want(`44/nope,{"message":"Invalid namespace"}`) // answered by the reading side: the events have arrived
+			got := []string{receive(t, steps)}
 			tt.end(p, s)
-			var got []string
-			for range tt.want {
+			for range tt.want[1:] {
 				got = append(got, receive(t, steps))
 			}
 			if !slices.Equal(got, tt.want) {

@@ -189,6 +189,9 @@ func (ev *Event) finish(err error) {
 	}
 	var e *Error
 	if !errors.As(err, &e) {
+		if s.unheard(err) {
+			return
+		}
 		srv.counters.handlerErrors.Add(1)
 		srv.log.Error("socketio: handler failed", "namespace", s.namespace.name, "event", ev.Name, "socket", s.id, "err", err)
 		ev.reject(CodeInternal, "internal error", nil)
@@ -201,6 +204,13 @@ func (ev *Event) finish(err error) {
 		srv.log.Debug("socketio: error without anybody to tell", "namespace", s.namespace.name, "event", ev.Name, "socket", s.id, "err", err)
 	}
 	ev.reject(e.Code, e.Message, e.Data)
+}
+
+// unheard reports whether err only says that the client does not hear the handler, which is nothing to worry about: it
+// went away, or did not ask for the acknowledgement.
+func (s *Socket) unheard(err error) bool {
+	return errors.Is(err, ErrNoAck) || s.state.Load() == stateClosed &&
+		(errors.Is(err, ErrDisconnected) || errors.Is(err, ErrSlowConsumer) || errors.Is(err, context.Canceled))
 }
 
 // reject acknowledges with an error, if the client still waits.

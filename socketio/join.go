@@ -13,7 +13,7 @@ func (s *Socket) join() {
 	hs := s.namespace.handlers.Load()
 	for _, middleware := range hs.middleware {
 		if s.state.Load() == stateClosed {
-			s.undo(false)
+			s.undo()
 			return
 		}
 		var err error
@@ -25,8 +25,8 @@ func (s *Socket) join() {
 			return
 		}
 	}
-	if told, connected := s.enter(); !connected {
-		s.undo(told)
+	if !s.enter() {
+		s.undo()
 		return
 	}
 	s.client.settle()
@@ -35,54 +35,38 @@ func (s *Socket) join() {
 	}
 }
 
-// enter joins the adapter and tells the client. It reports whether the client was told and whether the socket is
-// connected now.
-func (s *Socket) enter() (told, connected bool) {
+// enter joins the adapter and tells the client. It reports whether the socket is connected.
+func (s *Socket) enter() bool {
 	a := s.namespace.adapter
 	a.Add(s, s.takeRooms()...)
-	for {
-		s.mu.Lock()
-		if s.state.Load() == stateClosed {
-			s.mu.Unlock()
-			return false, false
-		}
-		x := s.extra.Load()
-		if x == nil || len(x.rooms) == 0 {
-			s.state.Store(stateJoining)
-			s.mu.Unlock()
-			break
-		}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	x := s.extra.Load()
+	for x != nil && len(x.rooms) > 0 && s.state.Load() == statePending {
 		s.mu.Unlock()
-		a.Join(s.id, s.takeRooms()...) // joined meanwhile by a goroutine that a middleware has started
+		a.Join(s.id, s.takeRooms()...) // asked for meanwhile by a goroutine that a middleware has started
+		s.mu.Lock()
 	}
-	// Broadcasts see the socket from now on, and wait until the client can know that it is connected.
+	if s.state.Load() == stateClosed {
+		return false
+	}
+	// Broadcasts find the socket since it was added. They wait, in release, until CONNECT is on its way before them.
 	data := append(append(append(make([]byte, 0, len(s.id)+10), `{"sid":"`...), s.id...), `"}`...)
 	p := sioproto.Packet{Type: sioproto.Connect, Namespace: s.namespace.name, Data: data}
 	if s.client.send(prepare(&p), 0) != nil {
-		// The session is gone; its Close will find this socket, or has.
-		return false, false
+		return false
 	}
-	for {
-		s.mu.Lock()
-		if s.state.Load() == stateClosed {
-			s.mu.Unlock()
-			return true, false
-		}
-		x := s.extra.Load()
-		if x == nil || len(x.held) == 0 {
-			s.state.Store(stateConnected)
-			s.namespace.server.counters.connected.Add(1)
-			s.namespace.server.counters.sockets.Add(1)
-			s.mu.Unlock()
-			return true, true
-		}
-		held := x.held
-		x.held = nil
-		s.mu.Unlock()
-		for _, m := range held {
+	if x = s.extra.Load(); x != nil {
+		for _, m := range x.held {
+			// What a new client cannot take is counted by send, and the session is closed.
 			_ = s.client.send(wire.Of(m), engineio.Deferred)
 		}
+		x.held = nil
 	}
+	s.state.Store(stateConnected)
+	s.namespace.server.counters.connected.Add(1)
+	s.namespace.server.counters.sockets.Add(1)
+	return true
 }
 
 func (s *Socket) takeRooms() []string {
@@ -98,19 +82,13 @@ func (s *Socket) takeRooms() []string {
 }
 
 // undo leaves the adapter again: the socket was closed before it was connected, and no handler has heard of it. A client
-// that the server disconnected so early waits for an answer to its CONNECT, unless it was told.
-func (s *Socket) undo(told bool) {
+// that the server disconnected so early waits for an answer to its CONNECT.
+func (s *Socket) undo() {
 	s.namespace.adapter.Remove(s.id)
 	s.shut(ReasonTransportClose) // in case it was only the answer that could not be sent
-	if s.shutReason() != ReasonServerDisconnect {
-		return
-	}
-	if !told {
+	if s.shutReason() == ReasonServerDisconnect {
 		s.client.refuse(s.namespace.name, &Error{Message: "disconnected by the server"})
-		return
 	}
-	p := sioproto.Packet{Type: sioproto.Disconnect, Namespace: s.namespace.name}
-	_ = s.client.send(prepare(&p), 0)
 }
 
 func (s *Socket) shutReason() Reason {

@@ -32,7 +32,7 @@ func newRig(t testing.TB, opts *socketio.Options, setup func(io *socketio.Server
 		opts = &socketio.Options{}
 	}
 	if opts.Logger == nil {
-		opts.Logger = slog.New(slog.DiscardHandler)
+		opts.Logger = slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelDebug}))
 	}
 	r := &rig{t: t, io: socketio.NewServer(opts)}
 	if setup != nil {

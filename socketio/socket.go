@@ -17,14 +17,13 @@ type Socket struct {
 	client    *client
 	id        string
 	state     atomic.Uint32
-	mu        sync.Mutex // protects the change of state and what extra points to
+	mu        sync.Mutex // protects the change of state and what extra points to; it may be held while sending
 	extra     atomic.Pointer[extra]
 }
 
 // The life of a socket. It only goes forward, and from each state it may go to stateClosed.
 const (
-	statePending   uint32 = iota // middleware runs
-	stateJoining                 // in the adapter; messages are held back until CONNECT is on its way
+	statePending   uint32 = iota // middleware runs; at its end broadcasts are held back until CONNECT is on its way
 	stateConnected               // messages go out
 	stateClosed
 )
@@ -69,11 +68,18 @@ func (s *Socket) ID() string { return s.id }
 // Namespace returns the namespace the socket is in.
 func (s *Socket) Namespace() *Namespace { return s.namespace }
 
-// Connected reports whether the socket has joined its namespace and was not disconnected since. It is true before the
-// client can know.
-func (s *Socket) Connected() bool {
+// Connected reports whether the socket has joined its namespace and was not disconnected since.
+func (s *Socket) Connected() bool { return s.now() == stateConnected }
+
+// now returns the state as the client may know it: it waits out the moment in which CONNECT is being sent.
+func (s *Socket) now() uint32 {
 	state := s.state.Load()
-	return state == stateJoining || state == stateConnected
+	if state == statePending {
+		s.mu.Lock()
+		state = s.state.Load()
+		s.mu.Unlock()
+	}
+	return state
 }
 
 // Handshake returns the request that opened the connection.
@@ -199,7 +205,7 @@ func (s *Socket) Deliver(m *adapter.Message) {
 	_ = s.client.send(wire.Of(m), flags)
 }
 
-// release keeps m back while the socket is joining. It reports whether m is to be sent now.
+// release keeps m back until CONNECT is sent. It reports whether m is to be sent now.
 func (s *Socket) release(m *adapter.Message) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()

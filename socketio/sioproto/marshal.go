@@ -19,7 +19,6 @@ import (
 var rules = json.JoinOptions(
 	jsonv1.DefaultOptionsV1(),
 	jsonv1.ReportErrorsWithLegacySemantics(false),
-	json.Deterministic(false),
 	jsontext.EscapeForHTML(false),
 	jsontext.EscapeForJS(false),
 )
