@@ -97,6 +97,9 @@ func TestRedisGoesAndComesBack(t *testing.T) {
 
 	redis.Restart()
 	n.waitReady(200)
+	if up, again := n.metric("peal_redis_connected"), n.metric("peal_redis_reconnects_total"); up != "1" || again != "1" {
+		t.Errorf("connected %s, reconnects %s", up, again)
+	}
 	n.publish(`{"rooms":["a"],"event":"back"}`)
 	wantEvent(t, stream, "back", "[]")
 }

@@ -2,3 +2,24 @@ package gateway
 
 // SetDraining puts the server into the state in which a shutdown finds requests that come in meanwhile, and back.
 func (s *Server) SetDraining(draining bool) { s.draining.Store(draining) }
+
+// ParsePublication parses a request to publish and returns the message it makes, as JSON.
+func ParsePublication(data []byte, maxRooms int) ([]byte, error) {
+	p, err := parsePublication(data, maxRooms)
+	if err != nil {
+		return nil, err
+	}
+	m, err := p.message("/", nil)
+	if err != nil {
+		return nil, err
+	}
+	return m.Packet.Data, nil
+}
+
+// Code returns the code of a refusal, or "" if err is none.
+func Code(err error) string {
+	if e, ok := err.(*apiError); ok {
+		return e.code
+	}
+	return ""
+}

@@ -29,29 +29,33 @@ func describe(name, help string, labels ...string) *prometheus.Desc {
 }
 
 var (
-	connections    = describe("socketio_connections", "Socket.IO connections open now.")
-	sockets        = describe("socketio_sockets", "Socket.IO sockets connected now, in all namespaces.")
-	connected      = describe("socketio_connected_total", "Socket.IO sockets that connected.")
-	refused        = describe("socketio_refused_total", "Socket.IO sockets refused.")
-	disconnected   = describe("socketio_disconnected_total", "Socket.IO sockets that disconnected, by reason.", "reason")
-	socketEvents   = describe("socketio_events_total", "Socket.IO events, by direction.", "direction")
-	socketAcks     = describe("socketio_acks_total", "Socket.IO acknowledgements, by direction.", "direction")
-	socketErrors   = describe("socketio_errors_total", "What went wrong with Socket.IO connections and events, by kind.", "kind")
-	socketPaused   = describe("socketio_paused_total", "Times a connection was not read because its inbox was full.")
-	socketDropped  = describe("socketio_dropped_total", "Volatile events dropped for one receiver.")
-	streams        = describe("sse_streams", "Event streams open now.")
-	streamsOpened  = describe("sse_opened_total", "Event streams opened.")
-	streamsRefused = describe("sse_rejected_total", "Requests for a stream that were refused.")
-	streamsClosed  = describe("sse_closed_total", "Event streams closed, by reason.", "reason")
-	streamEvents   = describe("sse_delivered_total", "Events written to streams.")
-	streamDropped  = describe("sse_dropped_total", "Volatile events dropped for one stream.")
-	members        = describe("members", "Sockets and streams in a namespace on this node.", "namespace")
-	rooms          = describe("rooms", "Rooms with a member on this node.", "namespace")
-	broadcasts     = describe("broadcasts_total", "Messages published on this node.", "namespace")
-	deliveries     = describe("deliveries_total", "Messages handed to members of this node.", "namespace")
-	envelopes      = describe("cluster_envelopes_total", "Envelopes exchanged with other nodes, by direction.", "namespace", "direction")
-	publishErrors  = describe("cluster_publish_errors_total", "Envelopes the cluster did not take, by reason.", "namespace", "reason")
-	draining       = describe("draining", "1 while the node shuts down.")
+	connections     = describe("socketio_connections", "Socket.IO connections open now.")
+	sockets         = describe("socketio_sockets", "Socket.IO sockets connected now, in all namespaces.")
+	connected       = describe("socketio_connected_total", "Socket.IO sockets that connected.")
+	refused         = describe("socketio_refused_total", "Socket.IO sockets refused.")
+	disconnected    = describe("socketio_disconnected_total", "Socket.IO sockets that disconnected, by reason.", "reason")
+	socketEvents    = describe("socketio_events_total", "Socket.IO events, by direction.", "direction")
+	socketAcks      = describe("socketio_acks_total", "Socket.IO acknowledgements, by direction.", "direction")
+	socketErrors    = describe("socketio_errors_total", "What went wrong with Socket.IO connections and events, by kind.", "kind")
+	socketPaused    = describe("socketio_paused_total", "Times a connection was not read because its inbox was full.")
+	socketDropped   = describe("socketio_dropped_total", "Volatile events dropped for one receiver.")
+	streams         = describe("sse_streams", "Event streams open now.")
+	streamsOpened   = describe("sse_opened_total", "Event streams opened.")
+	streamsRefused  = describe("sse_rejected_total", "Requests for a stream that were refused.")
+	streamsClosed   = describe("sse_closed_total", "Event streams closed, by reason.", "reason")
+	streamEvents    = describe("sse_delivered_total", "Events written to streams.")
+	streamDropped   = describe("sse_dropped_total", "Volatile events dropped for one stream.")
+	members         = describe("members", "Sockets and streams in a namespace on this node.", "namespace")
+	rooms           = describe("rooms", "Rooms with a member on this node.", "namespace")
+	broadcasts      = describe("broadcasts_total", "Messages published on this node.", "namespace")
+	deliveries      = describe("deliveries_total", "Messages handed to members of this node.", "namespace")
+	envelopes       = describe("cluster_envelopes_total", "Envelopes exchanged with other nodes, by direction.", "namespace", "direction")
+	publishErrors   = describe("cluster_publish_errors_total", "Envelopes the cluster did not take, by reason.", "namespace", "reason")
+	redisUp         = describe("redis_connected", "1 while the connection to Redis that receives is there.")
+	redisAgain      = describe("redis_reconnects_total", "How often the connection to Redis was made again.")
+	redisMalformed  = describe("redis_malformed_total", "Messages from Redis ignored because they are not what they should be.")
+	redisUnanswered = describe("redis_unanswered_total", "Answers not sent because too much waited to be published.")
+	draining        = describe("draining", "1 while the node shuts down.")
 )
 
 // Describe sends nothing, which makes the collector unchecked: its series depend on namespaces and reasons.
@@ -109,9 +113,19 @@ func (c *nodeCollector) Collect(out chan<- prometheus.Metric) {
 			count(publishErrors, n, name, reason)
 		}
 	}
-	shutting := 0
-	if s.draining.Load() {
-		shutting = 1
+	if s.driver != nil {
+		redis := s.driver.Stats()
+		gauge(redisUp, oneIf(redis.Connected))
+		count(redisAgain, redis.Reconnects)
+		count(redisMalformed, redis.Malformed)
+		count(redisUnanswered, redis.Unanswered)
 	}
-	gauge(draining, shutting)
+	gauge(draining, oneIf(s.draining.Load()))
+}
+
+func oneIf(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
 }

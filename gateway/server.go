@@ -35,7 +35,7 @@ type Server struct {
 	node     string
 	started  time.Time
 	access   access
-	driver   adapter.Driver // nil without a cluster
+	driver   *redispubsub.Driver // nil without a cluster
 	io       *socketio.Server
 	streams  *sse.Handler
 	ready    *readiness
@@ -76,7 +76,7 @@ func Start(ctx context.Context, cfg Config) (*Server, error) {
 	}
 	s.listener = listener
 	if cfg.Redis != "" {
-		driver, err := redispubsub.New(redispubsub.Options{URL: cfg.Redis, Key: cfg.RedisKey})
+		driver, err := redispubsub.New(redispubsub.Options{URL: cfg.Redis, Key: cfg.RedisKey, Logger: cfg.Logger})
 		if err != nil {
 			_ = listener.Close()
 			return nil, fmt.Errorf("--redis: %w", err)
@@ -95,10 +95,14 @@ func (s *Server) compose() {
 	if origins := s.cfg.AllowOrigins; len(origins) > 0 {
 		engineCORS, streamCORS = &engineio.CORS{AllowOrigins: origins}, &sse.CORS{AllowOrigins: origins}
 	}
+	var driver adapter.Driver // a nil *redispubsub.Driver in it would be no nil
+	if s.driver != nil {
+		driver = s.driver
+	}
 	s.io = socketio.NewServer(&socketio.Options{
 		Engine: engineio.Options{PingInterval: s.cfg.PingInterval, PingTimeout: s.cfg.PingTimeout,
 			MaxPayload: s.cfg.MaxBody, SendBuffer: s.cfg.SendBuffer, CORS: engineCORS},
-		Driver: s.driver,
+		Driver: driver,
 		Logger: s.log,
 	})
 	s.ready = newReadiness()
@@ -163,7 +167,8 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	// Streams first: they are members of the adapters that the Socket.IO server closes.
 	err = errors.Join(err, within("end the event streams", s.streams.Shutdown(ctx)))
 	err = errors.Join(err, within("end the Socket.IO connections", s.io.Shutdown(ctx)))
-	if e := s.http.Shutdown(ctx); e != nil {
+	// It closes the listener too if Serve has not noticed yet, and reports last that somebody else did.
+	if e := s.http.Shutdown(ctx); e != nil && !errors.Is(e, net.ErrClosed) {
 		err = errors.Join(err, within("end the HTTP requests", e), s.http.Close())
 	}
 	if s.driver != nil {
