@@ -79,7 +79,7 @@ type request struct {
 	Rooms names `json:"rooms"`
 	Close bool  `json:"close"`
 
-	// SID and Room are of the form that nodes before version 6.1 publish instead of Opts and Rooms.
+	// SID and Room are what nodes of versions 6 and 7 publish instead of Opts and Rooms.
 	SID  string `json:"sid"`
 	Room name   `json:"room"`
 

@@ -1,0 +1,42 @@
+package redispubsub_test
+
+import (
+	"testing"
+
+	"github.com/peal-dev/peal/adapter"
+	"github.com/peal-dev/peal/adapter/redispubsub"
+	"github.com/peal-dev/peal/internal/testredis"
+	"github.com/peal-dev/peal/socketio/sioproto"
+)
+
+// BenchmarkPublish measures a broadcast from Broadcast to the answer of Redis, with another node that receives it.
+func BenchmarkPublish(b *testing.B) {
+	server := testredis.Start(b)
+	a, err := adapter.New(b.Context(), "/", newDriver(b, redispubsub.Options{URL: server.URL()}), nil)
+	if err != nil {
+		b.Fatal(err)
+	}
+	if _, err := adapter.New(b.Context(), "/", newDriver(b, redispubsub.Options{URL: server.URL()}), nil); err != nil {
+		b.Fatal(err)
+	}
+	m := adapter.NewMessage(sioproto.Packet{Type: sioproto.Event, Data: []byte(`["tick",{"symbol":"ACME","price":12.25}]`)})
+	b.Run("one", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			if err := a.Broadcast(b.Context(), m, adapter.Target{}); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+	b.Run("many", func(b *testing.B) {
+		b.ReportAllocs()
+		b.SetParallelism(64)
+		b.RunParallel(func(pb *testing.PB) {
+			for pb.Next() {
+				if err := a.Broadcast(b.Context(), m, adapter.Target{}); err != nil {
+					b.Error(err)
+				}
+			}
+		})
+	})
+}
