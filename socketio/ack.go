@@ -32,6 +32,9 @@ func (r *Reply) Len() int { return len(r.args) }
 // Raw returns the JSON of argument i, or null if there are fewer. Binary data in it shows as placeholders.
 func (r *Reply) Raw(i int) json.RawMessage { return rawArg(r.args, i) }
 
+// Attachments returns the binary data that placeholders in the raw arguments refer to by index.
+func (r *Reply) Attachments() [][]byte { return r.attachments }
+
 // Decode stores the arguments in the values that vs point to, by the rules of encoding/json; binary data goes into
 // []byte. Missing arguments leave their value alone, surplus ones are ignored.
 func (r *Reply) Decode(vs ...any) error {
@@ -137,10 +140,11 @@ func (s *Socket) Ask(m *adapter.Message, timeout time.Duration, reply func(argum
 	if !s.expect(p.ID, q) {
 		return
 	}
-	if timeout > 0 {
-		id := p.ID
-		q.timer.Store(time.AfterFunc(timeout, func() { s.forget(id) }))
+	if timeout <= 0 {
+		timeout = DefaultAckTimeout // nobody waits for ever, and the socket must not either
 	}
+	id := p.ID
+	q.timer.Store(time.AfterFunc(timeout, func() { s.forget(id) }))
 	if s.client.send(prepare(&p), engineio.Deferred) != nil {
 		s.forget(p.ID)
 		q.stop()

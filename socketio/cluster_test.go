@@ -2,8 +2,10 @@ package socketio_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"log/slog"
+	"slices"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -147,5 +149,42 @@ func TestAsk(t *testing.T) {
 	p.want(`41`)
 	if len(answers) > 0 {
 		t.Error("an answer from nobody")
+	}
+}
+
+func TestSnapshot(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, nil, func(io *socketio.Server) {
+		io.Use(func(_ context.Context, s *socketio.Socket) error { s.Join("room"); return nil })
+	})
+	p := r.dial()
+	p.send(`40{"token":"x"}`)
+	sid := p.joined("")
+	s := r.io.Socket(sid)
+	s.Set("user", map[string]int{"id": 7})
+	s.Set("channel", make(chan int)) // nothing another node could use
+	raw, err := s.Snapshot()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got struct {
+		ID        string
+		Rooms     []string
+		Data      map[string]any
+		Handshake struct {
+			Address, URL   string
+			Query, Headers map[string]string
+			Auth           map[string]any
+			Issued         int64
+			Time           string
+		}
+	}
+	if err := json.Unmarshal(raw, &got); err != nil {
+		t.Fatal(err)
+	}
+	h := got.Handshake
+	if got.ID != sid || !slices.Equal(got.Rooms, []string{sid, "room"}) || len(got.Data) != 1 || h.Auth["token"] != "x" ||
+		h.Address != "127.0.0.1" || h.Query["transport"] != "websocket" || h.Headers["host"] == "" || h.Issued == 0 || h.Time == "" {
+		t.Errorf("%s", raw)
 	}
 }

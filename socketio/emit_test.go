@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/peal-dev/peal/engineio"
 	"github.com/peal-dev/peal/socketio"
 )
 
@@ -279,5 +280,34 @@ func TestBroadcastWithAck(t *testing.T) {
 	go ask(r.io.To("nobody"), ctx)
 	if got = receive(t, results); got.err != nil || len(got.Replies.Replies) != 0 {
 		t.Errorf("%+v", got)
+	}
+}
+
+// TestSlowConsumer sends to clients that do not read: volatile events are dropped, others end the connection.
+func TestSlowConsumer(t *testing.T) {
+	t.Parallel()
+	left := make(chan socketio.Reason, 1)
+	opts := &socketio.Options{Engine: engineio.Options{SendBuffer: 64 << 10}}
+	r := newRig(t, opts, func(io *socketio.Server) {
+		io.OnDisconnect(func(_ *socketio.Socket, reason socketio.Reason) { left <- reason })
+	})
+	_, s := r.socket()
+	big := make([]byte, 32<<10)
+	ctx := deadline(t)
+	for err := error(nil); !errors.Is(err, socketio.ErrDropped); {
+		if err = s.Volatile().Emit("drop", big); err != nil && !errors.Is(err, socketio.ErrDropped) || ctx.Err() != nil {
+			t.Fatal(err)
+		}
+	}
+	for err := error(nil); !errors.Is(err, socketio.ErrSlowConsumer); {
+		if err = s.Emit("keep", big); err != nil && !errors.Is(err, socketio.ErrSlowConsumer) || ctx.Err() != nil {
+			t.Fatal(err)
+		}
+	}
+	if reason := receive(t, left); reason != socketio.ReasonTransportError {
+		t.Error(reason)
+	}
+	if st := r.io.Stats(); st.Dropped == 0 || st.SlowConsumers == 0 {
+		t.Errorf("stats %+v", st)
 	}
 }

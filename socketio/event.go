@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"log/slog"
 	"sync/atomic"
 
@@ -80,8 +81,11 @@ func (ev *Event) Ack(args ...any) error {
 	}
 	s := ev.Socket
 	data, attachments, err := sioproto.Marshal(nil, args...)
+	if err == nil {
+		err = s.namespace.fits(len(attachments))
+	}
 	if err != nil {
-		return err
+		return fmt.Errorf("socketio: acknowledgement of %q: %w", ev.Name, err)
 	}
 	if ev.acked.Swap(true) {
 		return ErrAcked

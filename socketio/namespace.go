@@ -203,11 +203,18 @@ func (ns *Namespace) packet(event string, args []any) (sioproto.Packet, error) {
 	if err != nil {
 		return sioproto.Packet{}, fmt.Errorf("socketio: event %q: %w", event, err)
 	}
-	if limit := ns.server.maxAttachments; len(attachments) > limit {
-		// Official clients close the connection at such a packet.
-		return sioproto.Packet{}, fmt.Errorf("socketio: event %q: %d binary values, the limit is %d", event, len(attachments), limit)
+	if err := ns.fits(len(attachments)); err != nil {
+		return sioproto.Packet{}, fmt.Errorf("socketio: event %q: %w", event, err)
 	}
 	return sioproto.Packet{Type: sioproto.Event, Namespace: ns.name, Data: data, Attachments: attachments}, nil
+}
+
+// fits checks the number of attachments: official clients close the connection when a packet has too many.
+func (ns *Namespace) fits(attachments int) error {
+	if limit := ns.server.maxAttachments; attachments > limit {
+		return fmt.Errorf("%d binary values, the limit is %d", attachments, limit)
+	}
+	return nil
 }
 
 // must panics about a wrong registration, which is a bug in the program.

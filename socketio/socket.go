@@ -133,21 +133,24 @@ func (s *Socket) Leave(rooms ...string) {
 	s.namespace.adapter.Leave(s.id, rooms...)
 }
 
-// Rooms returns the rooms the socket is in, in no order. The room that is its own id is not among them. In
-// OnDisconnecting it returns where the socket was.
+// Rooms returns the rooms the socket is in, in no order; an empty list, not nil, if there are none. The room that is its
+// own id is not among them. In OnDisconnecting it returns where the socket was.
 func (s *Socket) Rooms() []string {
 	s.mu.Lock()
 	switch s.state.Load() {
 	case statePending, stateClosed:
-		var rooms []string
+		rooms := []string{}
 		if x := s.extra.Load(); x != nil {
-			rooms = slices.Clone(x.rooms)
+			rooms = append(rooms, x.rooms...)
 		}
 		s.mu.Unlock()
 		return rooms
 	}
 	s.mu.Unlock()
-	return s.namespace.adapter.RoomsOf(s.id)
+	if rooms := s.namespace.adapter.RoomsOf(s.id); rooms != nil {
+		return rooms
+	}
+	return []string{}
 }
 
 // On registers a handler for an event of this socket only, which then runs instead of the namespace's. It takes the
