@@ -11,6 +11,7 @@ import (
 	"net/http/httptest"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -62,7 +63,13 @@ func newBundle(t *testing.T, opts sse.Options) *bundle {
 		t.Fatal(err)
 	}
 	h := sse.NewHandler(func(r *http.Request) (sse.Subscription, error) {
-		return sse.Subscription{Adapter: a, Rooms: r.URL.Query()["room"]}, nil
+		query := r.URL.Query()
+		many, _ := strconv.Atoi(query.Get("rooms")) // 0 unless a test asks for more
+		rooms := make([]string, many, many+1)
+		for i := range rooms {
+			rooms[i] = strconv.Itoa(i)
+		}
+		return sse.Subscription{Adapter: a, Rooms: append(rooms, query["room"]...)}, nil
 	}, &opts)
 	t.Cleanup(func() { _ = h.Shutdown(context.WithoutCancel(t.Context())) })
 	return &bundle{adapter: a, handler: h}
@@ -129,6 +136,19 @@ func TestStreamGetsWhatItsRoomsGet(t *testing.T) {
 		}
 		if r.Retry() != sse.DefaultRetry {
 			t.Errorf("retry %v, want %v", r.Retry(), sse.DefaultRetry)
+		}
+	})
+}
+
+// A client that has seen the response gets what is published from then on, also where joining takes a while.
+func TestNothingIsMissedAfterTheResponse(t *testing.T) {
+	t.Parallel()
+	protocols(t, sse.Options{}, func(t *testing.T, b *bundle) {
+		res, leave := b.open(t, "/?rooms=20000&room=last")
+		b.publish(t, `["now"]`, adapter.Target{Rooms: []string{"last"}})
+		defer time.AfterFunc(30*time.Second, leave).Stop()
+		if e, err := sse.NewReader(res.Body).Next(); err != nil || e.Name != "now" {
+			t.Errorf("got %+v, %v", e, err)
 		}
 	})
 }
