@@ -30,7 +30,7 @@ func (m model) meant(t adapter.Target) []string {
 // TestAgainstModel runs random operations on the adapter and on the model and compares all that can be seen.
 func TestAgainstModel(t *testing.T) {
 	t.Parallel()
-	for seed := range uint64(30) {
+	for seed := range uint64(16) {
 		t.Run(fmt.Sprint("seed=", seed), func(t *testing.T) {
 			t.Parallel()
 			rng := rand.New(rand.NewPCG(seed, 0))
@@ -53,7 +53,7 @@ func TestAgainstModel(t *testing.T) {
 				}
 				return rooms
 			}
-			for step := range 2000 {
+			for step := range 1500 {
 				who := id()
 				switch rng.IntN(8) {
 				case 0:

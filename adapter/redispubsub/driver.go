@@ -47,7 +47,7 @@ type Stats struct {
 	Connected  bool   // whether the connection that receives is there now
 	Reconnects uint64 // how often it was made again
 	Malformed  uint64 // messages ignored because they are not what they should be
-	Unanswered uint64 // answers not sent because too much waited to be published
+	Unanswered uint64 // answers not sent: too much waited to be published, or they could not be encoded
 }
 
 // Driver connects the adapters of a node to the others through Redis. It is safe for concurrent use.

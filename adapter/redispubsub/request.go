@@ -224,38 +224,39 @@ func (l *link) answer(r *request) error {
 }
 
 func (l *link) answerFetch(r *request) error {
-	var err error
 	sockets := []json.RawMessage{}
 	l.receiver.Each(r.target(), func(m adapter.Member) bool {
-		var snapshot []byte
-		if s, ok := m.(adapter.Snapshotter); ok {
-			snapshot, err = s.Snapshot()
-		} else {
-			snapshot, err = minimalSnapshot(m.ID(), l.receiver.RoomsOf(m.ID()))
-		}
-		if err == nil {
-			sockets = append(sockets, snapshot)
-		}
-		return err == nil
+		sockets = append(sockets, l.snapshot(m))
+		return true
 	})
-	if err != nil {
-		return fmt.Errorf("describe a member: %w", err)
-	}
 	l.respond(map[string]any{"requestId": r.RequestID, "sockets": sockets})
 	return nil
 }
 
+// snapshot describes a member. One that fails to describe itself must not keep the answer about all others back.
+func (l *link) snapshot(m adapter.Member) json.RawMessage {
+	if s, ok := m.(adapter.Snapshotter); ok {
+		snapshot, err := s.Snapshot()
+		if err == nil && sioproto.Valid(snapshot) {
+			return snapshot
+		}
+		l.driver.opts.Logger.Warn("redispubsub: member without a sound snapshot", "namespace", l.namespace, "member", m.ID(), "error", err)
+	}
+	return minimalSnapshot(m.ID(), l.receiver.RoomsOf(m.ID()))
+}
+
 // minimalSnapshot describes a member that cannot describe itself. The handshake has all its fields, because programs on
 // Node.js nodes read them unchecked.
-func minimalSnapshot(id string, rooms []string) ([]byte, error) {
+func minimalSnapshot(id string, rooms []string) json.RawMessage {
 	type object = map[string]any
-	return json.Marshal(object{
+	b, _ := json.Marshal(object{ // strings, numbers and maps of them: never fails
 		"id": id,
 		"handshake": object{"headers": object{}, "time": "", "address": "", "xdomain": false, "secure": false, "issued": 0, "url": "",
 			"query": object{}, "auth": object{}},
 		"rooms": append([]string{id}, rooms...),
 		"data":  object{},
 	})
+	return b
 }
 
 // answerBroadcast delivers a broadcast with acknowledgement. First comes the number of members that will answer, then
@@ -279,7 +280,7 @@ func (l *link) answerBroadcast(r *request) error {
 	for _, a := range askers {
 		a.Ask(m, timeout, func(argument []byte, attachments [][]byte) {
 			if payload, err := encodeAck(r.RequestID, argument, attachments); err != nil {
-				l.driver.malformed.Add(1)
+				l.driver.unanswered.Add(1)
 			} else {
 				l.post(payload)
 			}
@@ -303,8 +304,8 @@ func encodeAck(requestID string, argument []byte, attachments [][]byte) ([]byte,
 func (l *link) respond(answer map[string]any) {
 	payload, err := json.Marshal(answer)
 	if err != nil {
-		// Only a member's own description can be no JSON.
-		l.driver.malformed.Add(1)
+		// Strings, numbers, and snapshots that were checked: never so.
+		l.driver.unanswered.Add(1)
 		return
 	}
 	l.post(payload)

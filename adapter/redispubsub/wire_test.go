@@ -228,8 +228,19 @@ func TestAnswers(t *testing.T) {
 	}
 	ask(`{"uid":"2eQfCs","requestId":"req001","type":1}`, `{"requestId":"req001","rooms":["asker"]}`)
 	ask(`{"uid":"2eQfCs","requestId":"r","type":5,"opts":{"rooms":[],"except":[]}}`, `{"requestId":"r","sockets":[{"id":"asker","data":1}]}`)
+
+	b.a.Remove("asker")
+	b.a.Add(brokenSnapshot{adaptertest.NewMember("broken")})
+	b.publish("socket.io-request#/#", `{"uid":"2eQfCs","requestId":"r","type":5,"opts":{"rooms":[],"except":[]}}`)
+	if got := b.next().payload; !strings.HasPrefix(got, `{"requestId":"r","sockets":[{"data":{},`) {
+		t.Errorf("answer about a member that describes itself badly: %s", got)
+	}
 	b.malformed(0)
 }
+
+type brokenSnapshot struct{ *adaptertest.Member }
+
+func (brokenSnapshot) Snapshot() ([]byte, error) { return []byte(`{"id":`), nil }
 
 // stringAsker answers as the client of the sample did.
 type stringAsker struct{ *adaptertest.Member }
