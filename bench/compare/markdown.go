@@ -1,0 +1,181 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"runtime"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/peal-dev/peal/bench"
+)
+
+// median returns the middle of the values; there is none without values.
+func median(values []float64) (m float64, ok bool) {
+	if len(values) == 0 {
+		return 0, false
+	}
+	sorted := slices.Sorted(slices.Values(values))
+	middle := len(sorted) / 2
+	if len(sorted)%2 == 1 {
+		return sorted[middle], true
+	}
+	return (sorted[middle-1] + sorted[middle]) / 2, true
+}
+
+// row is a line of the table.
+type row struct {
+	measurement, figure, unit, title string
+	higher                           bool // is better
+}
+
+func (c *comparison) rows() []row {
+	n, half := c.clients, c.clients/2
+	return []row{
+		{"idle", bench.MemoryPerConnection, "KiB", fmt.Sprintf("memory per idle connection, %d", n), false},
+		{"idle", bench.PeakPerConnection, "KiB", "the same, just connected", false},
+		{"idle", bench.IdleCPU, "µs/s", "CPU per idle connection and second", false},
+		{"fanout", bench.StepCPU, "µs", fmt.Sprintf("step to %d, 100 B", n), false},
+		{"fanout-half", bench.StepCPU, "µs", fmt.Sprintf("step to %d, 100 B", half), false},
+		{"fanout-1k", bench.StepCPU, "µs", fmt.Sprintf("step to %d, 1 KiB", n), false},
+		{"fanout-16k", bench.StepCPU, "µs", fmt.Sprintf("step to %d, 16 KiB", half), false},
+		{"fanout", bench.BurstCPU, "µs", fmt.Sprintf("burst to %d, 100 B", n), false},
+		{"fanout-half", bench.BurstCPU, "µs", fmt.Sprintf("burst to %d, 100 B", half), false},
+		{"fanout-1k", bench.BurstCPU, "µs", fmt.Sprintf("burst to %d, 1 KiB", n), false},
+		{"echo", bench.EventCPU, "µs", "event and ack, 100 connections", false},
+		{"connect", bench.ConnectCPU, "µs", "CPU per connection made", false},
+		{"connect", bench.ConnectRate, "/s", fmt.Sprintf("connections per second, %d", n), true},
+	}
+}
+
+const explanation = `Server process only, user and kernel time as the kernel accounts for it. *memory*: growth of the resident set over
+that with 50 clients, divided by the clients; each is connected, has joined the namespace, and was left alone for half a
+minute. *step*: CPU per delivered message, one broadcast at a time, the next when all clients have it. *burst*: the same,
+broadcasts back to back. *event and ack*: as fast as the answers come. *floor*: a bare epoll loop that makes one write
+of a ready frame per connection and message (bench/compare/floor): the kernel's price. The clients are one process on the
+same machine; whether every message arrived, once and in order, is checked by numbers in the messages.
+`
+
+func (c *comparison) markdown(ctx context.Context) string {
+	var b strings.Builder
+	b.WriteString("# Results\n\n")
+	memory, _ := median(c.values[key{"idle", peal, bench.MemoryPerConnection}])
+	step, _ := median(c.values[key{"fanout", peal, bench.StepCPU}])
+	burst, _ := median(c.values[key{"fanout", peal, bench.BurstCPU}])
+	fmt.Fprintf(&b, "Peal keeps an idle WebSocket connection in **%.2f KiB** (%d connections, namespace joined) and delivers a broadcast "+
+		"for **%.2f µs** of CPU per client, %.2f µs back to back: `go run ./bench/compare`\n\n", memory, c.clients, step, burst)
+	b.WriteString(explanation + "\n")
+	c.table(&b)
+	b.WriteString("\n## How\n\n")
+	fmt.Fprintf(&b, "%s; median of %d (lowest to highest in brackets), the servers taking turns.\n\n", c.began.UTC().Format(time.DateOnly), c.repeat)
+	for _, line := range c.machine(ctx) {
+		fmt.Fprintf(&b, "- %s\n", line)
+	}
+	b.WriteString("\n```\n")
+	for _, s := range c.servers {
+		fmt.Fprintf(&b, "%-20s %s\n", s.name, s.shown)
+	}
+	b.WriteString("```\n")
+	if len(c.problems) > 0 {
+		b.WriteString("\n## Problems\n\n")
+		for _, p := range c.problems {
+			fmt.Fprintf(&b, "- %s\n", p)
+		}
+	} else {
+		b.WriteString("\nNo message was lost, repeated or misdirected, and no connection broke.\n")
+	}
+	return b.String()
+}
+
+func (c *comparison) table(b *strings.Builder) {
+	b.WriteString("| |")
+	for _, s := range c.servers {
+		fmt.Fprintf(b, " %s |", s.name)
+	}
+	b.WriteString(" Peal ÷ floor | Node.js ÷ Peal |\n|---|" + strings.Repeat("--:|", len(c.servers)+2) + "\n")
+	for _, r := range c.rows() {
+		value := func(server string) (float64, bool) { return median(c.values[key{r.measurement, server, r.figure}]) }
+		own, ok := value(peal)
+		if !ok {
+			continue
+		}
+		fmt.Fprintf(b, "| %s, %s |", r.title, r.unit)
+		for _, s := range c.servers {
+			fmt.Fprintf(b, " %s |", c.cell(key{r.measurement, s.name, r.figure}))
+		}
+		least, _ := value(floor)
+		theirs, _ := value(nodejs)
+		if r.higher {
+			least, theirs = 0, 0
+			if v, ok := value(nodejs); ok {
+				theirs = own * own / v // so that the column still says how many times better Peal is
+			}
+		}
+		fmt.Fprintf(b, " %s | %s |\n", ratio(own, least), ratio(theirs, own))
+	}
+}
+
+func (c *comparison) cell(k key) string {
+	m, ok := median(c.values[k])
+	if !ok {
+		return ""
+	}
+	decimals := 2
+	if m >= 100 {
+		decimals = 0
+	}
+	if len(c.values[k]) == 1 {
+		return fmt.Sprintf("%.*f", decimals, m)
+	}
+	return fmt.Sprintf("%.*f (%.*f–%.*f)", decimals, m, decimals, slices.Min(c.values[k]), decimals, slices.Max(c.values[k]))
+}
+
+func ratio(a, b float64) string {
+	if a <= 0 || b <= 0 {
+		return ""
+	}
+	return fmt.Sprintf("%.2f", a/b)
+}
+
+// load returns the machine's load averages.
+func load() string {
+	data, err := os.ReadFile("/proc/loadavg")
+	if err != nil {
+		return "unknown"
+	}
+	fields := strings.Fields(string(data))
+	return fields[0]
+}
+
+// machine says what was measured on.
+func (c *comparison) machine(ctx context.Context) []string {
+	model := "unknown processor"
+	if data, err := os.ReadFile("/proc/cpuinfo"); err == nil {
+		if _, rest, ok := bytes.Cut(data, []byte("model name\t: ")); ok {
+			line, _, _ := bytes.Cut(rest, []byte("\n"))
+			model = string(line)
+		}
+	}
+	lines := []string{
+		fmt.Sprintf("%d cores of %s, shared by server and clients", runtime.NumCPU(), model),
+		output(ctx, "uname", "-sr") + ", " + runtime.Version(),
+		"load average after each measurement: " + strings.Join(c.loads, ", ") + " (the clients' and the server's own is 2)",
+	}
+	if c.node != "" {
+		lines = append(lines, "Node.js "+output(ctx, c.node, "--version")+
+			", socket.io "+output(ctx, c.node, "-p", `require("./bench/compare/node-socketio/node_modules/socket.io/package.json").version`)+" with ws")
+	}
+	return lines
+}
+
+func output(ctx context.Context, name string, args ...string) string {
+	out, err := exec.CommandContext(ctx, name, args...).Output()
+	if err != nil {
+		return "unknown"
+	}
+	return strings.TrimSpace(string(out))
+}

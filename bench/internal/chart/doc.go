@@ -1,0 +1,2 @@
+// Package chart draws distributions of times as SVG.
+package chart

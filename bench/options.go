@@ -1,0 +1,213 @@
+package bench
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/peal-dev/peal/bench/internal/wire"
+)
+
+// Scenario names what a run does.
+type Scenario string
+
+// The scenarios.
+const (
+	// Idle connects clients and leaves them alone: memory per connection, processor time of the heartbeats.
+	Idle Scenario = "idle"
+	// Connect connects clients as fast as the server takes them.
+	Connect Scenario = "connect"
+	// Fanout broadcasts to all clients: first one message at a time, then several back to back.
+	Fanout Scenario = "fanout"
+	// Rooms publishes to many small rooms in turn.
+	Rooms Scenario = "rooms"
+	// Echo has each client send events and wait for the acknowledgement, as fast as they come.
+	Echo Scenario = "echo"
+	// Slow broadcasts while some clients have stopped reading.
+	Slow Scenario = "slow"
+	// Cluster broadcasts from a client of one node to clients of another.
+	Cluster Scenario = "cluster"
+)
+
+// Scenarios are all scenarios.
+var Scenarios = []Scenario{Idle, Connect, Fanout, Rooms, Echo, Slow, Cluster}
+
+// Transport is how the clients speak to the server.
+type Transport string
+
+// The transports.
+const (
+	WebSocket Transport = "websocket" // Socket.IO over WebSocket; the default
+	Polling   Transport = "polling"   // Socket.IO over HTTP long polling
+	SSE       Transport = "sse"       // Server-Sent Events; needs the dialect Peal
+)
+
+// Dialect is what the server's application understands.
+type Dialect string
+
+// The dialects.
+const (
+	// Peal is `peal serve`: the events subscribe and publish. The default. The server must let anonymous clients do both.
+	Peal Dialect = "peal"
+	// Handlers is a Socket.IO server with handlers for the load generator: "broadcast" (data) is broadcast to all as
+	// "broadcast", "echo" (data) is acknowledged with the data, "join" (room, …) joins and is acknowledged, and "publish"
+	// (room, data) is broadcast to the room as "broadcast".
+	Handlers Dialect = "handlers"
+	// Floor is Handlers without Socket.IO behind it: acknowledgements and heartbeats are constants. It is the least a
+	// server can do.
+	Floor Dialect = "floor"
+)
+
+// Options say what to measure. Scenario is required, and one of URL and Command; the zero value of the rest is a useful
+// default.
+type Options struct {
+	Scenario Scenario
+
+	URL     string // of the server; only scheme http, only loopback unless AllowRemote is set
+	PID     int    // of the server's process, which is measured; 0 measures nothing but time
+	Command string // shell command that starts the server and prints "listening on HOST:PORT"; replaces URL and PID
+
+	// The node to publish on in scenario Cluster, given like the other.
+	PublishURL     string
+	PublishPID     int
+	PublishCommand string
+
+	Transport Transport // empty means WebSocket
+	Dialect   Dialect   // empty means Peal
+
+	Clients  int           // 0 means 10,000; 100 for Echo, 1,000 for Slow
+	AtOnce   int           // connections on their way at a time; 0 means 128
+	Size     int           // bytes of a message's data; 0 means 100; at least 45
+	Rounds   int           // broadcasts one at a time, or publications to rooms; 0 means 40, for Rooms 20,000
+	Burst    int           // broadcasts back to back, of which there are four rounds; 0 means 25, negative none
+	Rooms    int           // 0 means as many as clients
+	RoomSize int           // members of a room in scenario Rooms; 0 means 10
+	Stalled  float64       // share of the clients that stop reading in scenario Slow; 0 means 0.05
+	Settle   time.Duration // pause before memory is measured; 0 means 5 s
+	Window   time.Duration // how long Idle and Echo measure; 0 means 25 s (a heartbeat interval) and 5 s
+	Timeout  time.Duration // of everything; 0 means 5 minutes
+
+	AllowRemote bool      // accept servers that are not on the loopback interface
+	Stderr      io.Writer // of a started server; nil discards it
+}
+
+// ErrNotLoopback is returned for a server elsewhere unless Options.AllowRemote is set: a load generator pointed at the
+// wrong address is an attack.
+var ErrNotLoopback = errors.New("the server is not on the loopback interface; allow it explicitly if the server and the network between are yours to load")
+
+func setDefault[T comparable](v *T, def T) {
+	var zero T
+	if *v == zero {
+		*v = def
+	}
+}
+
+func (o *Options) withDefaults() (Options, error) {
+	d := *o
+	setDefault(&d.Transport, WebSocket)
+	setDefault(&d.Dialect, Peal)
+	setDefault(&d.Clients, map[Scenario]int{Echo: 100, Slow: 1000}[d.Scenario])
+	setDefault(&d.Clients, 10_000)
+	setDefault(&d.AtOnce, 128)
+	setDefault(&d.Size, 100)
+	if d.Scenario == Rooms {
+		setDefault(&d.Rounds, 20_000)
+	}
+	setDefault(&d.Rounds, 40)
+	setDefault(&d.Burst, 25)
+	setDefault(&d.Rooms, d.Clients)
+	setDefault(&d.RoomSize, 10)
+	setDefault(&d.Stalled, 0.05)
+	setDefault(&d.Settle, 5*time.Second)
+	if d.Scenario == Echo {
+		setDefault(&d.Window, 5*time.Second)
+	}
+	setDefault(&d.Window, 25*time.Second)
+	setDefault(&d.Timeout, 5*time.Minute)
+	if d.Stderr == nil {
+		d.Stderr = io.Discard
+	}
+	return d, d.check()
+}
+
+// check returns every problem, joined.
+func (o *Options) check() error {
+	var errs []error
+	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
+	if !slices.Contains(Scenarios, o.Scenario) {
+		bad("there is no scenario %q; there are %v", o.Scenario, Scenarios)
+	}
+	if !slices.Contains([]Transport{WebSocket, Polling, SSE}, o.Transport) {
+		bad("there is no transport %q; there are websocket, polling and sse", o.Transport)
+	}
+	if !slices.Contains([]Dialect{Peal, Handlers, Floor}, o.Dialect) {
+		bad("there is no dialect %q; there are peal, handlers and floor", o.Dialect)
+	}
+	if (o.URL == "") == (o.Command == "") {
+		bad("give either the URL of a running server or the command that starts one")
+	}
+	if o.Scenario == Cluster && (o.PublishURL == "") == (o.PublishCommand == "") {
+		bad("scenario cluster needs a second node to publish on: either its URL or its command")
+	}
+	if o.Transport == SSE && (o.Dialect != Peal || o.Scenario == Echo) {
+		bad("streams of Server-Sent Events receive only, from a server with the dialect peal")
+	}
+	if o.Scenario == Echo && o.Dialect == Peal {
+		bad("peal serve has no event that is echoed; measure echo with a server of your own (dialect handlers)")
+	}
+	if o.Scenario == Echo && o.Transport == Polling {
+		bad("echo is measured over WebSocket only")
+	}
+	if o.Scenario == Rooms && o.Dialect == Floor {
+		bad("the floor knows no rooms")
+	}
+	if o.Size < wire.StampSize {
+		bad("a message needs %d bytes for its number and time; size is %d", wire.StampSize, o.Size)
+	}
+	for name, n := range map[string]int{"clients": o.Clients, "at once": o.AtOnce, "rounds": o.Rounds, "rooms": o.Rooms, "room size": o.RoomSize} {
+		if n < 1 {
+			bad("%s must be positive, it is %d", name, n)
+		}
+	}
+	if o.Rooms > o.Clients || o.RoomSize > o.Clients {
+		bad("%d rooms of %d need at least as many clients, there are %d", o.Rooms, o.RoomSize, o.Clients)
+	}
+	if o.Stalled < 0 || o.Stalled >= 1 {
+		bad("the share of stalled clients must be between 0 and 1, it is %g", o.Stalled)
+	}
+	if o.Settle < 0 || o.Window < 0 || o.Timeout < 0 {
+		bad("times must be positive")
+	}
+	return errors.Join(errs...)
+}
+
+// subscription returns what makes client i a member of rooms.
+func (o *Options) subscription(rooms []string) string {
+	if len(rooms) == 0 {
+		return ""
+	}
+	quoted := `"` + strings.Join(rooms, `","`) + `"`
+	switch {
+	case o.Transport == SSE:
+		return "room=" + strings.Join(rooms, "&room=")
+	case o.Dialect == Peal:
+		return `20["subscribe",[` + quoted + `]]`
+	default:
+		return `20["join",` + quoted + `]`
+	}
+}
+
+// publication returns the Engine.IO packet that has data published to room; an empty room is everyone.
+func (o *Options) publication(room string, data []byte) []byte {
+	switch {
+	case o.Dialect == Peal:
+		return fmt.Appendf(nil, `42["publish",{"rooms":[%q],"event":"broadcast","args":["%s"]}]`, room, data)
+	case room != "":
+		return fmt.Appendf(nil, `42["publish",%q,"%s"]`, room, data)
+	default:
+		return fmt.Appendf(nil, `42["broadcast","%s"]`, data)
+	}
+}
