@@ -39,6 +39,7 @@ type settings struct {
 	profile      string
 	pingInterval time.Duration
 	pingTimeout  time.Duration
+	profiling    string
 	logger       *slog.Logger
 }
 
@@ -50,6 +51,7 @@ func run(ctx context.Context, args []string) error {
 	flags.StringVar(&s.profile, "profile", "bench", "what to serve: eio, sio or bench")
 	flags.DurationVar(&s.pingInterval, "ping-interval", 0, "heartbeat interval; 0 takes the profile's")
 	flags.DurationVar(&s.pingTimeout, "ping-timeout", 0, "heartbeat timeout; 0 takes the profile's")
+	flags.StringVar(&s.profiling, "pprof", "", "address of a second listener with net/http/pprof; empty has none")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
@@ -61,6 +63,13 @@ func run(ctx context.Context, args []string) error {
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", s.listen)
 	if err != nil {
 		return fmt.Errorf("listening on %s: %w", s.listen, err)
+	}
+	if s.profiling != "" {
+		stopProfiling, err := serveProfiles(ctx, s.profiling)
+		if err != nil {
+			return err
+		}
+		defer stopProfiling()
 	}
 	server := &http.Server{Handler: app.handler, ReadHeaderTimeout: 10 * time.Second}
 	served := make(chan error, 1)
