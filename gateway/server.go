@@ -156,7 +156,8 @@ func (s *Server) Wait(ctx context.Context) error {
 }
 
 // Shutdown takes the node out of service: it turns unready, stops accepting, ends all streams and sockets and leaves
-// the cluster. When ctx ends before that is done, what is left is cut and ctx's error returned.
+// the cluster. When ctx ends before that is done, what is left is cut and ctx's error returned. Only the first call does
+// anything; others return nil at once.
 func (s *Server) Shutdown(ctx context.Context) error {
 	if s.draining.Swap(true) {
 		return nil
