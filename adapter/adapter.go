@@ -82,6 +82,9 @@ func (a *Adapter) Len() int { return int(a.index.length.Load()) }
 // Rooms returns the rooms of this node, in no order and without those that are just a member's ID.
 func (a *Adapter) Rooms() []string { return a.index.names(false) }
 
+// RoomCount returns how many rooms Rooms would return, without making the list.
+func (a *Adapter) RoomCount() int { return a.index.roomCount() }
+
 // Member returns the member of this node with that id, or nil.
 func (a *Adapter) Member(id string) Member {
 	if e := a.index.entry(id); e != nil {

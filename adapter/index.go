@@ -221,6 +221,17 @@ func (ix *index) roomsOf(id string) []string {
 	return e.rooms()
 }
 
+func (ix *index) roomCount() int {
+	n := 0
+	for i := range ix.shards {
+		s := &ix.shards[i]
+		s.mu.RLock()
+		n += len(s.rooms)
+		s.mu.RUnlock()
+	}
+	return n
+}
+
 // names returns the rooms, and with ids also the rooms that are a member's id. A room just made for a join that has
 // not happened yet may be among them.
 func (ix *index) names(ids bool) []string {

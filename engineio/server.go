@@ -33,7 +33,8 @@ func (f HandlerFunc) Open(s *Session) Receiver { return f(s) }
 type Receiver interface {
 	// Message is called for each message, in order. Data is valid only during the call.
 	Message(m Message)
-	// Close is called once, after the last Message, with the reason and, where there is one, its cause.
+	// Close is called once, after the last Message, with the reason and, where there is one, its cause. It is called on
+	// a goroutine of its own, never from within Session.Send or Session.Close.
 	Close(reason Reason, cause error)
 }
 

@@ -36,7 +36,7 @@ func (s *Server) stats(w http.ResponseWriter, r *http.Request) {
 	for _, name := range s.cfg.Namespaces {
 		a := s.io.Of(name).Adapter()
 		counters := a.Stats()
-		reply.Rooms += len(a.Rooms())
+		reply.Rooms += a.RoomCount()
 		reply.Broadcasts += counters.Broadcasts
 		reply.Delivered += counters.Deliveries
 	}

@@ -1,6 +1,10 @@
 package socketio
 
-import "sync/atomic"
+import (
+	"sync/atomic"
+
+	"github.com/peal-dev/peal/engineio"
+)
 
 // Stats is a snapshot of a server's counters. All but Connections and Sockets only grow.
 type Stats struct {
@@ -22,6 +26,8 @@ type Stats struct {
 	BadArguments   uint64 // events whose arguments did not fit the handler
 	Dropped        uint64 // volatile events dropped for one receiver
 	SlowConsumers  uint64 // events that found the connection's send buffer full, after which it is closed
+
+	Engine engineio.Stats // of the sessions and connections below
 }
 
 // counters are the server's own. Deliveries of broadcasts are counted by the adapters, once per broadcast.
@@ -56,7 +62,7 @@ func (s *Server) Stats() Stats {
 		EventsIn: c.eventsIn.Load(), EventsOut: c.eventsOut.Load(), AcksIn: c.acksIn.Load(), AcksOut: c.acksOut.Load(),
 		Paused: c.paused.Load(), ProtocolErrors: c.protocolErrors.Load(), HandlerErrors: c.handlerErrors.Load(),
 		HandlerPanics: c.handlerPanics.Load(), BadArguments: c.badArguments.Load(), Dropped: c.dropped.Load(),
-		SlowConsumers: c.slowConsumers.Load(),
+		SlowConsumers: c.slowConsumers.Load(), Engine: s.engine.Stats(),
 	}
 	for i, r := range reasons {
 		st.Disconnected[r] = c.disconnected[i].Load()
