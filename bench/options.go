@@ -88,6 +88,7 @@ type Options struct {
 	Stalled  float64       // share of the clients that stop reading in scenario Slow; 0 means 0.05
 	Settle   time.Duration // pause before memory is measured; 0 means 5 s
 	Window   time.Duration // how long Idle and Echo measure; 0 means 25 s (a heartbeat interval) and 5 s
+	Patience time.Duration // how long a message may take before it counts as lost; 0 means 20 s
 	Timeout  time.Duration // of everything; 0 means 5 minutes
 
 	AllowRemote bool      // accept servers that are not on the loopback interface
@@ -126,6 +127,7 @@ func (o *Options) withDefaults() (Options, error) {
 		setDefault(&d.Window, 5*time.Second)
 	}
 	setDefault(&d.Window, 25*time.Second)
+	setDefault(&d.Patience, 20*time.Second)
 	setDefault(&d.Timeout, 5*time.Minute)
 	if d.Stderr == nil {
 		d.Stderr = io.Discard
@@ -178,7 +180,7 @@ func (o *Options) check() error {
 	if o.Stalled < 0 || o.Stalled >= 1 {
 		bad("the share of stalled clients must be between 0 and 1, it is %g", o.Stalled)
 	}
-	if o.Settle < 0 || o.Window < 0 || o.Timeout < 0 {
+	if o.Settle < 0 || o.Window < 0 || o.Patience < 0 || o.Timeout < 0 {
 		bad("times must be positive")
 	}
 	return errors.Join(errs...)

@@ -160,12 +160,9 @@ func (r *run) receive(c *swarm.Client, payload []byte) {
 	}
 }
 
-// patience is how long a message may take before it counts as lost.
-const patience = 20 * time.Second
-
 // await polls until so many messages have been received in all; it reports false when they do not come.
 func (r *run) await(ctx context.Context, received uint64) (bool, error) {
-	err := r.swarm.Until(ctx, patience, func() bool { return r.counts.Received >= received })
+	err := r.swarm.Until(ctx, r.Patience, func() bool { return r.counts.Received >= received })
 	if errors.Is(err, swarm.ErrTimeout) {
 		return false, nil
 	}

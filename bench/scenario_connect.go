@@ -127,7 +127,7 @@ func (r *run) echo(ctx context.Context) error {
 		return fmt.Errorf("no event was acknowledged in %s", r.Window)
 	}
 	e.stopping = true
-	if err := r.swarm.Until(ctx, patience, func() bool { return e.answers == e.events }); err != nil {
+	if err := r.swarm.Until(ctx, r.Patience, func() bool { return e.answers == e.events }); err != nil {
 		r.problem("%d events were not acknowledged: %v", e.events-e.answers, err)
 	}
 	if server > 0 {

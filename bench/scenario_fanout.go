@@ -42,11 +42,13 @@ func (r *run) fanout(ctx context.Context) error {
 	if err := r.bursts(ctx); err != nil {
 		return err
 	}
-	return r.pause(ctx, lateness)
+	return r.listenOn(ctx)
 }
 
-// lateness is how long a run goes on listening for messages that come twice.
+// lateness bounds how long a run goes on listening for messages that come twice.
 const lateness = 200 * time.Millisecond
+
+func (r *run) listenOn(ctx context.Context) error { return r.pause(ctx, min(lateness, r.Settle)) }
 
 func (r *run) bursts(ctx context.Context) error {
 	if r.Burst < 1 {
@@ -158,7 +160,7 @@ func (r *run) rooms(ctx context.Context) error {
 		r.report.add(PublishCPU, perDelivery*float64(r.RoomSize), unitMicroseconds)
 	}
 	r.report.addLatency(latencyRoom, r.latency)
-	return r.pause(ctx, lateness)
+	return r.listenOn(ctx)
 }
 
 // publications publishes to the rooms in turn, a few at a time.
