@@ -3,7 +3,8 @@
 //
 //	go run ./interop/server --listen 127.0.0.1:3000 --profile sio
 //
-// It prints "listening on ADDR" once it accepts connections and stops cleanly on SIGTERM.
+// It prints "listening on ADDR" once it accepts connections and has joined its cluster, if it has one, and stops cleanly
+// on SIGTERM.
 package main
 
 import (
@@ -56,7 +57,7 @@ func run(ctx context.Context, args []string) error {
 		return err
 	}
 
-	app, err := newApp(&s)
+	app, err := newApp(ctx, &s)
 	if err != nil {
 		return err
 	}

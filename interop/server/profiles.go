@@ -28,14 +28,14 @@ type app struct {
 	shutdown func(context.Context) error
 }
 
-func newApp(s *settings) (*app, error) {
+func newApp(ctx context.Context, s *settings) (*app, error) {
 	switch s.profile {
 	case "eio":
 		return newEngine(s), nil
 	case "sio":
-		return newSocketIO(s, suiteConnectTimeout, serveSuite, "/", "/custom")
+		return newSocketIO(ctx, s, suiteConnectTimeout, serveSuite, "/", "/custom")
 	case "bench":
-		return newSocketIO(s, 0, serveBench, "/")
+		return newSocketIO(ctx, s, 0, serveBench, "/")
 	default:
 		return nil, fmt.Errorf("profile %q: want eio, sio or bench", s.profile)
 	}
@@ -83,8 +83,11 @@ func newEngine(s *settings) *app {
 	return &app{handler: mux, shutdown: server.Shutdown}
 }
 
-// newSocketIO returns a Socket.IO server on which register has been called for each of the namespaces.
-func newSocketIO(s *settings, connectTimeout time.Duration, register func(*socketio.Namespace), namespaces ...string) (*app, error) {
+// newSocketIO returns a Socket.IO server on which register has been called for each of the namespaces, and which has
+// joined its cluster: whoever waits for the address may count on broadcasts from then on.
+func newSocketIO(
+	ctx context.Context, s *settings, connectTimeout time.Duration, register func(*socketio.Namespace), namespaces ...string,
+) (*app, error) {
 	opts := &socketio.Options{Engine: s.engineOptions(), ConnectTimeout: connectTimeout, Logger: s.logger}
 	closeDriver := func(context.Context) error { return nil }
 	if s.redis != "" {
@@ -96,14 +99,19 @@ func newSocketIO(s *settings, connectTimeout time.Duration, register func(*socke
 		closeDriver = driver.Close
 	}
 	server := socketio.NewServer(opts)
-	for _, name := range namespaces {
-		register(server.Of(name))
-	}
-	mux := http.NewServeMux()
-	mux.Handle("/socket.io/", server)
 	shutdown := func(ctx context.Context) error {
 		return errors.Join(server.Shutdown(ctx), closeDriver(ctx))
 	}
+	for _, name := range namespaces {
+		register(server.Of(name))
+		if err := server.Of(name).Adapter().Ping(ctx); err != nil {
+			ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownTimeout)
+			defer cancel()
+			return nil, errors.Join(fmt.Errorf("joining the cluster at %s: %w", s.redis, err), shutdown(ctx))
+		}
+	}
+	mux := http.NewServeMux()
+	mux.Handle("/socket.io/", server)
 	return &app{handler: mux, shutdown: shutdown}, nil
 }
 
