@@ -168,7 +168,6 @@ func TestShutdown(t *testing.T) {
 	f := start(t, nil)
 	ws, p := f.openWebSocket(), f.openPolling()
 	parked := p.pollAsync()
-	receive(t, f.sessions)
 	f.parked(p)
 	ctx, cancel := context.WithTimeout(t.Context(), wait)
 	defer cancel()

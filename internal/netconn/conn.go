@@ -157,7 +157,7 @@ func (c *Conn) flush() {
 	c.status |= writing
 	if c.stream != nil {
 		c.mu.Unlock()
-		c.loop.wg.Go(c.writeStream)
+		c.loop.spawn(c.writeStream)
 		return
 	}
 	var err error

@@ -33,11 +33,12 @@ type Loop struct {
 	pollers  []*poller
 	flushers []*flusher
 	next     atomic.Uint32
-	wg       sync.WaitGroup
 
-	mu      sync.Mutex
+	mu      sync.Mutex // guards the following
 	closed  bool
 	streams map[*Conn]struct{} // goroutine-driven connections, for Close
+	running int                // goroutines
+	idle    *sync.Cond         // no goroutine is left; nil until Close waits
 
 	conns, polled, slow, dropped, writes, frames atomic.Int64
 }
@@ -49,12 +50,12 @@ func (l *Loop) start() {
 			if !l.Goroutines {
 				if p, err := newPoller(l); err == nil && p != nil {
 					l.pollers = append(l.pollers, p)
-					l.wg.Go(p.run)
+					l.spawn(p.run)
 				}
 			}
 			f := &flusher{wake: make(chan struct{}, 1), quit: make(chan struct{})}
 			l.flushers = append(l.flushers, f)
-			l.wg.Go(f.run)
+			l.spawn(f.run)
 		}
 	})
 }
@@ -90,7 +91,29 @@ func (l *Loop) Close() {
 	for _, f := range l.flushers {
 		close(f.quit)
 	}
-	l.wg.Wait()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.idle = sync.NewCond(&l.mu)
+	for l.running > 0 {
+		l.idle.Wait()
+	}
+}
+
+// spawn runs f on a goroutine that Close waits for. A connection may be adopted, and so need one, while Close is waiting:
+// a WaitGroup would not allow that.
+func (l *Loop) spawn(f func()) {
+	l.mu.Lock()
+	l.running++
+	l.mu.Unlock()
+	go func() {
+		f()
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		l.running--
+		if l.running == 0 && l.idle != nil {
+			l.idle.Broadcast()
+		}
+	}()
 }
 
 // Takeover takes the connection of a request over from net/http. The returned bytes were read from the connection but

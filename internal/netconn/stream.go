@@ -39,7 +39,7 @@ func (c *Conn) startStream() {
 	c.mu.Lock()
 	c.status |= started
 	c.mu.Unlock()
-	l.wg.Go(c.readStream)
+	l.spawn(c.readStream)
 }
 
 func (c *Conn) readStream() {
