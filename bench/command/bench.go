@@ -40,6 +40,7 @@ type Bench struct {
 	Stalled  float64       `placeholder:"SHARE" help:"slow: share of the clients that stop reading. Default 0.05."`
 	Settle   time.Duration `placeholder:"TIME" help:"idle: pause before measuring. Default 5s."`
 	Window   time.Duration `placeholder:"TIME" help:"idle and echo: how long to measure. Default 25s and 5s."`
+	Patience time.Duration `placeholder:"TIME" help:"How long a message may take before it counts as lost. Default 20s."`
 	Timeout  time.Duration `placeholder:"TIME" help:"Bound for everything. Default 5m."`
 
 	AllowRemote bool   `help:"Load a server that is not on this machine. Only do this to your own."`
@@ -54,7 +55,7 @@ func (c *Bench) options(stderr io.Writer) *bench.Options {
 		PublishURL: c.PublishURL, PublishPID: c.PublishPID, PublishCommand: c.PublishCommand,
 		Transport: bench.Transport(c.Transport), Dialect: bench.Dialect(c.Dialect),
 		Clients: c.Clients, AtOnce: c.AtOnce, Size: c.Size, Rounds: c.Rounds, Burst: c.Burst, Rooms: c.Rooms, RoomSize: c.RoomSize,
-		Stalled: c.Stalled, Settle: c.Settle, Window: c.Window, Timeout: c.Timeout, AllowRemote: c.AllowRemote, Stderr: stderr,
+		Stalled: c.Stalled, Settle: c.Settle, Window: c.Window, Patience: c.Patience, Timeout: c.Timeout, AllowRemote: c.AllowRemote, Stderr: stderr,
 	}
 }
 
