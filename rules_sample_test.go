@@ -22,7 +22,7 @@ var samples = map[string]struct {
 		breaks: []sample{
 			{map[string]string{"sse/a.go": `package sse; import _ "github.com/peal-dev/peal/socketio"`}, "sse may import"},
 			{map[string]string{"engineio/a.go": `package engineio; import _ "github.com/peal-dev/peal/socketio/sioproto"`}, "engineio may import"},
-			{map[string]string{"sse/a_test.go": `package sse; import _ "github.com/peal-dev/peal/bench/load"`}, "nothing may build on it"},
+			{map[string]string{"sse/a_test.go": `package sse; import _ "github.com/peal-dev/peal/interop/load"`}, "nothing may build on it"},
 			{map[string]string{"novel/a.go": `package novel`}, "no line in the table"},
 			{map[string]string{"internal/novel/a.go": `package novel`}, "no line in the table"},
 		},
@@ -100,7 +100,7 @@ var samples = map[string]struct {
 			{"x/a.go": "package x; func F() {}", "x/a_test.go": "package x_test; func ExampleF() {}"},
 			{"x/a.go": "package x; func f() {}"},
 			{"x/internal/y/a.go": "package y; func F() {}"},
-			{"bench/a.go": "package bench; func F() {}"},
+			{"interop/a.go": "package interop; func F() {}"},
 		},
 		breaks: []sample{
 			{map[string]string{"x/a.go": "package x; func F() {}"}, "no Example"},
