@@ -45,13 +45,15 @@ func (r *run) connect(ctx context.Context) error {
 	return r.connectAll(ctx, max(r.Clients-warmUp, 1))
 }
 
-// idle measures what clients cost that do nothing.
+// idle measures what clients cost that do nothing. Each is in one room, with RoomSize-1 others.
 func (r *run) idle(ctx context.Context) error {
 	r.newAudience()
+	if r.Dialect != Floor {
+		r.newSwarm(func(i int) []string { return []string{roomName(i / r.RoomSize)} })
+	}
 	if err := r.swarm.Connect(ctx, warmUp, r.AtOnce); err != nil {
 		return err
 	}
-	// A first broadcast's worth of code and buffers is not the connections' either.
 	empty, err := r.target.memory()
 	if err != nil {
 		return err
