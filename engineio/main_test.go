@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -178,7 +177,6 @@ func (p *poller) pollAsync() <-chan answer {
 type wsClient struct {
 	*fixture
 	conn *websocket.Conn
-	once sync.Once
 }
 
 func (f *fixture) dial(query string) *wsClient {

@@ -119,6 +119,7 @@ func TestRefusedHandlers(t *testing.T) {
 		{"e", func(chan int) {}, "chan int"},
 		{"e", func(fmt.Stringer) {}, "interface fmt.Stringer"},
 		{"e", func(...chan int) {}, "variadic"},
+		//lint:ignore ST1008 that the error stands in the wrong place is the point
 		{"e", func() (error, int) { return nil, 0 }, "last result"},
 		{"e", func() chan int { return nil }, "chan int"},
 		{"e", func(socketio.Ack) int { return 0 }, "twice"},

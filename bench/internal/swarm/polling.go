@@ -18,7 +18,6 @@ type polling struct {
 	waiting []bool // requests that were not answered yet; true: a poll
 	body    []byte // of a response in chunks
 	chunks  bool
-	head    wire.Head
 }
 
 // Connected implements evloop.Handler.
