@@ -93,8 +93,7 @@ func (c *client) push(it item) {
 	}
 	c.mu.Unlock()
 	if start {
-		c.server.work.start()
-		go c.drain()
+		c.server.work.Run(c)
 	}
 	if pause {
 		c.tellPause()
@@ -123,15 +122,14 @@ func (c *client) next() (it item, ok bool) {
 	return it, true
 }
 
-// drain does what is in the inbox, in order, and ends when it is empty. It holds no lock while a handler runs.
-func (c *client) drain() {
-	defer c.server.work.done()
+// Run does what is in the inbox, in order, and ends when it is empty. It holds no lock while a handler runs. It is the
+// task of a worker.
+func (c *client) Run() {
 	finished := false
 	defer func() {
 		if !finished {
 			// A handler has ended the goroutine with runtime.Goexit, as a failing test does. The rest still counts.
-			c.server.work.start()
-			go c.drain()
+			c.server.work.Run(c)
 		}
 	}()
 	for {

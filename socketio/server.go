@@ -12,6 +12,7 @@ import (
 
 	"github.com/peal-dev/peal/adapter"
 	"github.com/peal-dev/peal/engineio"
+	"github.com/peal-dev/peal/internal/workers"
 	"github.com/peal-dev/peal/socketio/sioproto"
 )
 
@@ -57,7 +58,7 @@ type Server struct {
 	maxPacketBytes int
 	inboxLimit     int
 	counters       counters
-	work           tracker
+	work           workers.Pool // runs the handlers
 
 	mu         sync.RWMutex // protects namespaces
 	namespaces map[string]*Namespace
@@ -76,7 +77,6 @@ func NewServer(opts *Options) *Server {
 		maxAttachments: o.MaxAttachments,
 		inboxLimit:     o.InboxLimit,
 		namespaces:     make(map[string]*Namespace),
-		work:           tracker{idle: make(chan struct{}, 1)},
 	}
 	if s.log == nil {
 		s.log = slog.Default()
@@ -151,7 +151,7 @@ func (s *Server) Namespaces() []*Namespace {
 // together with this one.
 func (s *Server) Shutdown(ctx context.Context) error {
 	err := s.engine.Shutdown(ctx)
-	err = errors.Join(err, s.work.wait(ctx))
+	err = errors.Join(err, s.work.Wait(ctx))
 	for _, ns := range s.Namespaces() {
 		err = errors.Join(err, ns.adapter.Close(ctx))
 	}

@@ -1,6 +1,7 @@
 package sioproto
 
 import (
+	stdjson "encoding/json"
 	"errors"
 	"fmt"
 	"strconv"
@@ -11,11 +12,15 @@ import (
 )
 
 // Unmarshal stores one argument, as [Elements] returns it, in the value v points to. The rules are those of
-// encoding/json. A placeholder becomes the attachment it refers to in a []byte and in an any, at any depth; the
+// encoding/json, except that a json.RawMessage is raw itself, not a copy. A placeholder becomes the attachment it refers to in a []byte and in an any, at any depth; the
 // []byte is the attachment itself, not a copy. A []byte also takes a base64 string, as in encoding/json. Without
 // attachments a placeholder is plain data.
 func Unmarshal(raw []byte, attachments [][]byte, v any) error {
 	if len(attachments) == 0 {
+		if m, ok := v.(*stdjson.RawMessage); ok && len(raw) > 0 {
+			*m = raw[:len(raw):len(raw)]
+			return nil
+		}
 		if s, ok := v.(*string); ok && len(raw) > 0 && raw[0] == '"' {
 			text, err := unquote(raw)
 			if err == nil {
