@@ -6,3 +6,14 @@ func Parked(s *Session) bool {
 	defer s.mu.Unlock()
 	return s.polling != nil && s.polling.parked != nil
 }
+
+// Sessions returns the sessions in the server's table.
+func Sessions(s *Server) map[*Session]bool {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	all := make(map[*Session]bool)
+	for _, session := range s.sessions {
+		all[session] = true
+	}
+	return all
+}

@@ -18,18 +18,41 @@ type Message struct {
 // or none. It is immutable and safe for concurrent use.
 type Prepared struct {
 	packets []eioproto.Packet
-	frames  atomic.Pointer[[]byte] // WebSocket frames, headers included
-	payload atomic.Pointer[[]byte] // polling payload
+	single  [1]eioproto.Packet     // packets, if there is one
+	ready   []byte                 // WebSocket frame, if it was made from the start
+	frames  atomic.Pointer[[]byte] // WebSocket frames, headers included, once asked for
+	payload atomic.Pointer[[]byte] // polling payload, once asked for
 	size    int                    // bytes of data
 }
 
 // Prepare makes a Prepared of messages. It keeps their Data, which must not change any more.
 func Prepare(messages ...Message) *Prepared {
-	p := &Prepared{packets: make([]eioproto.Packet, len(messages))}
-	for i, m := range messages {
-		p.packets[i] = eioproto.Packet{Type: eioproto.Message, Binary: m.Binary, Data: m.Data}
+	p := new(Prepared)
+	p.packets = p.single[:0]
+	for _, m := range messages {
+		p.packets = append(p.packets, eioproto.Packet{Type: eioproto.Message, Binary: m.Binary, Data: m.Data})
 		p.size += len(m.Data)
 	}
+	return p
+}
+
+// Headroom is how many bytes a text given to PrepareText has in front of it.
+const Headroom = wsproto.MaxServerHeader + 1
+
+// PrepareText makes a Prepared of one text message, buf[Headroom:]. The bytes in front of it are used for what comes
+// before it on the wire, so that a text written behind Headroom free bytes is never copied. It keeps buf, which must not
+// change any more.
+func PrepareText(buf []byte) *Prepared {
+	p := &Prepared{size: len(buf) - Headroom}
+	p.single[0] = eioproto.Packet{Type: eioproto.Message, Data: buf[Headroom:]}
+	p.packets = p.single[:]
+	const packet = Headroom - 1 // where the packet begins, with its type
+	buf[packet] = '0' + byte(eioproto.Message)
+	var header [wsproto.MaxServerHeader]byte
+	h := wsproto.AppendHeader(header[:0], wsproto.Text, len(buf)-packet)
+	start := packet - len(h)
+	copy(buf[start:], h)
+	p.ready = buf[start:]
 	return p
 }
 
@@ -47,6 +70,9 @@ var (
 // webSocket returns the messages as WebSocket frames. Two goroutines that ask first at the same time may both encode;
 // one result is kept.
 func (p *Prepared) webSocket() []byte {
+	if p.ready != nil {
+		return p.ready
+	}
 	if b := p.frames.Load(); b != nil {
 		return *b
 	}

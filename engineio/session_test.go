@@ -34,6 +34,31 @@ func TestSharedBytes(t *testing.T) {
 	f.expect(p.poll(), 200, "4text\x1ebAQI=")
 }
 
+func TestPreparedTextIsNotCopied(t *testing.T) {
+	t.Parallel()
+	f := start(t, nil)
+	ws, p := f.openWebSocket(), f.openPolling()
+	receive(t, f.sessions)
+	receive(t, f.sessions)
+	for _, size := range []int{0, 1, 124, 125, 65_534, 65_535, 200_000} { // around the lengths where the header grows
+		text := strings.Repeat("x", size)
+		shared := engineio.PrepareText(append(make([]byte, engineio.Headroom), text...))
+		ws.send("4" + text) // its echo is the same text the other way
+		if got := ws.read(); got != "4"+text {
+			t.Errorf("%d bytes came back as %d", size, len(got))
+		}
+		for s := range engineio.Sessions(f.server) {
+			if err := s.Send(shared, 0); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if got := ws.read(); got != "4"+text {
+			t.Errorf("%d bytes arrived as %d over WebSocket", size, len(got))
+		}
+		f.expect(p.poll(), 200, "4"+text)
+	}
+}
+
 // flood sends to a client that does not read until the session refuses.
 func flood(t *testing.T, s *engineio.Session, flags engineio.SendFlags) (sent int, err error) {
 	t.Helper()

@@ -121,15 +121,24 @@ func (discard) Data(*netconn.Conn, []byte) error { return nil }
 func (discard) Closed(*netconn.Conn, error)      {}
 
 // Data parses what arrived.
-func (ws *webSocket) Data(conn *netconn.Conn, p []byte) error {
+func (ws *webSocket) Data(_ *netconn.Conn, p []byte) error {
 	if ws.broken {
 		return nil
 	}
 	err := ws.reader.Feed(p, ws.session.server.opts.MaxPayload, ws)
+	if err == nil { // the usual case must not allocate
+		return nil
+	}
+	return ws.failed(err)
+}
+
+// failed answers bytes that break the protocol, or hands the error on.
+func (ws *webSocket) failed(err error) error {
 	var protocol *wsproto.ProtocolError
 	if !errors.As(err, &protocol) {
 		return err
 	}
+	conn := ws.conn
 	ws.broken = true
 	conn.Finish(wsproto.AppendClose(nil, protocol.Code, "")) // before the session's own, which would have no code
 	if ws.probing {

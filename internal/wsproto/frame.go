@@ -38,8 +38,12 @@ func (e *ProtocolError) Error() string {
 	return fmt.Sprintf("websocket: %s (close code %d)", e.Reason, e.Code)
 }
 
-// MaxHeader is the length of the longest frame header, mask included.
-const MaxHeader = 14
+const (
+	// MaxHeader is the length of the longest frame header, mask included.
+	MaxHeader = 14
+	// MaxServerHeader is the length of the longest header of a server's frame, which has no mask.
+	MaxServerHeader = 10
+)
 
 const (
 	finBit  = 0x80
