@@ -43,6 +43,11 @@ const (
 
 // Session is one client's Engine.IO session. All methods are safe for concurrent use.
 type Session struct {
+	conn   atomic.Pointer[netconn.Conn] // set once the transport is WebSocket
+	alive  atomic.Bool                  // something arrived since the last ping
+	over   atomic.Bool                  // ended, or about to: what still arrives is dropped
+	base64 bool                         // the client takes binary as base64 text only; fixed by the handshake
+
 	server    *Server
 	receiver  Receiver
 	id        string
@@ -51,15 +56,10 @@ type Session struct {
 	inMu  sync.Mutex // one call of the receiver at a time
 	ended bool       // the receiver has been told; guarded by inMu
 
-	conn  atomic.Pointer[netconn.Conn] // set once the transport is WebSocket
-	alive atomic.Bool                  // something arrived since the last ping
-	over  atomic.Bool                  // ended, or about to: what still arrives is dropped
-
 	mu       sync.Mutex // guards the following
 	state    state
 	awaiting bool // a ping has not been answered
 	paused   bool
-	base64   bool // the client takes binary as base64 text only
 	due      time.Time
 	timer    wheel.Timer
 	polling  *polling      // nil once the transport is WebSocket

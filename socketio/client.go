@@ -197,10 +197,14 @@ func (c *client) refuse(namespace string, e *Error) {
 
 // send hands p to the session and counts what the session does not take.
 func (c *client) send(p *engineio.Prepared, flags engineio.SendFlags) error {
-	err := c.session.Send(p, flags)
-	if err == nil {
-		return nil
+	if err := c.session.Send(p, flags); err != nil {
+		return c.unsent(err)
 	}
+	return nil
+}
+
+// unsent counts what the session did not take and returns the error for the sender.
+func (c *client) unsent(err error) error {
 	switch {
 	case errors.Is(err, engineio.ErrDropped):
 		c.server.counters.dropped.Add(1)

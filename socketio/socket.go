@@ -12,9 +12,12 @@ import (
 
 // Socket is one client in one namespace. It lives until it is disconnected; a client that comes back gets a new one.
 // All methods are safe for concurrent use.
+//
+// Its size is that of a cache line, which a broadcast to many sockets touches of each.
 type Socket struct {
 	namespace *Namespace
 	client    *client
+	session   *engineio.Session // that of client, a step nearer
 	id        string
 	state     atomic.Uint32
 	mu        sync.Mutex // protects the change of state and what extra points to; it may be held while sending
@@ -44,7 +47,7 @@ type extra struct {
 var _ adapter.Asker = (*Socket)(nil)
 
 func newSocket(ns *Namespace, c *client, auth []byte) *Socket {
-	s := &Socket{namespace: ns, client: c, id: engineio.NewID()}
+	s := &Socket{namespace: ns, client: c, session: c.session, id: engineio.NewID()}
 	if len(auth) > 0 {
 		s.extra.Store(&extra{auth: auth})
 	}
@@ -83,10 +86,10 @@ func (s *Socket) now() uint32 {
 }
 
 // Handshake returns the request that opened the connection.
-func (s *Socket) Handshake() *engineio.Handshake { return s.client.session.Handshake() }
+func (s *Socket) Handshake() *engineio.Handshake { return s.session.Handshake() }
 
 // Transport returns the name of the transport the connection uses now, "polling" or "websocket".
-func (s *Socket) Transport() string { return s.client.session.Transport() }
+func (s *Socket) Transport() string { return s.session.Transport() }
 
 // Auth decodes the object the client sent when it joined the namespace (the auth option of the official client) into
 // v, by the rules of encoding/json. A client that sent none counts as having sent {}.
@@ -204,8 +207,10 @@ func (s *Socket) Deliver(m *adapter.Message) {
 	if m.Volatile {
 		flags |= engineio.Volatile
 	}
-	// The session closes what cannot be sent to, and send counts it; a broadcast has nobody to tell.
-	_ = s.client.send(wire.Of(m), flags)
+	// The session closes what cannot be sent to, and it is counted; a broadcast has nobody to tell.
+	if err := s.session.Send(wire.Of(m), flags); err != nil {
+		_ = s.client.unsent(err)
+	}
 }
 
 // release keeps m back until CONNECT is sent. It reports whether m is to be sent now.

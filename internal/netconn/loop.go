@@ -2,6 +2,7 @@ package netconn
 
 import (
 	"errors"
+	"math"
 	"net"
 	"net/http"
 	"runtime"
@@ -30,6 +31,7 @@ type Loop struct {
 	Goroutines bool
 
 	once     sync.Once
+	started  atomic.Bool
 	pollers  []*poller
 	flushers []*flusher
 	next     atomic.Uint32
@@ -40,12 +42,20 @@ type Loop struct {
 	running int                // goroutines
 	idle    *sync.Cond         // no goroutine is left; nil until Close waits
 
-	conns, polled, slow, dropped, writes, frames atomic.Int64
+	conns, polled, slow, dropped atomic.Int64
+	counts                       []counts // by core
+}
+
+// counts are what a core counts with every write, on a cache line of its own.
+type counts struct {
+	writes, frames atomic.Uint64
+	_              [48]byte
 }
 
 func (l *Loop) start() {
 	l.once.Do(func() {
 		l.streams = make(map[*Conn]struct{})
+		l.counts = make([]counts, runtime.GOMAXPROCS(0))
 		for range runtime.GOMAXPROCS(0) {
 			if !l.Goroutines {
 				if p, err := newPoller(l); err == nil && p != nil {
@@ -57,22 +67,30 @@ func (l *Loop) start() {
 			l.flushers = append(l.flushers, f)
 			l.spawn(f.run)
 		}
+		l.started.Store(true)
 	})
 }
 
 // Stats returns the counters.
 func (l *Loop) Stats() Stats {
-	return Stats{
+	s := Stats{
 		Conns: l.conns.Load(), Polled: l.polled.Load(),
 		Slow: uint64(l.slow.Load()), Dropped: uint64(l.dropped.Load()),
-		Writes: uint64(l.writes.Load()), Frames: uint64(l.frames.Load()),
 	}
+	if !l.started.Load() {
+		return s
+	}
+	for i := range l.counts {
+		s.Writes += l.counts[i].writes.Load()
+		s.Frames += l.counts[i].frames.Load()
+	}
+	return s
 }
 
 // Close closes all connections and waits for the goroutines of the Loop to end. Connections adopted later are closed at
 // once.
 func (l *Loop) Close() {
-	l.once.Do(func() {}) // so that nothing starts later
+	l.once.Do(func() { l.counts = make([]counts, 1) }) // so that nothing starts later
 	l.mu.Lock()
 	if l.closed {
 		l.mu.Unlock()
@@ -141,13 +159,13 @@ func (l *Loop) Adopt(nc net.Conn, limit int) *Conn {
 		limit = DefaultLimit
 	}
 	n := l.next.Add(1)
-	c := &Conn{loop: l, limit: limit, fd: -1}
-	if len(l.flushers) > 0 { // else the Loop was closed before it began
-		c.flusher = l.flushers[int(n)%len(l.flushers)]
+	c := &Conn{loop: l, limit: int32(min(limit, math.MaxInt32)), fd: -1}
+	if cores := len(l.flushers); cores > 0 { // else the Loop was closed before it began
+		c.core = uint16(int(n) % cores)
 	}
 	if len(l.pollers) > 0 {
 		if fd, ok := detach(nc); ok {
-			c.fd, c.poller = fd, l.pollers[int(n)%len(l.pollers)]
+			c.fd, c.poller = int32(fd), l.pollers[int(c.core)%len(l.pollers)]
 		}
 	}
 	if c.poller == nil {

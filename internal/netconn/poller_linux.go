@@ -116,7 +116,7 @@ func (p *poller) control(op int, c *Conn) error {
 	ev := unix.EpollEvent{Events: interest, Fd: int32(c.slot), Pad: int32(c.gen)}
 	var ctlErr error
 	// Control keeps the epoll descriptor open meanwhile: stop may be closing it.
-	if err := rc.Control(func(fd uintptr) { ctlErr = unix.EpollCtl(int(fd), op, c.fd, &ev) }); err != nil {
+	if err := rc.Control(func(fd uintptr) { ctlErr = unix.EpollCtl(int(fd), op, int(c.fd), &ev) }); err != nil {
 		return fmt.Errorf("netconn: epoll_ctl: %w", err)
 	}
 	if ctlErr != nil {
@@ -139,7 +139,7 @@ func (p *poller) hangup(c *Conn) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if !c.is(detached) {
-		_ = unix.Shutdown(c.fd, unix.SHUT_RDWR) // fails if the peer has reset it, which is an event as well
+		_ = unix.Shutdown(int(c.fd), unix.SHUT_RDWR) // fails if the peer has reset it, which is an event as well
 	}
 }
 
@@ -147,7 +147,7 @@ func (p *poller) shutdownWrite(c *Conn) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if !c.is(detached) {
-		_ = unix.Shutdown(c.fd, unix.SHUT_WR) // as in hangup
+		_ = unix.Shutdown(int(c.fd), unix.SHUT_WR) // as in hangup
 	}
 }
 
@@ -260,7 +260,7 @@ func (p *poller) read(c *Conn, ending bool, buf []byte) {
 		if stop {
 			return // Resume looks again
 		}
-		n, err := unix.Read(c.fd, buf)
+		n, err := call(unix.SYS_READ, int(c.fd), unsafe.Pointer(&buf[0]), len(buf))
 		switch {
 		case n > 0:
 			if err := c.handler.Data(c, buf[:n]); err != nil {
@@ -303,8 +303,9 @@ var iovecs = sync.Pool{New: func() any { return new([maxBatch]unix.Iovec) }}
 // writeBatch writes as much of b as the kernel takes now; again says that it did not take all.
 func writeBatch(fd int, b batch) (n int, again bool, err error) {
 	if len(b.rest) == 0 {
-		n, err = unix.Write(fd, b.first)
-		return wrote(n, len(b.first), err)
+		first := b.first
+		n, err = call(unix.SYS_WRITE, fd, unsafe.Pointer(&first[0]), len(first))
+		return wrote(n, len(first), err)
 	}
 	vec := iovecs.Get().(*[maxBatch]unix.Iovec)
 	defer iovecs.Put(vec)
@@ -321,12 +322,18 @@ func writeBatch(fd int, b batch) (n int, again bool, err error) {
 	for _, p := range b.rest {
 		add(p)
 	}
-	r, _, errno := unix.Syscall(unix.SYS_WRITEV, uintptr(fd), uintptr(unsafe.Pointer(vec)), uintptr(count))
+	n, err = call(unix.SYS_WRITEV, fd, unsafe.Pointer(vec), count)
 	clear(vec[:count])
+	return wrote(n, total, err)
+}
+
+// call makes a system call that does not block, which the scheduler then need not know of.
+func call(trap uintptr, fd int, p unsafe.Pointer, n int) (int, error) {
+	r, _, errno := unix.RawSyscall(trap, uintptr(fd), uintptr(p), uintptr(n))
 	if errno != 0 {
-		return wrote(-1, total, errno)
+		return -1, errno
 	}
-	return wrote(int(r), total, nil)
+	return int(r), nil
 }
 
 func wrote(n, total int, err error) (int, bool, error) {

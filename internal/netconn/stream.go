@@ -114,9 +114,10 @@ func (c *Conn) writeStream() {
 		bufs := batch.buffers()
 		_ = c.stream.nc.SetWriteDeadline(time.Now().Add(stallLimit)) // fails only on a closed connection, as the write will
 		n, werr := bufs.WriteTo(c.stream.nc)
-		c.loop.writes.Add(1)
+		count := &c.loop.counts[c.core]
+		count.writes.Add(1)
 		c.mu.Lock()
-		c.loop.frames.Add(int64(c.queue.consume(int(n))))
+		count.frames.Add(uint64(c.queue.consume(int(n))))
 		if errors.Is(werr, os.ErrDeadlineExceeded) {
 			werr = ErrSlow
 		}
