@@ -48,6 +48,7 @@ var layers = map[string][]string{
 	"internal/redisx":    {},
 	"internal/testredis": {},
 	"internal/wheel":     {},
+	"internal/workers":   {},
 	"internal/wsproto":   {},
 
 	"examples": {"..."},

@@ -62,6 +62,10 @@ func Run(ctx context.Context, cfg Config, started func(*Server)) error {
 	return errors.Join(failure, s.Shutdown(ctx))
 }
 
+// listening leaves TCP's keep-alives out: heartbeats and comments find the dead sooner, and a connection is made with
+// four system calls less.
+var listening = net.ListenConfig{KeepAlive: -1}
+
 // Start validates cfg, listens and serves. It does not wait for the cluster: until Redis is reached, /readyz says so
 // and what is published reaches the clients of this node only. ctx bounds the start, not the server's life.
 func Start(ctx context.Context, cfg Config) (*Server, error) {
@@ -70,7 +74,7 @@ func Start(ctx context.Context, cfg Config) (*Server, error) {
 	}
 	cfg = cfg.withDefaults()
 	s := &Server{cfg: cfg, log: cfg.Logger, node: nodeName(), started: time.Now(), access: newAccess(&cfg), failed: make(chan error, 1)}
-	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", cfg.Listen)
+	listener, err := listening.Listen(ctx, "tcp", cfg.Listen)
 	if err != nil {
 		return nil, listenError(cfg.Listen, err)
 	}

@@ -236,27 +236,32 @@ func (c *Conn) finish(b []byte, how status) {
 // Close closes the connection at once and drops what waits in its queue. The handler is told the cause; nil counts as
 // io.EOF. Only the first cause counts.
 func (c *Conn) Close(cause error) {
+	isStarted, first := c.markClosed(cause)
+	switch {
+	case !first:
+	case c.stream != nil:
+		c.stream.close()
+	case isStarted:
+		c.poller.hangup(c) // its goroutine may be reading: it lets go of the descriptor
+	}
+}
+
+// markClosed is what Close does to the state alone: the poller lets go of the descriptor by itself.
+func (c *Conn) markClosed(cause error) (isStarted, first bool) {
 	if cause == nil {
 		cause = io.EOF
 	}
 	c.mu.Lock()
+	defer c.mu.Unlock()
 	if c.is(closed) {
-		c.mu.Unlock()
-		return
+		return false, false
 	}
 	c.status |= closed
 	c.cause = cause
 	if !c.is(writing) {
 		c.queue.reset()
 	}
-	isStarted := c.is(started)
-	c.mu.Unlock()
-	switch {
-	case c.stream != nil:
-		c.stream.close()
-	case isStarted:
-		c.poller.hangup(c) // its goroutine may be reading: it lets go of the descriptor
-	}
+	return c.is(started), true
 }
 
 // Pause stops reading, so that the peer is slowed down by TCP itself. Data the handler is being given is not held back.

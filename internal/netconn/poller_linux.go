@@ -264,20 +264,20 @@ func (p *poller) read(c *Conn, ending bool, buf []byte) {
 		switch {
 		case n > 0:
 			if err := c.handler.Data(c, buf[:n]); err != nil {
-				c.Close(err)
+				c.markClosed(err)
 				return
 			}
 			if n < len(buf) && !ending {
 				return // drained: more bytes will be another event
 			}
 		case n == 0 && err == nil:
-			c.Close(io.EOF)
+			c.markClosed(io.EOF)
 			return
 		case errors.Is(err, unix.EAGAIN):
 			return
 		case errors.Is(err, unix.EINTR):
 		default:
-			c.Close(fmt.Errorf("netconn: read: %w", err))
+			c.markClosed(fmt.Errorf("netconn: read: %w", err))
 			return
 		}
 	}

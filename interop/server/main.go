@@ -61,7 +61,7 @@ func run(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", s.listen)
+	listener, err := (&net.ListenConfig{KeepAlive: -1}).Listen(ctx, "tcp", s.listen) // as peal serve listens
 	if err != nil {
 		return fmt.Errorf("listening on %s: %w", s.listen, err)
 	}
