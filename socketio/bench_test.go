@@ -2,16 +2,20 @@ package socketio_test
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"strings"
 	"testing"
+
+	"github.com/peal-dev/peal/socketio"
 )
 
-// sink is a client that joins, joins rooms by itself not at all, and throws away what it receives without allocating.
-func (r *rig) sink(ready chan<- struct{}) {
+// raw is a client over WebSocket that asks to join and then reads and writes frames by hand, without allocating.
+func (r *rig) raw() (net.Conn, *bufio.Reader) {
 	r.t.Helper()
 	conn, err := new(net.Dialer).DialContext(deadline(r.t), "tcp", r.http.Listener.Addr().String())
 	if err != nil {
@@ -20,7 +24,6 @@ func (r *rig) sink(ready chan<- struct{}) {
 	r.t.Cleanup(func() { conn.Close() })
 	request := "GET /socket.io/?EIO=4&transport=websocket HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n" +
 		"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
-	connect := []byte{0x81, 0x80 | 2, 0, 0, 0, 0, '4', '0'}
 	if _, err := conn.Write([]byte(request)); err != nil {
 		r.t.Fatal(err)
 	}
@@ -33,9 +36,21 @@ func (r *rig) sink(ready chan<- struct{}) {
 	if resp.StatusCode != http.StatusSwitchingProtocols {
 		r.t.Fatal(resp.Status)
 	}
-	if _, err := conn.Write(connect); err != nil {
+	if _, err := conn.Write(masked("40")); err != nil {
 		r.t.Fatal(err)
 	}
+	return conn, reader
+}
+
+// masked is a short text frame of a client, with a mask of zeros.
+func masked(text string) []byte {
+	return append([]byte{0x81, 0x80 | byte(len(text)), 0, 0, 0, 0}, text...)
+}
+
+// sink is a client that joins and throws away what it receives.
+func (r *rig) sink(ready chan<- struct{}) {
+	r.t.Helper()
+	_, reader := r.raw()
 	go func() {
 		buf := make([]byte, 4096)
 		told := false
@@ -60,6 +75,44 @@ func (r *rig) sinks(n int) {
 	}
 	for range n {
 		receive(r.t, ready)
+	}
+}
+
+// TestEventAllocations holds an event with acknowledgement to a number of allocations, from the read to the write.
+func TestEventAllocations(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		handle func(*socketio.Server)
+		most   float64
+	}{
+		{"reflection", func(s *socketio.Server) { s.On("echo", func(text string) string { return text }) }, 13},
+		{"generic", func(s *socketio.Server) {
+			socketio.Handle(s.Namespace, "echo", func(_ context.Context, _ *socketio.Socket, text string) (string, error) { return text, nil })
+		}, 11},
+	} {
+		r := newRig(t, nil, tt.handle)
+		conn, reader := r.raw()
+		event := masked(`421["echo","hello"]`)
+		answer := append([]byte{0x81, 0}, `431["hello"]`...)
+		answer[1] = byte(len(answer) - 2)
+		buf := make([]byte, len(answer))
+		for range 2 { // the open packet and the answer to CONNECT
+			if _, err := reader.ReadString('}'); err != nil {
+				t.Fatal(err)
+			}
+		}
+		n := testing.AllocsPerRun(200, func() {
+			if _, err := conn.Write(event); err != nil {
+				t.Error(err)
+			}
+			if _, err := io.ReadFull(reader, buf); err != nil || !bytes.Equal(buf, answer) {
+				t.Fatalf("got %q, %v; want %q", buf, err, answer)
+			}
+		})
+		t.Logf("%s: %.1f allocations", tt.name, n)
+		if n > tt.most {
+			t.Errorf("%s: %.1f allocations for an event and its acknowledgement, want at most %v", tt.name, n, tt.most)
+		}
 	}
 }
 
