@@ -80,8 +80,8 @@ type Options struct {
 
 	Clients  int           // 0 means 10,000; 100 for Echo, 1,000 for Slow
 	AtOnce   int           // connections on their way at a time; 0 means 128
-	Size     int           // bytes of a message's data; 0 means 100; at least 45
-	Rounds   int           // broadcasts one at a time, or publications to rooms; 0 means 40, for Rooms 20,000
+	Size     int           // bytes of a message's data; 0 means 100, for Slow 16 KiB; at least 45
+	Rounds   int           // broadcasts one at a time, or publications to rooms; 0 means 40, for Rooms 20,000, for Slow 400
 	Burst    int           // broadcasts back to back, of which there are four rounds; 0 means 25, negative none
 	Rooms    int           // 0 means as many as clients
 	RoomSize int           // members of a room in scenario Rooms; 0 means 10
@@ -113,10 +113,10 @@ func (o *Options) withDefaults() (Options, error) {
 	setDefault(&d.Clients, map[Scenario]int{Echo: 100, Slow: 1000}[d.Scenario])
 	setDefault(&d.Clients, 10_000)
 	setDefault(&d.AtOnce, 128)
+	// A stalled client must fill the kernel's buffers, some 4 MiB, before the server's queue.
+	setDefault(&d.Size, map[Scenario]int{Slow: 16 << 10}[d.Scenario])
 	setDefault(&d.Size, 100)
-	if d.Scenario == Rooms {
-		setDefault(&d.Rounds, 20_000)
-	}
+	setDefault(&d.Rounds, map[Scenario]int{Rooms: 20_000, Slow: 400}[d.Scenario])
 	setDefault(&d.Rounds, 40)
 	setDefault(&d.Burst, 25)
 	setDefault(&d.Rooms, d.Clients)

@@ -2,10 +2,12 @@ package bench
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/peal-dev/peal/bench/internal/hist"
 	"github.com/peal-dev/peal/bench/internal/sequence"
+	"github.com/peal-dev/peal/bench/internal/swarm"
 )
 
 const (
@@ -220,13 +222,17 @@ func (r *run) slow(ctx context.Context) error {
 	if err := r.memoryPer(MemoryStalled, memory, stalled); err != nil {
 		return err
 	}
-	// What the server did with them shows when they read again.
+	// What the server did with them shows when they read again: they have it all, or their connection ends.
 	for _, c := range r.swarm.Clients() {
 		if r.ignore[c.Index] {
 			c.Resume()
 		}
 	}
-	if err := r.pause(ctx, time.Second); err != nil {
+	err = r.swarm.Until(ctx, r.Patience, func() bool { return r.caughtUp+r.swarm.Lost() >= stalled })
+	if errors.Is(err, swarm.ErrTimeout) {
+		r.problem("of %d stalled clients %d were disconnected and %d received the rest when they read again; the others hang",
+			stalled, r.swarm.Lost(), r.caughtUp)
+	} else if err != nil {
 		return err
 	}
 	r.report.add(StalledDisconnected, float64(r.swarm.Lost()), "")

@@ -49,6 +49,22 @@ func (c *comparison) rows() []row {
 		{"echo", bench.EventCPU, "µs", "event and ack, 100 connections", false},
 		{"connect", bench.ConnectCPU, "µs", "CPU per connection made", false},
 		{"connect", bench.ConnectRate, "/s", fmt.Sprintf("connections per second, %d", n), true},
+		{"rooms", bench.RoomCPU, "µs", fmt.Sprintf("delivery to %d rooms of 10", n), false},
+		{"cluster", bench.StepCPU, "µs", "step to another node's clients through Redis, 100 B", false},
+		{"cluster", bench.BurstCPU, "µs", "burst to another node's clients through Redis, 100 B", false},
+	}
+}
+
+// productRows are about what only `peal serve` has.
+func (c *comparison) productRows() []row {
+	n := c.clients
+	return []row{
+		{"sse-idle", bench.MemoryPerConnection, "KiB", fmt.Sprintf("memory per idle event stream, %d", n), false},
+		{"sse-idle", bench.IdleCPU, "µs/s", "CPU per idle event stream and second", false},
+		{"sse-fanout", bench.StepCPU, "µs", fmt.Sprintf("step to %d event streams, 100 B", n), false},
+		{"sse-fanout", bench.BurstCPU, "µs", fmt.Sprintf("burst to %d event streams, 100 B", n), false},
+		{"polling", bench.StepCPU, "µs", fmt.Sprintf("step to %d long-polling clients, 100 B", n/10), false},
+		{"slow", bench.SlowFactor, "", fmt.Sprintf("p99 of %d fast clients beside 5 %% that do not read, by that without these", n/10-n/200), false},
 	}
 }
 
@@ -70,6 +86,7 @@ func (c *comparison) markdown(ctx context.Context) string {
 		"for **%.2f µs** of CPU per client, %.2f µs back to back: `go run ./bench/compare`\n\n", memory, c.clients, step, burst)
 	b.WriteString(explanation + "\n")
 	c.table(&b)
+	c.productTable(&b)
 	b.WriteString("\n## How\n\n")
 	fmt.Fprintf(&b, "%s; median of %d (lowest to highest in brackets), the servers taking turns.\n\n", c.began.UTC().Format(time.DateOnly), c.repeat)
 	for _, line := range c.machine(ctx) {
@@ -93,10 +110,10 @@ func (c *comparison) markdown(ctx context.Context) string {
 
 func (c *comparison) table(b *strings.Builder) {
 	b.WriteString("| |")
-	for _, s := range c.servers {
-		fmt.Fprintf(b, " %s |", s.name)
+	for _, name := range all {
+		fmt.Fprintf(b, " %s |", name)
 	}
-	b.WriteString(" Peal ÷ floor | times better than Node.js |\n|---|" + strings.Repeat("--:|", len(c.servers)+2) + "\n")
+	b.WriteString(" Peal ÷ floor | times better than Node.js |\n|---|" + strings.Repeat("--:|", len(all)+2) + "\n")
 	for _, r := range c.rows() {
 		value := func(server string) (float64, bool) { return median(c.values[key{r.measurement, server, r.figure}]) }
 		own, ok := value(peal)
@@ -104,8 +121,8 @@ func (c *comparison) table(b *strings.Builder) {
 			continue
 		}
 		fmt.Fprintf(b, "| %s, %s |", r.title, r.unit)
-		for _, s := range c.servers {
-			fmt.Fprintf(b, " %s |", c.cell(key{r.measurement, s.name, r.figure}))
+		for _, name := range all {
+			fmt.Fprintf(b, " %s |", c.cell(key{r.measurement, name, r.figure}))
 		}
 		least, _ := value(floor)
 		theirs, _ := value(nodejs)
@@ -114,6 +131,22 @@ func (c *comparison) table(b *strings.Builder) {
 			better = ratio(own, theirs)
 		}
 		fmt.Fprintf(b, " %s | %s |\n", ratio(own, least), better)
+	}
+}
+
+func (c *comparison) productTable(b *strings.Builder) {
+	head := "\n| | " + product + " |\n|---|--:|\n"
+	for _, r := range c.productRows() {
+		cell := c.cell(key{r.measurement, product, r.figure})
+		if cell == "" {
+			continue
+		}
+		title := r.title
+		if r.unit != "" {
+			title += ", " + r.unit
+		}
+		fmt.Fprintf(b, "%s| %s | %s |\n", head, title, cell)
+		head = ""
 	}
 }
 

@@ -45,8 +45,8 @@ type Costs struct {
 // Measured are the costs on the machine of bench/RESULTS.md, rounded up.
 var Measured = Costs{
 	MemoryPerConnection: 3, KernelPerConnection: 5, BaseMiB: 40,
-	IdleCPU: 1, DeliveryCPU: 10, EventCPU: 15, PublishCPU: 40, ConnectCPU: 100,
-	RedisCPU: 10, RedisPerNodeCPU: 5,
+	IdleCPU: 1, DeliveryCPU: 10, EventCPU: 15, PublishCPU: 60, ConnectCPU: 110,
+	RedisCPU: 20, RedisPerNodeCPU: 10,
 }
 
 // Term is one step of the calculation.

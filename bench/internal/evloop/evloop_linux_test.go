@@ -163,7 +163,6 @@ func TestPause(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c.LimitReceiveBuffer(8 << 10)
 	pollUntil(t, l, func() bool { return len(h.got) == 1 })
 	c.Pause()
 	close(goOn)

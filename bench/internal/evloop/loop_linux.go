@@ -201,12 +201,6 @@ func (c *Conn) want(events uint32) {
 	}
 }
 
-// LimitReceiveBuffer asks the kernel to keep at most about n bytes for the connection that were not read.
-func (c *Conn) LimitReceiveBuffer(n int) {
-	// A kernel that refuses keeps more, which only makes a stalled client stall later.
-	_ = unix.SetsockoptInt(c.fd, unix.SOL_SOCKET, unix.SO_RCVBUF, n)
-}
-
 // Close closes the connection at once; its handler is not told.
 func (c *Conn) Close() {
 	if c.closed {

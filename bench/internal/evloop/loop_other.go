@@ -30,9 +30,6 @@ func (c *Conn) Pause() {}
 // Resume does nothing.
 func (c *Conn) Resume() {}
 
-// LimitReceiveBuffer does nothing.
-func (c *Conn) LimitReceiveBuffer(int) {}
-
 // Close does nothing.
 func (c *Conn) Close() {}
 

@@ -34,8 +34,6 @@ type Config struct {
 	Message func(c *Client, payload []byte)
 	// Ack is given the bytes of an acknowledgement, id first.
 	Ack func(c *Client, payload []byte)
-	// ReceiveBuffer limits what the kernel keeps for a client that does not read; zero leaves it to the kernel.
-	ReceiveBuffer int
 }
 
 // Swarm is a number of clients of one server. Like the loop it lives on it belongs to one goroutine.
@@ -144,9 +142,6 @@ func (s *Swarm) dial(i int) error {
 	conn, err := s.loop.Dial(evloop.Source(i, s.cfg.Target), s.cfg.Target, h)
 	if err != nil {
 		return err
-	}
-	if s.cfg.ReceiveBuffer > 0 {
-		conn.LimitReceiveBuffer(s.cfg.ReceiveBuffer)
 	}
 	c.conn = conn
 	s.clients = append(s.clients, c)
