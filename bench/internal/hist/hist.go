@@ -47,6 +47,14 @@ func (h *Histogram) Record(d time.Duration) {
 	h.max = max(h.max, d)
 }
 
+// Add counts the durations of a bucket of another histogram, as its upper bound.
+func (h *Histogram) Add(b Bucket) {
+	h.counts[min(bucket(uint64(b.Upper)), count-1)] += b.Count
+	h.n += b.Count
+	h.sum += b.Upper * time.Duration(b.Count)
+	h.max = max(h.max, b.Upper)
+}
+
 // Count returns how many durations were recorded.
 func (h *Histogram) Count() uint64 { return h.n }
 

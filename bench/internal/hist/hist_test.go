@@ -39,6 +39,27 @@ func TestQuantiles(t *testing.T) {
 	}
 }
 
+// Histograms of several processes add up to one.
+func TestAdd(t *testing.T) {
+	t.Parallel()
+	var parts [3]hist.Histogram
+	var whole, sum hist.Histogram
+	for i := range 3000 {
+		d := time.Duration(i) * time.Millisecond
+		parts[i%3].Record(d)
+		whole.Record(d)
+	}
+	for i := range parts {
+		for _, b := range parts[i].Buckets() {
+			sum.Add(b)
+		}
+	}
+	if !slices.Equal(sum.Buckets(), whole.Buckets()) || sum.Count() != whole.Count() || sum.Quantile(0.9) != whole.Quantile(0.9) ||
+		sum.Mean() < whole.Mean() || sum.Max() < whole.Max() || sum.Max() > whole.Max()+whole.Max()/32 {
+		t.Errorf("count %d, mean %s, max %s; want %d, %s, %s", sum.Count(), sum.Mean(), sum.Max(), whole.Count(), whole.Mean(), whole.Max())
+	}
+}
+
 func TestBuckets(t *testing.T) {
 	t.Parallel()
 	var h hist.Histogram

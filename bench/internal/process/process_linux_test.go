@@ -37,7 +37,7 @@ func TestCPU(t *testing.T) {
 func TestMemory(t *testing.T) {
 	t.Parallel()
 	m, err := process.MemoryOf(os.Getpid())
-	if err != nil || m.Anonymous <= 0 || m.Resident < m.Anonymous {
+	if err != nil || m.Anonymous <= 0 || m.Resident < m.Anonymous || m.Proportional <= 0 || m.Proportional > m.Resident {
 		t.Errorf("%+v, %v", m, err)
 	}
 	if _, err := process.MemoryOf(1 << 23); err == nil {

@@ -26,6 +26,10 @@ func CPU(pid int) (time.Duration, error) {
 type Memory struct {
 	Resident  int64 // all of it
 	Anonymous int64 // without mapped files, which are shared or can be dropped
+
+	// Proportional is Resident with each page divided by the number of processes that share it, so that the memory of
+	// several processes can be added up.
+	Proportional int64
 }
 
 // MemoryOf returns the memory of a process, exactly, as the kernel adds it up for smaps_rollup.
@@ -41,7 +45,7 @@ func MemoryOf(pid int) (Memory, error) {
 		if len(fields) < 2 {
 			continue
 		}
-		to := map[string]*int64{"Rss:": &m.Resident, "Anonymous:": &m.Anonymous}[string(fields[0])]
+		to := map[string]*int64{"Rss:": &m.Resident, "Pss:": &m.Proportional, "Anonymous:": &m.Anonymous}[string(fields[0])]
 		if to == nil {
 			continue
 		}

@@ -24,6 +24,7 @@ const (
 // Config says what the clients of a Swarm do. Target is required.
 type Config struct {
 	Target    netip.AddrPort
+	First     int       // number of the first client among all that connect to the target's machine: chooses its local address
 	Path      string    // of the endpoint; empty means /socket.io/, for SSE /v1/events
 	Transport Transport // empty means WebSocket
 	// Subscribe returns the Socket.IO packet that makes client i a member of its rooms, such as `420["join","a"]`: an
@@ -139,7 +140,7 @@ func (s *Swarm) dial(i int) error {
 	default:
 		h = (*webSocket)(c)
 	}
-	conn, err := s.loop.Dial(evloop.Source(i, s.cfg.Target), s.cfg.Target, h)
+	conn, err := s.loop.Dial(evloop.Source(s.cfg.First+i, s.cfg.Target), s.cfg.Target, h)
 	if err != nil {
 		return err
 	}
