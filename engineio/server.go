@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/peal-dev/peal/internal/netconn"
 	"github.com/peal-dev/peal/internal/wheel"
@@ -71,6 +72,7 @@ func NewServer(h Handler, opts *Options) *Server {
 	s := &Server{handler: h, opts: opts.withDefaults(), sessions: make(map[string]*Session)}
 	s.log = s.opts.Logger
 	s.loop.Goroutines = s.opts.Goroutines
+	s.wheel.Tick = min(wheel.DefaultTick, max(s.opts.PingInterval/100, time.Millisecond))
 	return s
 }
 
