@@ -268,14 +268,17 @@ func TestRefusals(t *testing.T) {
 	t.Parallel()
 	good := func() *bench.Options { return small(bench.Fanout, "http://127.0.0.1:1") }
 	for want, change := range map[string]func(*bench.Options){
-		"not on the loopback":     func(o *bench.Options) { o.URL = "http://192.0.2.1:80" },
-		"no scenario":             func(o *bench.Options) { o.Scenario = "dance" },
-		"no transport":            func(o *bench.Options) { o.Transport = "pigeon" },
-		"no dialect":              func(o *bench.Options) { o.Dialect = "klingon" },
-		"either the URL":          func(o *bench.Options) { o.Command = "true" },
-		"is no URL":               func(o *bench.Options) { o.URL = "https://127.0.0.1" },
-		"second node":             func(o *bench.Options) { o.Scenario = bench.Cluster },
-		"receive only":            func(o *bench.Options) { o.Transport = bench.SSE },
+		"not on the loopback":      func(o *bench.Options) { o.URL = "http://192.0.2.1:80" },
+		"no scenario":              func(o *bench.Options) { o.Scenario = "dance" },
+		"no transport":             func(o *bench.Options) { o.Transport = "pigeon" },
+		"no dialect":               func(o *bench.Options) { o.Dialect = "klingon" },
+		"either the URL":           func(o *bench.Options) { o.Command = "true" },
+		"is no URL":                func(o *bench.Options) { o.URL = "https://127.0.0.1" },
+		"second node":              func(o *bench.Options) { o.Scenario = bench.Cluster },
+		"do not use the transport": func(o *bench.Options) { o.Transport = bench.SSE },
+		"receive only": func(o *bench.Options) {
+			o.Scenario, o.Transport, o.Dialect = bench.Echo, bench.SSE, bench.Mercure
+		},
 		"no event that is echoed": func(o *bench.Options) { o.Scenario, o.Dialect = bench.Echo, bench.Peal },
 		"over WebSocket only":     func(o *bench.Options) { o.Scenario, o.Transport = bench.Echo, bench.Polling },
 		"knows no rooms":          func(o *bench.Options) { o.Scenario, o.Dialect = bench.Rooms, bench.Floor },

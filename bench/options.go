@@ -42,7 +42,7 @@ type Transport string
 const (
 	WebSocket Transport = "websocket" // Socket.IO over WebSocket; the default
 	Polling   Transport = "polling"   // Socket.IO over HTTP long polling
-	SSE       Transport = "sse"       // Server-Sent Events; needs the dialect Peal
+	SSE       Transport = "sse"       // Server-Sent Events; not with the dialects Handlers and Floor
 )
 
 // Dialect is what the server's application understands.
@@ -77,6 +77,7 @@ type Options struct {
 
 	Transport Transport // empty means WebSocket
 	Dialect   Dialect   // empty means Peal
+	Key       string    // to publish: Centrifugo's API key, or the secret of a Mercure hub for its publishers' HS256 tokens
 
 	Clients  int           // 0 means 10,000; 100 for Echo, 1,000 for Slow
 	AtOnce   int           // connections on their way at a time; 0 means 128
@@ -145,8 +146,8 @@ func (o *Options) check() error {
 	if !slices.Contains([]Transport{WebSocket, Polling, SSE}, o.Transport) {
 		bad("there is no transport %q; there are websocket, polling and sse", o.Transport)
 	}
-	if !slices.Contains([]Dialect{Peal, Handlers, Floor}, o.Dialect) {
-		bad("there is no dialect %q; there are peal, handlers and floor", o.Dialect)
+	if !slices.Contains(dialects, o.Dialect) {
+		bad("there is no dialect %q; there are %v", o.Dialect, dialects)
 	}
 	if (o.URL == "") == (o.Command == "") {
 		bad("give either the URL of a running server or the command that starts one")
@@ -154,11 +155,14 @@ func (o *Options) check() error {
 	if o.Scenario == Cluster && (o.PublishURL == "") == (o.PublishCommand == "") {
 		bad("scenario cluster needs a second node to publish on: either its URL or its command")
 	}
-	if o.Transport == SSE && (o.Dialect != Peal || o.Scenario == Echo) {
-		bad("streams of Server-Sent Events receive only, from a server with the dialect peal")
+	if !o.Dialect.speaks(o.Transport) {
+		bad("clients of the dialect %s do not use the transport %s", o.Dialect, o.Transport)
 	}
-	if o.Scenario == Echo && o.Dialect == Peal {
-		bad("peal serve has no event that is echoed; measure echo with a server of your own (dialect handlers)")
+	if o.Transport == SSE && o.Scenario == Echo {
+		bad("streams of Server-Sent Events receive only")
+	}
+	if o.Scenario == Echo && o.Dialect.roomed() {
+		bad("the dialect %s has no event that is echoed; measure echo with a server of your own (dialect handlers)", o.Dialect)
 	}
 	if o.Scenario == Echo && o.Transport == Polling {
 		bad("echo is measured over WebSocket only")
@@ -193,6 +197,8 @@ func (o *Options) subscription(rooms []string) string {
 	}
 	quoted := `"` + strings.Join(rooms, `","`) + `"`
 	switch {
+	case o.Dialect.published():
+		return o.membership(rooms)
 	case o.Transport == SSE:
 		return "room=" + strings.Join(rooms, "&room=")
 	case o.Dialect == Peal:

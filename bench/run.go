@@ -17,14 +17,15 @@ import (
 // run is one run of a scenario.
 type run struct {
 	Options
-	id     uint32
-	began  time.Time // times of messages count from here
-	loop   *evloop.Loop
-	target *target
-	from   *target // the node to publish on; the same unless there are two
-	swarm  *swarm.Swarm
-	sender *swarm.Client // who publishes
-	report *Report
+	id        uint32
+	began     time.Time // times of messages count from here
+	loop      *evloop.Loop
+	target    *target
+	from      *target // the node to publish on; the same unless there are two
+	swarm     *swarm.Swarm
+	sender    *swarm.Client // who publishes
+	publisher *swarm.Swarm  // of a sender by HTTP; else nil
+	report    *Report
 
 	members  int                // clients that a topic's messages are for
 	ring     int                // topic t is for the clients t, t+1, … t+members-1, modulo ring
@@ -84,7 +85,8 @@ func (r *run) problem(format string, args ...any) {
 
 // newSwarm makes the swarm of the clients; roomsOf names their rooms, nil for none.
 func (r *run) newSwarm(roomsOf func(i int) []string) {
-	cfg := swarm.Config{Target: r.target.addr, Transport: swarm.Transport(r.Transport), Message: r.receive}
+	cfg := swarm.Config{Target: r.target.addr, Message: r.receive}
+	r.endpoint(&cfg)
 	if roomsOf != nil {
 		cfg.Subscribe = func(i int) string { return r.subscription(roomsOf(i)) }
 	}
@@ -99,7 +101,7 @@ func (r *run) newAudience() {
 	r.members, r.ring = 1, 0
 	r.trackers = make([]sequence.Tracker, r.Clients)
 	r.sent = make([]uint32, 1)
-	if r.Dialect == Peal {
+	if r.Dialect.roomed() {
 		r.newSwarm(func(int) []string { return []string{everyone} })
 		return
 	}
@@ -108,6 +110,9 @@ func (r *run) newAudience() {
 
 // findSender decides who publishes: the first client, or one more where the clients cannot.
 func (r *run) findSender(ctx context.Context) error {
+	if r.Dialect.published() {
+		return r.findPublisher(ctx)
+	}
 	if r.Transport == WebSocket && r.from == r.target {
 		r.sender = r.swarm.Clients()[0]
 		return nil
@@ -122,13 +127,17 @@ func (r *run) findSender(ctx context.Context) error {
 
 // publish sends the next message of a topic to the server.
 func (r *run) publish(topic int, room string) {
-	if r.Dialect == Peal && room == "" {
+	if r.Dialect.roomed() && room == "" {
 		room = everyone
 	}
 	stamp := wire.Stamp{Run: r.id, Topic: uint32(topic), Seq: r.sent[topic], At: time.Since(r.began)}
 	r.data = wire.AppendPadded(r.data[:0], stamp, r.Size)
-	r.frame = wire.AppendFrame(r.frame[:0], wire.Text, r.publication(room, r.data))
 	r.sent[topic]++
+	if r.Dialect.published() {
+		r.frame = r.post(r.frame[:0], r.from.addr.String(), room, r.data)
+	} else {
+		r.frame = wire.AppendFrame(r.frame[:0], wire.Text, r.publication(room, r.data))
+	}
 	r.sender.Send(r.frame)
 }
 
@@ -205,6 +214,9 @@ func (r *run) finish() {
 	if !d.Perfect() {
 		r.problem("of %d messages %d were lost, %d came twice, %d out of order, %d to the wrong client, %d nobody had sent",
 			d.Expected, d.Lost, d.Duplicated, d.Reordered, d.Misdirected, d.Strange)
+	}
+	if r.publisher != nil && r.publisher.Err() != nil {
+		r.problem("the publisher: %v", r.publisher.Err())
 	}
 	if n := r.swarm.Lost(); n > 0 && r.Scenario != Slow {
 		r.problem("%d clients lost their connection; the first: %v", n, r.swarm.Err())

@@ -139,11 +139,12 @@ func (s *stream) Data(_ *evloop.Conn, p []byte) (consumed int, err error) {
 		}
 		s.chunked = head.Chunked
 		consumed = size
-		s.becomeReady()
+		if s.state = connecting; s.swarm.cfg.Greeting == "" {
+			s.becomeReady()
+		}
 	}
 	if !s.chunked {
-		s.events(p[consumed:])
-		return len(p), nil
+		return len(p), s.events(p[consumed:])
 	}
 	for {
 		data, size, err := wire.DecodeChunk(p[consumed:])
@@ -151,12 +152,14 @@ func (s *stream) Data(_ *evloop.Conn, p []byte) (consumed int, err error) {
 			return consumed, err
 		}
 		consumed += size
-		s.events(data)
+		if err := s.events(data); err != nil {
+			return consumed, err
+		}
 	}
 }
 
 // events hands out the events that end in p.
-func (s *stream) events(p []byte) {
+func (s *stream) events(p []byte) error {
 	if len(s.event) > 0 {
 		s.event = append(s.event, p...)
 		p = s.event
@@ -167,7 +170,11 @@ func (s *stream) events(p []byte) {
 		if !found {
 			break
 		}
-		s.swarm.cfg.Message(s.Client, event)
+		if s.state == ready {
+			s.swarm.cfg.Message(s.Client, event)
+		} else if err := s.greeted(event); err != nil {
+			return err
+		}
 		p = rest
 	}
 	switch {
@@ -176,4 +183,14 @@ func (s *stream) events(p []byte) {
 	case len(p) < len(whole) || len(s.event) == 0:
 		s.event = append([]byte(nil), p...)
 	}
+	return nil
+}
+
+// greeted looks at the first event of a stream whose server greets.
+func (s *stream) greeted(event []byte) error {
+	if !bytes.Contains(event, []byte(s.swarm.cfg.Greeting)) {
+		return fmt.Errorf("the server did not let the client subscribe: %.200q", event)
+	}
+	s.becomeReady()
+	return nil
 }

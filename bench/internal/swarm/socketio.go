@@ -77,48 +77,22 @@ func (c *Client) write(packet string) {
 type webSocket Client
 
 func (w *webSocket) Connected(conn *evloop.Conn) {
-	cfg := &w.swarm.cfg
-	conn.Write(fmt.Appendf(nil, "GET %s?EIO=4&transport=websocket HTTP/1.1\r\nHost: %s\r\nUser-Agent: peal-bench\r\n"+
-		"Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: cGVhbCBsb2FkIGdlbmVyYQ==\r\n\r\n",
-		cfg.Path, cfg.Target))
-	w.state = handshaking
+	(*Client)(w).upgrade(conn, w.swarm.cfg.Path+"?EIO=4&transport=websocket")
 }
 
 func (w *webSocket) Closed(conn *evloop.Conn, cause error) { (*Client)(w).Closed(conn, cause) }
 
-// upgraded is a state between handshaking and connecting that packet never sees: the frames have begun, the open packet
-// has not come.
-const upgraded state = 0xff
+// open is a state between handshaking and connecting that packet never sees: the frames have begun, the open packet has
+// not come.
+const open state = 0xff
 
 func (w *webSocket) Data(conn *evloop.Conn, p []byte) (consumed int, err error) {
 	if w.state == handshaking {
-		head, size, err := wire.DecodeHead(p)
-		if err != nil || size == 0 {
+		if consumed, err = (*Client)(w).upgraded(p); err != nil || consumed == 0 {
 			return 0, err
 		}
-		if head.Status != 101 {
-			return 0, fmt.Errorf("the server answered the WebSocket handshake with status %d", head.Status)
-		}
-		w.state = upgraded
-		consumed = size
+		w.state = open
 	}
-	for {
-		f, size, err := wire.DecodeFrame(p[consumed:])
-		if err != nil || size == 0 {
-			return consumed, err
-		}
-		consumed += size
-		switch f.Op {
-		case wire.Text:
-			err = (*Client)(w).packet(f.Payload)
-		case wire.Ping:
-			conn.Write(wire.AppendFrame(nil, wire.Pong, f.Payload))
-		case wire.Close:
-			err = fmt.Errorf("the server closed the WebSocket: %q", f.Payload)
-		case wire.Binary, wire.Pong:
-		}
-		if err != nil {
-			return consumed, err
-		}
-	}
+	n, err := frames(conn, p[consumed:], (*Client)(w).packet)
+	return consumed + n, err
 }

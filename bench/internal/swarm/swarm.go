@@ -16,9 +16,11 @@ type Transport string
 
 // The transports.
 const (
-	WebSocket Transport = "websocket" // Socket.IO 5 in WebSocket frames
-	Polling   Transport = "polling"   // Socket.IO 5 by HTTP long polling
-	SSE       Transport = "sse"       // Server-Sent Events
+	WebSocket  Transport = "websocket"  // Socket.IO 5 in WebSocket frames
+	Polling    Transport = "polling"    // Socket.IO 5 by HTTP long polling
+	SSE        Transport = "sse"        // Server-Sent Events
+	Centrifuge Transport = "centrifuge" // Centrifugo's JSON protocol in WebSocket frames
+	HTTP       Transport = "http"       // requests that the owner sends; the swarm checks that they succeed
 )
 
 // Config says what the clients of a Swarm do. Target is required.
@@ -28,9 +30,12 @@ type Config struct {
 	Path      string    // of the endpoint; empty means /socket.io/, for SSE /v1/events
 	Transport Transport // empty means WebSocket
 	// Subscribe returns the Socket.IO packet that makes client i a member of its rooms, such as `420["join","a"]`: an
-	// event that asks for the ack with id 0. For SSE it returns the query of the request. Nil, or an empty packet,
-	// subscribes to nothing.
+	// event that asks for the ack with id 0. For SSE it returns the query of the request, for Centrifuge commands, one to
+	// a line. Nil, or an empty packet, subscribes to nothing.
 	Subscribe func(i int) string
+	// Greeting is what the first event of an SSE stream must contain that is subscribed; it is no message. Empty takes
+	// the status for it.
+	Greeting string
 	// Message is given the bytes of an event that a client received.
 	Message func(c *Client, payload []byte)
 	// Ack is given the bytes of an acknowledgement, id first.
@@ -137,6 +142,10 @@ func (s *Swarm) dial(i int) error {
 		h = &polling{Client: c}
 	case SSE:
 		h = &stream{Client: c}
+	case Centrifuge:
+		h = &centrifuge{Client: c}
+	case HTTP:
+		h = &poster{polling{Client: c}}
 	default:
 		h = (*webSocket)(c)
 	}
