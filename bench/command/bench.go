@@ -34,7 +34,7 @@ type Bench struct {
 	AtOnce   int           `placeholder:"N" help:"Connections being made at a time. Default 128."`
 	Size     int           `placeholder:"BYTES" help:"Bytes of a message's data. Default 100; slow 16384."`
 	Rounds   int           `placeholder:"N" help:"Broadcasts one at a time. Default 40; rooms 20000 publications, slow 400."`
-	Burst    int           `placeholder:"N" help:"Broadcasts back to back, four times over; -1 for none. Default 25."`
+	Burst    int           `placeholder:"N" help:"Broadcasts back to back, four times over; --burst=-1 for none. Default 25."`
 	Rooms    int           `placeholder:"N" help:"Rooms. Default as many as clients."`
 	RoomSize int           `placeholder:"N" help:"Clients in a room. Default 10."`
 	Stalled  float64       `placeholder:"SHARE" help:"slow: share of the clients that stop reading. Default 0.05."`

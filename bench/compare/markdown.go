@@ -194,6 +194,7 @@ func (c *comparison) machine(ctx context.Context) []string {
 	lines := []string{
 		fmt.Sprintf("%d cores of %s, shared by server and clients", runtime.NumCPU(), model),
 		output(ctx, "uname", "-sr") + ", " + runtime.Version(),
+		"commit " + output(ctx, "git", "rev-parse", "--short", "HEAD"),
 		"load average after each measurement: " + strings.Join(c.loads, ", ") + " (the clients' and the server's own is 2)",
 	}
 	if c.node != "" {
