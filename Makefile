@@ -12,6 +12,7 @@ FUZZTIME ?= 1m#             how long each fuzz target runs
 FUZZJOBS ?= 1#              how many fuzz targets run at once
 BENCH ?= .#                 which benchmarks `make bench` runs
 BENCHTIME ?= 1s#            how long each of them runs
+MILLION ?=#             flags of `make million`, such as --clients 100000
 TESTFLAGS ?=#               further flags of `go test` in `make test`
 EIO_SUITE ?=#               test-suite/ of an Engine.IO protocol checkout
 SIO_SUITE ?=#               test-suite/ of a Socket.IO protocol checkout
@@ -79,6 +80,11 @@ fuzz: ## Run every fuzz target for FUZZTIME
 .PHONY: bench
 bench: ## Run the benchmarks
 	go test -run '^$$' -bench '$(BENCH)' -benchtime $(BENCHTIME) -benchmem ./...
+
+.PHONY: million
+million: ## A million clients on a cluster on this machine (24 GiB, 15 minutes; see MILLION)
+	@mkdir -p bin && go build -o bin/million ./bench/million
+	@nice bin/million $(MILLION)
 
 .PHONY: interop
 interop: setup ## Interoperability: Node.js peers, a browser, and the public protocol suites if given
