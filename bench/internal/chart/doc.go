@@ -1,2 +1,2 @@
-// Package chart draws distributions of times as SVG.
+// Package chart draws distributions of times, and how quantities grow, as SVG.
 package chart
