@@ -16,7 +16,7 @@ type echo struct {
 }
 
 func (e *echo) connectSwarm() {
-	e.swarm = swarm.New(e.loop, swarm.Config{Target: e.target.addr, Ack: e.acknowledged})
+	e.swarm = swarm.New(e.loop, swarm.Config{Target: e.target.addr, Ack: e.acknowledged, Again: handshakeLimit})
 }
 
 func (e *echo) send(c *swarm.Client) {

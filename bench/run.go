@@ -83,9 +83,12 @@ func (r *run) problem(format string, args ...any) {
 	r.report.Problems = append(r.report.Problems, fmt.Sprintf(format, args...))
 }
 
+// handshakeLimit is after how long a client that is not ready connects again: 20 s, as Socket.IO's own client has it.
+const handshakeLimit = 20 * time.Second
+
 // newSwarm makes the swarm of the clients; roomsOf names their rooms, nil for none.
 func (r *run) newSwarm(roomsOf func(i int) []string) {
-	cfg := swarm.Config{Target: r.target.addr, Message: r.receive}
+	cfg := swarm.Config{Target: r.target.addr, Message: r.receive, Again: handshakeLimit}
 	r.endpoint(&cfg)
 	if roomsOf != nil {
 		cfg.Subscribe = func(i int) string { return r.subscription(roomsOf(i)) }
@@ -217,6 +220,9 @@ func (r *run) finish() {
 	}
 	if r.publisher != nil && r.publisher.Err() != nil {
 		r.problem("the publisher: %v", r.publisher.Err())
+	}
+	if n := r.swarm.Again(); n > 0 {
+		r.problem("%d clients were not ready %s after they had connected, and connected again", n, handshakeLimit)
 	}
 	if n := r.swarm.Lost(); n > 0 && r.Scenario != Slow {
 		r.problem("%d clients lost their connection; the first: %v", n, r.swarm.Err())

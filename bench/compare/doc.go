@@ -1,4 +1,4 @@
-// Command compare measures Peal, Node.js Socket.IO and the floor under the same load, in one run, and writes
+// Command compare measures Peal, other push servers and the floor under the same load, in one run, and writes
 // bench/RESULTS.md. Each measurement is made several times, the servers taking turns; the median is reported.
 //
 //	go run ./bench/compare

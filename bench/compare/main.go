@@ -5,11 +5,8 @@ import (
 	"flag"
 	"fmt"
 	"os"
-	"os/exec"
 	"os/signal"
-	"path/filepath"
 	"slices"
-	"strings"
 	"syscall"
 	"time"
 
@@ -32,7 +29,10 @@ type settings struct {
 	repeat  int
 	clients int
 	only    string
+	measure string
 	redis   string
+
+	centrifugo, mercure string
 }
 
 func run(ctx context.Context) error {
@@ -41,22 +41,26 @@ func run(ctx context.Context) error {
 	flag.StringVar(&s.node, "node", "node", "Node.js; empty leaves it out")
 	flag.IntVar(&s.repeat, "repeat", 3, "times to measure each")
 	flag.IntVar(&s.clients, "clients", 10_000, "clients; fan-out is measured with half of them as well")
-	flag.StringVar(&s.only, "only", "", "comma-separated measurements; empty means all")
+	flag.StringVar(&s.only, "only", "", "comma-separated peers: floor, peal, node, zishang, centrifuge, centrifugo, mercure; empty means all")
+	flag.StringVar(&s.measure, "measure", "", "comma-separated measurements; empty means all")
+	flag.StringVar(&s.centrifugo, "centrifugo", "", "program of Centrifugo "+centrifugoVersion+"; empty installs it")
+	flag.StringVar(&s.mercure, "mercure", "", "program of the Mercure hub "+mercureVersion+"; empty installs it")
 	flag.StringVar(&s.redis, "redis", "", "URL of a Redis of your own for scenario cluster; empty leaves it out")
 	flag.Parse()
+	if err := checkOnly(s.only); err != nil {
+		return err
+	}
 
 	dir, err := os.MkdirTemp("", "peal-compare-")
 	if err != nil {
 		return fmt.Errorf("a directory for the programs: %w", err)
 	}
 	defer os.RemoveAll(dir) //nolint:errcheck // the system cleans up what is left
-	build := exec.CommandContext(ctx, "go", "build", "-o", dir+"/", "./bench/compare/floor", "./interop/server", "./cmd/peal")
-	build.Stderr = os.Stderr
-	if err := build.Run(); err != nil {
-		return fmt.Errorf("building the servers (run this at the root of the repository): %w", err)
+	c := &comparison{settings: s, values: map[key][]float64{}, began: time.Now()}
+	if err := c.prepare(ctx, dir); err != nil {
+		return err
 	}
-	c := &comparison{settings: s, servers: servers(dir, s.node, s.redis), values: map[key][]float64{}, began: time.Now()}
-	if err := c.measure(ctx); err != nil {
+	if err := c.measureAll(ctx); err != nil {
 		return err
 	}
 	text := c.markdown(ctx)
@@ -70,47 +74,6 @@ func run(ctx context.Context) error {
 	return nil
 }
 
-// server is one of the compared servers.
-type server struct {
-	name    string
-	shown   string // command without the machine's paths
-	command string
-	cluster string // command of a node; empty without Redis
-	dialect bench.Dialect
-}
-
-func servers(dir, node, redis string) []server {
-	const options = " --listen 127.0.0.1:0"
-	handlers, serve := " --profile bench"+options, " serve --dev --log-level error"+options
-	all := []server{
-		{name: floor, shown: "bench/compare/floor", command: filepath.Join(dir, "floor"), dialect: bench.Floor},
-		{name: peal, shown: "interop/server" + handlers, command: filepath.Join(dir, "server") + handlers, dialect: bench.Handlers},
-		{name: product, shown: "peal" + serve, command: filepath.Join(dir, "peal") + serve, dialect: bench.Peal},
-	}
-	if node != "" {
-		command := node + " bench/compare/node-socketio/server.mjs"
-		all = append(all, server{name: nodejs, shown: command, command: command, dialect: bench.Handlers})
-	}
-	for i, s := range all {
-		switch {
-		case redis == "" || s.name == floor:
-		case s.name == nodejs:
-			all[i].cluster = s.command + " 0 " + redis
-		default:
-			all[i].cluster = s.command + " --redis " + redis
-		}
-	}
-	return all
-}
-
-// Names of the servers.
-const (
-	floor   = "floor"
-	peal    = "Peal"
-	product = "peal serve"
-	nodejs  = "Node.js socket.io"
-)
-
 // measurement is work for some of the servers.
 type measurement struct {
 	name    string
@@ -119,9 +82,12 @@ type measurement struct {
 }
 
 var (
-	all     = []string{floor, peal, nodejs}
-	without = []string{peal, nodejs} // the floor cannot do it
-	alone   = []string{product}      // nor can the others
+	all     = []string{floor, peal, nodejs, zishang, centrifuge, centrifugo}
+	acks    = []string{floor, peal, nodejs, zishang} // Centrifugo asks a backend for the answer
+	roomed  = []string{peal, nodejs, zishang, centrifuge, centrifugo}
+	through = []string{peal, nodejs} // Redis
+	streams = []string{product, centrifuge, centrifugo, mercure}
+	alone   = []string{product}
 )
 
 // measurements returns what is measured with n clients.
@@ -135,12 +101,14 @@ func measurements(n int) []measurement {
 		{"fanout-half", all, fanout(n/2, 100, 60, 40)},
 		{"fanout-1k", all, fanout(n, 1<<10, 30, 20)},
 		{"fanout-16k", all, fanout(n/2, 16<<10, 20, -1)},
-		{"echo", all, bench.Options{Scenario: bench.Echo, Clients: 100}},
+		{"echo", acks, bench.Options{Scenario: bench.Echo, Clients: 100}},
 		{"connect", all, bench.Options{Scenario: bench.Connect, Clients: n}},
-		{"rooms", without, bench.Options{Scenario: bench.Rooms, Clients: n}},
-		{"cluster", without, bench.Options{Scenario: bench.Cluster, Clients: n}},
-		{"sse-idle", alone, bench.Options{Scenario: bench.Idle, Clients: n, Transport: bench.SSE}},
+		{"rooms", roomed, bench.Options{Scenario: bench.Rooms, Clients: n}},
+		{"cluster", through, bench.Options{Scenario: bench.Cluster, Clients: n}},
+		{"sse-idle", streams, bench.Options{Scenario: bench.Idle, Clients: n, Transport: bench.SSE}},
 		{"sse-fanout", alone, bench.Options{Scenario: bench.Fanout, Clients: n, Transport: bench.SSE}},
+		{"sse-half", streams, bench.Options{Scenario: bench.Fanout, Clients: n / 2, Transport: bench.SSE}},
+		{"sse-connect", streams, bench.Options{Scenario: bench.Connect, Clients: n / 2, Transport: bench.SSE}},
 		{"polling", alone, bench.Options{Scenario: bench.Fanout, Clients: n / 10, Transport: bench.Polling}},
 		{"slow", alone, bench.Options{Scenario: bench.Slow, Clients: n / 10}},
 	}
@@ -154,24 +122,29 @@ type comparison struct {
 	servers  []server
 	values   map[key][]float64
 	problems []string
+	missing  []string // servers that could not be built, and why
 	began    time.Time
 	loads    []string
 }
 
-func (c *comparison) measure(ctx context.Context) error {
+func (c *comparison) measureAll(ctx context.Context) error {
 	for _, m := range measurements(c.clients) {
-		if c.only != "" && !strings.Contains(","+c.only+",", ","+m.name+",") {
+		if !chosen(c.measure, m.name) {
 			continue
 		}
+		failed := map[string]bool{}
 		for round := range c.repeat {
 			for _, s := range c.servers {
-				if !slices.Contains(m.servers, s.name) || m.options.Scenario == bench.Cluster && s.cluster == "" {
+				if failed[s.name] || !slices.Contains(m.servers, s.name) || m.options.Scenario == bench.Cluster && s.cluster == "" {
 					continue
 				}
-				if err := c.once(ctx, m, s); err != nil {
-					return fmt.Errorf("%s of %s: %w", m.name, s.name, err)
-				}
 				fmt.Fprintf(os.Stderr, "%s, %s, %d of %d\n", m.name, s.name, round+1, c.repeat)
+				if err := c.once(ctx, m, s); ctx.Err() != nil {
+					return context.Cause(ctx)
+				} else if err != nil { // the others are worth measuring all the same
+					failed[s.name] = true
+					c.problem(m, s, err.Error())
+				}
 			}
 		}
 		c.loads = append(c.loads, load())
@@ -182,9 +155,17 @@ func (c *comparison) measure(ctx context.Context) error {
 // once makes a measurement of a server once.
 func (c *comparison) once(ctx context.Context, m measurement, s server) error {
 	o := m.options
-	o.Command, o.Dialect, o.Stderr = s.command, s.dialect, os.Stderr
+	o.Command, o.Dialect, o.Stderr, o.Key = s.command, s.dialect, os.Stderr, publishKey
 	if o.Scenario == bench.Cluster {
 		o.Command, o.PublishCommand = s.cluster, s.cluster
+	}
+	if s.daemon != nil {
+		r, err := s.daemon.start(ctx)
+		if err != nil {
+			return err
+		}
+		defer r.stop()
+		o.URL, o.PID = r.url, r.pid
 	}
 	report, err := bench.Run(ctx, &o)
 	if err != nil {
@@ -195,7 +176,13 @@ func (c *comparison) once(ctx context.Context, m measurement, s server) error {
 		c.values[k] = append(c.values[k], f.Value)
 	}
 	for _, p := range report.Problems {
-		c.problems = append(c.problems, fmt.Sprintf("%s of %s: %s", m.name, s.name, p))
+		c.problem(m, s, p)
 	}
 	return nil
+}
+
+func (c *comparison) problem(m measurement, s server, text string) {
+	text = fmt.Sprintf("%s of %s: %s", m.name, s.name, text)
+	fmt.Fprintln(os.Stderr, text)
+	c.problems = append(c.problems, text)
 }

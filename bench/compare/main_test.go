@@ -1,6 +1,7 @@
 package main
 
 import (
+	"os"
 	"strings"
 	"testing"
 
@@ -9,7 +10,13 @@ import (
 	"github.com/peal-dev/peal/bench"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	if port := os.Getenv(daemonPort); port != "" {
+		serveDaemon(port, os.Args[1])
+		return
+	}
+	goleak.VerifyTestMain(m)
+}
 
 func TestMedian(t *testing.T) {
 	t.Parallel()
@@ -35,15 +42,22 @@ func TestMarkdown(t *testing.T) {
 		{"connect", peal, bench.ConnectRate}:               {900},
 		{"connect", nodejs, bench.ConnectRate}:             {300},
 		{"sse-idle", product, bench.MemoryPerConnection}:   {1.5},
+		{"sse-idle", mercure, bench.MemoryPerConnection}:   {6},
 		{"nothing of ours", peal, "a figure not reported"}: {1},
-	}}
+	}, missing: []string{"Centrifugo: no"}}
 	got := c.markdown(t.Context())
 	for _, want := range []string{
 		"# Results\n\nPeal keeps an idle WebSocket connection in **2.50 KiB** (10000 connections, namespace and one room joined) and delivers a broadcast for **8.00 µs**",
-		"| memory per idle connection, 10000, KiB | 0.50 | 2.50 (2.00–3.00) |  | 5.00 |  |\n",
-		"| step to 10000, 100 B, µs | 4.00 | 8.00 | 16.00 | 2.00 | 2.00 |\n",
-		"| connections per second, 10000, /s |  | 900 | 300 |  | 3.00 |\n",
-		"| memory per idle event stream, 10000, KiB | 1.50 |\n",
+		"| | floor | Peal | Node.js socket.io | Mercure |\n|---|--:|--:|--:|--:|\n",
+		"| memory per idle connection, 10000, KiB | 0.50 | 2.50 (2.00–3.00) |  |  |\n",
+		"| step to 10000, 100 B, µs | 4.00 | 8.00 | 16.00 |  |\n",
+		"| memory per idle event stream, 10000, KiB |  | 1.50 |  | 6.00 |\n",
+		"| | floor | Node.js socket.io | Mercure |\n|---|--:|--:|--:|\n",
+		"| memory per idle connection, 10000, KiB | 0.20 |  |  |\n",
+		"| step to 10000, 100 B, µs | 0.50 | 2.00 |  |\n",
+		"| connections per second, 10000, /s |  | 3.00 |  |\n",
+		"| memory per idle event stream, 10000, KiB |  |  | 4.00 |\n",
+		"## Not measured\n\n- Centrifugo: no\n",
 		"No message was lost",
 	} {
 		if !strings.Contains(got, want) {
@@ -59,9 +73,12 @@ func TestMarkdown(t *testing.T) {
 func TestMeasurementsNameServers(t *testing.T) {
 	t.Parallel()
 	known := map[string]bool{}
-	for _, s := range servers("/d", "node", "redis://127.0.0.1:1") {
+	for _, s := range servers("/d", settings{node: "node", redis: "redis://127.0.0.1:1"}) {
 		known[s.name] = true
-		if (s.cluster == "") != (s.name == floor) {
+		if ids[s.name] == "" {
+			t.Errorf("%s has no name on the command line", s.name)
+		}
+		if (s.cluster != "") != (s.name == peal || s.name == product || s.name == nodejs) {
 			t.Errorf("%s: cluster command %q", s.name, s.cluster)
 		}
 	}

@@ -55,10 +55,14 @@ func (c *comparison) rows() []row {
 	}
 }
 
-// productRows are about what only `peal serve` has.
+// productRows are about what Peal has as `peal serve`.
 func (c *comparison) productRows() []row {
 	n := c.clients
 	return []row{
+		{"sse-half", bench.StepCPU, "µs", fmt.Sprintf("step to %d event streams, 100 B", n/2), false},
+		{"sse-half", bench.BurstCPU, "µs", fmt.Sprintf("burst to %d event streams, 100 B", n/2), false},
+		{"sse-connect", bench.ConnectCPU, "µs", "CPU per event stream opened", false},
+		{"sse-connect", bench.ConnectRate, "/s", fmt.Sprintf("event streams opened per second, %d", n/2), true},
 		{"sse-idle", bench.MemoryPerConnection, "KiB", fmt.Sprintf("memory per idle event stream, %d", n), false},
 		{"sse-idle", bench.IdleCPU, "µs/s", "CPU per idle event stream and second", false},
 		{"sse-fanout", bench.StepCPU, "µs", fmt.Sprintf("step to %d event streams, 100 B", n), false},
@@ -85,8 +89,7 @@ func (c *comparison) markdown(ctx context.Context) string {
 	fmt.Fprintf(&b, "Peal keeps an idle WebSocket connection in **%.2f KiB** (%d connections, namespace and one room joined) and delivers a broadcast "+
 		"for **%.2f µs** of CPU per client, %.2f µs back to back: `go run ./bench/compare`\n\n", memory, c.clients, step, burst)
 	b.WriteString(explanation + "\n")
-	c.table(&b)
-	c.productTable(&b)
+	c.tables(&b)
 	b.WriteString("\n## How\n\n")
 	fmt.Fprintf(&b, "%s; median of %d (lowest to highest in brackets), the servers taking turns.\n\n", c.began.UTC().Format(time.DateOnly), c.repeat)
 	for _, line := range c.machine(ctx) {
@@ -97,6 +100,12 @@ func (c *comparison) markdown(ctx context.Context) string {
 		fmt.Fprintf(&b, "%-20s %s\n", s.name, s.shown)
 	}
 	b.WriteString("```\n")
+	if len(c.missing) > 0 {
+		b.WriteString("\n## Not measured\n\n")
+		for _, m := range c.missing {
+			fmt.Fprintf(&b, "- %s\n", m)
+		}
+	}
 	if len(c.problems) > 0 {
 		b.WriteString("\n## Problems\n\n")
 		for _, p := range c.problems {
@@ -108,45 +117,65 @@ func (c *comparison) markdown(ctx context.Context) string {
 	return b.String()
 }
 
-func (c *comparison) table(b *strings.Builder) {
-	b.WriteString("| |")
-	for _, name := range all {
-		fmt.Fprintf(b, " %s |", name)
+// own says where Peal's figure of a row is.
+func (c *comparison) own(r row) string {
+	if _, ok := c.values[key{r.measurement, product, r.figure}]; ok {
+		return product
 	}
-	b.WriteString(" Peal ÷ floor | times better than Node.js |\n|---|" + strings.Repeat("--:|", len(all)+2) + "\n")
-	for _, r := range c.rows() {
-		value := func(server string) (float64, bool) { return median(c.values[key{r.measurement, server, r.figure}]) }
-		own, ok := value(peal)
-		if !ok {
-			continue
-		}
-		fmt.Fprintf(b, "| %s, %s |", r.title, r.unit)
-		for _, name := range all {
-			fmt.Fprintf(b, " %s |", c.cell(key{r.measurement, name, r.figure}))
-		}
-		least, _ := value(floor)
-		theirs, _ := value(nodejs)
-		better := ratio(theirs, own)
-		if r.higher {
-			better = ratio(own, theirs)
-		}
-		fmt.Fprintf(b, " %s | %s |\n", ratio(own, least), better)
-	}
+	return peal
 }
 
-func (c *comparison) productTable(b *strings.Builder) {
-	head := "\n| | " + product + " |\n|---|--:|\n"
-	for _, r := range c.productRows() {
-		cell := c.cell(key{r.measurement, product, r.figure})
-		if cell == "" {
+// columns are the servers that have figures, Peal's two in one.
+func (c *comparison) columns() (names []string) {
+	for _, name := range []string{floor, peal, nodejs, zishang, centrifuge, centrifugo, mercure} {
+		for k := range c.values {
+			if k.server == name || name == peal && k.server == product {
+				names = append(names, name)
+				break
+			}
+		}
+	}
+	return names
+}
+
+// tables writes the figures, and then how Peal's compare to the others'.
+func (c *comparison) tables(b *strings.Builder) {
+	columns := c.columns()
+	others := slices.DeleteFunc(slices.Clone(columns), func(name string) bool { return name == peal })
+	c.table(b, columns, func(r row, name string) string {
+		if name == peal {
+			name = c.own(r)
+		}
+		return c.cell(key{r.measurement, name, r.figure})
+	})
+	b.WriteString("\n## How many times better Peal is\n\nThe other's figure by Peal's, or Peal's by the other's where more is better. " +
+		"Below 1 the other is better.\n\n")
+	c.table(b, others, func(r row, name string) string {
+		own, _ := median(c.values[key{r.measurement, c.own(r), r.figure}])
+		theirs, _ := median(c.values[key{r.measurement, name, r.figure}])
+		if r.higher {
+			return ratio(own, theirs)
+		}
+		return ratio(theirs, own)
+	})
+}
+
+// table writes the rows of which a cell is not empty.
+func (c *comparison) table(b *strings.Builder, columns []string, cell func(r row, column string) string) {
+	fmt.Fprintf(b, "| | %s |\n|---|%s\n", strings.Join(columns, " | "), strings.Repeat("--:|", len(columns)))
+	for _, r := range append(c.rows(), c.productRows()...) {
+		cells := make([]string, len(columns))
+		for i, name := range columns {
+			cells[i] = cell(r, name)
+		}
+		if strings.Join(cells, "") == "" {
 			continue
 		}
 		title := r.title
 		if r.unit != "" {
 			title += ", " + r.unit
 		}
-		fmt.Fprintf(b, "%s| %s | %s |\n", head, title, cell)
-		head = ""
+		fmt.Fprintf(b, "| %s | %s |\n", title, strings.Join(cells, " | "))
 	}
 }
 

@@ -2,7 +2,7 @@ module github.com/peal-dev/peal/bench/compare/zishang
 
 go 1.26.0
 
-require github.com/zishang520/socket.io/servers/socket/v3 v3.0.0
+require github.com/zishang520/socket.io/servers/socket/v3 v3.0.2
 
 require (
 	github.com/andybalholm/brotli v1.2.1 // indirect
@@ -16,10 +16,10 @@ require (
 	github.com/vmihailenco/msgpack/v5 v5.4.1 // indirect
 	github.com/vmihailenco/tagparser/v2 v2.0.0 // indirect
 	github.com/xo/terminfo v0.0.0-20220910002029-abceb7e1c41e // indirect
-	github.com/zishang520/socket.io/parsers/engine/v3 v3.0.0 // indirect
-	github.com/zishang520/socket.io/parsers/socket/v3 v3.0.0 // indirect
-	github.com/zishang520/socket.io/servers/engine/v3 v3.0.0 // indirect
-	github.com/zishang520/socket.io/v3 v3.0.0 // indirect
+	github.com/zishang520/socket.io/parsers/engine/v3 v3.0.2 // indirect
+	github.com/zishang520/socket.io/parsers/socket/v3 v3.0.2 // indirect
+	github.com/zishang520/socket.io/servers/engine/v3 v3.0.2 // indirect
+	github.com/zishang520/socket.io/v3 v3.0.2 // indirect
 	golang.org/x/crypto v0.50.0 // indirect
 	golang.org/x/net v0.53.0 // indirect
 	golang.org/x/sys v0.43.0 // indirect

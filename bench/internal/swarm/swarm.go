@@ -36,6 +36,9 @@ type Config struct {
 	// Greeting is what the first event of an SSE stream must contain that is subscribed; it is no message. Empty takes
 	// the status for it.
 	Greeting string
+	// Again is how long a client may take to be ready before it gives up and connects anew, as the clients of users do;
+	// zero lets it wait.
+	Again time.Duration
 	// Message is given the bytes of an event that a client received.
 	Message func(c *Client, payload []byte)
 	// Ack is given the bytes of an acknowledgement, id first.
@@ -50,6 +53,8 @@ type Swarm struct {
 	ready   int
 	err     error          // why the first client was lost
 	lost    int            // clients that were ready and are not any more
+	again   int            // clients that had to connect anew
+	looked  time.Time      // when clients that wait were looked for
 	joining hist.Histogram // time from connect to ready
 	buf     []byte         // for frames and requests
 }
@@ -99,9 +104,36 @@ func (s *Swarm) Connect(ctx context.Context, n, atOnce int) error {
 		if err := s.Poll(ctx); err != nil {
 			return fmt.Errorf("after %d of %d connections: %w", s.ready, want, err)
 		}
+		if err := s.redial(); err != nil {
+			return err
+		}
 		if s.err != nil {
 			return fmt.Errorf("after %d of %d connections: %w", s.ready, want, s.err)
 		}
+	}
+	return nil
+}
+
+// Again returns how many times a client had to connect anew because it was not ready in time.
+func (s *Swarm) Again() int { return s.again }
+
+// redial replaces the clients that have waited too long.
+func (s *Swarm) redial() error {
+	if s.cfg.Again == 0 || time.Since(s.looked) < s.cfg.Again/10 { // looking at all clients is not for every event
+		return nil
+	}
+	s.looked = time.Now()
+	for i, c := range s.clients {
+		if c.state == ready || time.Since(c.dialed) < s.cfg.Again {
+			continue
+		}
+		c.conn.Close()
+		s.again++
+		fresh, err := s.connect(i)
+		if err != nil {
+			return err
+		}
+		s.clients[i] = fresh
 	}
 	return nil
 }
@@ -135,6 +167,14 @@ func (s *Swarm) Until(ctx context.Context, limit time.Duration, done func() bool
 }
 
 func (s *Swarm) dial(i int) error {
+	c, err := s.connect(i)
+	if err == nil {
+		s.clients = append(s.clients, c)
+	}
+	return err
+}
+
+func (s *Swarm) connect(i int) (*Client, error) {
 	c := &Client{Index: i, swarm: s, dialed: time.Now()}
 	var h evloop.Handler
 	switch s.cfg.Transport {
@@ -151,11 +191,10 @@ func (s *Swarm) dial(i int) error {
 	}
 	conn, err := s.loop.Dial(evloop.Source(s.cfg.First+i, s.cfg.Target), s.cfg.Target, h)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	c.conn = conn
-	s.clients = append(s.clients, c)
-	return nil
+	return c, nil
 }
 
 // Close disconnects all clients at once.
