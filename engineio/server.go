@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/peal-dev/peal/engineio/eioproto"
 	"github.com/peal-dev/peal/internal/netconn"
 	"github.com/peal-dev/peal/internal/wheel"
 )
@@ -57,7 +58,10 @@ type Server struct {
 	log     *slog.Logger
 	loop    netconn.Loop
 	wheel   wheel.Wheel
-	wg      sync.WaitGroup // sessions whose receivers have not been told of their end
+
+	openTails [2]string // for Polling and WebSocket
+
+	wg sync.WaitGroup // sessions whose receivers have not been told of their end
 
 	mu       sync.RWMutex
 	sessions map[string]*Session
@@ -71,6 +75,7 @@ type Server struct {
 func NewServer(h Handler, opts *Options) *Server {
 	s := &Server{handler: h, opts: opts.withDefaults(), sessions: make(map[string]*Session)}
 	s.log = s.opts.Logger
+	s.openTails = [2]string{openTail(&s.opts, Polling), openTail(&s.opts, WebSocket)}
 	s.loop.Goroutines = s.opts.Goroutines
 	s.wheel.Tick = min(wheel.DefaultTick, max(s.opts.PingInterval/100, time.Millisecond))
 	return s
@@ -217,16 +222,35 @@ func (s *Server) newSession(r *http.Request, q url.Values, transport string) (*S
 	return &Session{server: s, id: id, handshake: newHandshake(r), base64: last(q, "b64") == "1"}, nil
 }
 
-// openPacket makes the first packet of a session. The order of its keys is the reference's.
-func (s *Server) openPacket(sess *Session, transport string) *Prepared {
+// openTail makes what follows the sid in the first packet of a session. It is the same for all that begin with the same
+// transport. The order of the keys is the reference's.
+func openTail(o *Options, transport string) string {
 	data, _ := json.Marshal(struct { // cannot fail
-		SID          string   `json:"sid"`
 		Upgrades     []string `json:"upgrades"`
 		PingInterval int64    `json:"pingInterval"`
 		PingTimeout  int64    `json:"pingTimeout"`
 		MaxPayload   int      `json:"maxPayload"`
-	}{sess.id, s.opts.upgrades(transport), s.opts.PingInterval.Milliseconds(), s.opts.PingTimeout.Milliseconds(), s.opts.MaxPayload})
-	return control(0, string(data))
+	}{o.upgrades(transport), o.PingInterval.Milliseconds(), o.PingTimeout.Milliseconds(), o.MaxPayload})
+	return `,` + string(data[1:])
+}
+
+// openPacket makes the first packet of a session.
+func (s *Server) openPacket(sess *Session, transport string) *Prepared {
+	tail := s.openTails[0]
+	if transport == WebSocket {
+		tail = s.openTails[1]
+	}
+	sid := sess.id
+	if !plainID(sid) { // made by an Options.GenerateID with a taste of its own
+		quoted, _ := json.Marshal(sid) // a string cannot fail
+		return control(eioproto.Open, `{"sid":`+string(quoted)+tail)
+	}
+	return control(eioproto.Open, `{"sid":"`+sid+`"`+tail)
+}
+
+// plainID reports whether an id is JSON as it is.
+func plainID(id string) bool {
+	return !strings.ContainsFunc(id, func(r rune) bool { return r < 0x20 || r > 0x7e || r == '"' || r == '\\' })
 }
 
 // add enters a session into the table; false says that the server is shutting down.

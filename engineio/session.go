@@ -299,6 +299,7 @@ func (s *Session) Pause() {
 
 // Resume continues reading after Pause.
 func (s *Session) Resume() {
+	s.alive.Store(true) // what it sent meanwhile is still to be read: it has its time again
 	s.mu.Lock()
 	s.paused = false
 	if s.resumed != nil {

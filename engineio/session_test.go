@@ -131,7 +131,7 @@ func TestVolatileOnPollingNeedsAParkedPoll(t *testing.T) {
 
 func TestPauseHoldsMessagesBackAndTheHeartbeatWaits(t *testing.T) {
 	t.Parallel()
-	both(t, engineio.Options{PingInterval: 40 * time.Millisecond, PingTimeout: 40 * time.Millisecond}, func(t *testing.T, f *fixture) {
+	both(t, engineio.Options{PingInterval: 20 * time.Millisecond, PingTimeout: 200 * time.Millisecond}, func(t *testing.T, f *fixture) {
 		c := f.openWebSocket()
 		s := receive(t, f.sessions)
 		s.Pause()
@@ -142,7 +142,7 @@ func TestPauseHoldsMessagesBackAndTheHeartbeatWaits(t *testing.T) {
 				t.Fatalf("%q arrived while paused", m.Data)
 			case e := <-f.ends:
 				t.Fatalf("the session ended while paused: %v", e)
-			case <-time.After(40 * time.Millisecond):
+			case <-time.After(220 * time.Millisecond):
 			}
 		}
 		s.Resume()
@@ -235,7 +235,7 @@ func TestFramesRightBehindTheHandshakeAreNotLost(t *testing.T) {
 	}
 	buf := make([]byte, 4096)
 	n, err := io.ReadAtLeast(conn, buf, 130)
-	if err != nil || !strings.Contains(string(buf[:n]), "Sec-Websocket-Protocol: a\r\n") || !strings.Contains(string(buf[:n]), "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=") {
+	if err != nil || !strings.Contains(string(buf[:n]), "Sec-WebSocket-Protocol: a\r\n") || !strings.Contains(string(buf[:n]), "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=") {
 		t.Errorf("got %q, %v", buf[:n], err)
 	}
 }

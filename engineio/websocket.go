@@ -1,6 +1,7 @@
 package engineio
 
 import (
+	"bytes"
 	"encoding/base64"
 	"errors"
 	"io"
@@ -47,7 +48,6 @@ func (s *Server) takeOver(w http.ResponseWriter, r *http.Request, first []byte) 
 		http.Error(w, "Missing or invalid Sec-WebSocket-Version or Sec-WebSocket-Key header", http.StatusBadRequest)
 		return nil, nil
 	}
-	header := w.Header().Clone() // set by middlewares
 	conn, buffered, err := s.loop.Takeover(w, s.opts.SendBuffer)
 	if err != nil {
 		e := refused(BadRequest, "TRANSPORT_HANDSHAKE_ERROR", "the connection cannot be taken over (WebSocket needs HTTP/1.1 and no wrapper that hides http.Hijacker)")
@@ -55,19 +55,19 @@ func (s *Server) takeOver(w http.ResponseWriter, r *http.Request, first []byte) 
 		s.refuse(w, r, e)
 		return nil, nil
 	}
-	header.Set("Upgrade", "websocket")
-	header.Set("Connection", "Upgrade")
-	header.Set("Sec-WebSocket-Accept", wsproto.AcceptKey(key))
+	var b bytes.Buffer
+	b.Grow(256 + len(first))
+	b.WriteString("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ")
+	b.WriteString(wsproto.AcceptKey(key))
+	b.WriteString("\r\n")
 	if protocols := r.Header.Get("Sec-WebSocket-Protocol"); protocols != "" {
 		protocol, _, _ := strings.Cut(protocols, ",")
-		header.Set("Sec-WebSocket-Protocol", strings.TrimSpace(protocol))
+		b.WriteString("Sec-WebSocket-Protocol: " + strings.TrimSpace(protocol) + "\r\n")
 	}
-	var b strings.Builder
-	b.WriteString("HTTP/1.1 101 Switching Protocols\r\n")
-	_ = header.Write(&b) // a builder takes everything
+	_ = w.Header().Write(&b) // what middlewares have set; a buffer takes everything
 	b.WriteString("\r\n")
 	b.Write(first)
-	_ = conn.Write([]byte(b.String()), 0) // a client that has gone is seen when reading starts
+	_ = conn.Write(b.Bytes(), 0) // a client that has gone is seen when reading starts
 	return conn, buffered
 }
 
