@@ -42,7 +42,10 @@ type Costs struct {
 	RedisPerNodeCPU     float64 // µs of Redis per message and node
 }
 
-// Measured are the costs on the machine of bench/RESULTS.md, rounded up.
+// Measured are the costs on the machine of bench/RESULTS.md, rounded up generously. Three are not in that file: the
+// kernel's memory is the growth of its slabs with 10,000 connections, half of it for either end; PublishCPU is what two
+// nodes used for messages to one client (scenario cluster with one client), published one at a time; and Redis used 37 µs
+// for each of these, of which the division into a fixed part and one for each node is an estimate.
 var Measured = Costs{
 	MemoryPerConnection: 3, KernelPerConnection: 5, BaseMiB: 40,
 	IdleCPU: 1, DeliveryCPU: 10, EventCPU: 15, PublishCPU: 60, ConnectCPU: 110,
