@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/signal"
 	"slices"
+	"strings"
 	"syscall"
 	"time"
 
@@ -67,6 +68,10 @@ func run(ctx context.Context) error {
 	if s.out == "" {
 		fmt.Print(text)
 		return nil
+	}
+	// A file that is not there yet has nothing to keep.
+	if old, err := os.ReadFile(s.out); err == nil {
+		text += million(string(old))
 	}
 	if err := os.WriteFile(s.out, []byte(text), 0o644); err != nil {
 		return fmt.Errorf("writing the results: %w", err)
@@ -185,4 +190,17 @@ func (c *comparison) problem(m measurement, s server, text string) {
 	text = fmt.Sprintf("%s of %s: %s", m.name, s.name, text)
 	fmt.Fprintln(os.Stderr, text)
 	c.problems = append(c.problems, text)
+}
+
+// million returns the section of the file that bench/million writes.
+func million(old string) string {
+	const title = "\n## A million clients\n"
+	_, section, found := strings.Cut(old, title)
+	if !found {
+		return ""
+	}
+	if next := strings.Index(section, "\n## "); next >= 0 {
+		section = section[:next]
+	}
+	return title + section
 }

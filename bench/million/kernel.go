@@ -15,7 +15,9 @@ import (
 
 // kernel is what the kernel says of the whole machine, other programs included. Memory is in bytes.
 type kernel struct {
-	Total         int64 `json:"total"`
+	Total int64 `json:"total"`
+	// Available is what programs can still have: MemAvailable without the slab that the kernel calls reclaimable, for
+	// the inodes and directory entries of open sockets are in it and cannot be had back.
 	Available     int64 `json:"available"`
 	Slab          int64 `json:"slab"`
 	Unreclaimable int64 `json:"slab_unreclaimable"`
@@ -32,16 +34,18 @@ type kernel struct {
 
 func readKernel() (kernel, error) {
 	var k kernel
+	var reclaimable int64
 	err := errors.Join(
 		readFields("/proc/meminfo", "", map[string]*int64{"MemTotal:": &k.Total, "MemAvailable:": &k.Available, "Slab:": &k.Slab,
-			"SUnreclaim:": &k.Unreclaimable, "PageTables:": &k.PageTables, "KernelStack:": &k.Stacks}),
+			"SReclaimable:": &reclaimable, "SUnreclaim:": &k.Unreclaimable, "PageTables:": &k.PageTables, "KernelStack:": &k.Stacks}),
 		readFields("/proc/net/sockstat", "TCP:", map[string]*int64{"alloc": &k.Sockets, "mem": &k.TCP}),
 		readTable("/proc/net/snmp", "Tcp:", map[string]*int64{"RetransSegs": &k.Retransmitted}),
 		readTable("/proc/net/netstat", "TcpExt:", map[string]*int64{"ListenDrops": &k.NotListened, "TCPMemoryPressures": &k.Pressures}),
 	)
-	for _, kib := range []*int64{&k.Total, &k.Available, &k.Slab, &k.Unreclaimable, &k.PageTables, &k.Stacks} {
+	for _, kib := range []*int64{&k.Total, &k.Available, &k.Slab, &k.Unreclaimable, &k.PageTables, &k.Stacks, &reclaimable} {
 		*kib <<= 10
 	}
+	k.Available = max(k.Available-reclaimable, 0)
 	k.TCP *= int64(os.Getpagesize())
 	files, more := readNumbers("/proc/sys/fs/file-nr", 3)
 	if more == nil {

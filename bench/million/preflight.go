@@ -47,12 +47,28 @@ func (s *settings) preflight(k kernel) error {
 	} else if atOnce := int64(s.atOnce * s.together); atOnce > backlog[0] {
 		bad("up to %d connections are opened at a time and a listener keeps %d waiting: lower --at-once, or raise net.core.somaxconn", atOnce, backlog[0])
 	}
-	if tracked, err := readNumbers("/proc/sys/net/netfilter/nf_conntrack_max", 1); err == nil && tracked[0] < int64(s.clients) {
-		bad("the firewall tracks %d connections at most: raise net.netfilter.nf_conntrack_max, or leave loopback untracked", tracked[0])
-	} else if err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := s.tracking(); err != nil {
 		errs = append(errs, err)
 	}
 	return errors.Join(errs...)
+}
+
+// tracking fails if a firewall follows connections, and not as many as there will be.
+func (s *settings) tracking() error {
+	const dir = "/proc/sys/net/netfilter/"
+	most, err := readNumbers(dir+"nf_conntrack_max", 1)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	now, more := readNumbers(dir+"nf_conntrack_count", 1)
+	if err := errors.Join(err, more); err != nil {
+		return err
+	}
+	// Without a rule that needs it the kernel follows none, whatever the limit.
+	if now[0] == 0 || now[0]+int64(s.clients) <= most[0] {
+		return nil
+	}
+	return fmt.Errorf("the firewall follows %d connections at most: raise net.netfilter.nf_conntrack_max, or leave loopback out of it", most[0])
 }
 
 const tcpMem = "/proc/sys/net/ipv4/tcp_mem"

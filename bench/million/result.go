@@ -25,6 +25,7 @@ type result struct {
 	Cores     int       `json:"cores"`
 	System    string    `json:"system"`
 	Go        string    `json:"go"`
+	Load      string    `json:"load"` // average of the minute before
 	Note      string    `json:"note,omitempty"`
 
 	Asked        int     `json:"asked"`   // clients
@@ -101,6 +102,7 @@ func (s *settings) command() string {
 		{"ping-interval", s.pingInterval.String(), standard.pingInterval.String()},
 		{"ping-timeout", s.pingTimeout.String(), standard.pingTimeout.String()},
 		{"gogc", s.gogc, standard.gogc},
+		{"idle", s.idle.String(), standard.idle.String()},
 		{"fill", fmt.Sprint(s.fill), "false"},
 		{"tune", fmt.Sprint(s.tune), "false"},
 	} {
@@ -119,6 +121,9 @@ func (r *result) describe(ctx context.Context) {
 			line, _, _ := bytes.Cut(rest, []byte("\n"))
 			r.Processor = string(line)
 		}
+	}
+	if data, err := os.ReadFile("/proc/loadavg"); err == nil {
+		r.Load, _, _ = strings.Cut(string(data), " ")
 	}
 	output := func(name string, args ...string) string {
 		out, err := exec.CommandContext(ctx, name, args...).Output()

@@ -44,7 +44,7 @@ func parse(args []string) (*settings, error) {
 	f.IntVar(&s.foreign, "foreign", 10_000, "messages to a room of the first node, of which the other nodes have no member; 0 leaves it out")
 	f.DurationVar(&s.pingInterval, "ping-interval", 25*time.Second, "pause between heartbeats, as of peal serve")
 	f.DurationVar(&s.pingTimeout, "ping-timeout", 20*time.Second, "how long a heartbeat's answer may take, as of peal serve")
-	f.DurationVar(&s.idle, "idle", 15*time.Second, "how long the clients are left alone, to measure the heartbeats")
+	f.DurationVar(&s.idle, "idle", 30*time.Second, "how long the clients are left alone, to measure the heartbeats")
 	f.DurationVar(&s.limit, "limit", 15*time.Minute, "bounds the whole run")
 	f.DurationVar(&s.patience, "patience", 2*time.Minute, "bounds one broadcast")
 	f.IntVar(&s.keepFree, "keep-free", 1024, "MiB of the machine's memory to leave alone: nobody connects any more below that")
@@ -100,7 +100,7 @@ func (s *settings) divide(files int) error {
 		if *part.n == 0 {
 			*part.n = least
 			// Some room is left, for a limit is no place to work at.
-			if comfortable := most * 19 / 20; comfortable > 0 {
+			if comfortable := most * 9 / 10; comfortable > 0 {
 				*part.n = (s.clients + comfortable - 1) / comfortable
 			}
 		}

@@ -35,8 +35,8 @@ func TestDivide(t *testing.T) {
 		wantNodes, wantGenerators         int
 		err                               string
 	}{
-		{clients: 1_000_000, files: 20_000, wantNodes: 54, wantGenerators: 54},
-		{clients: 1_000_000, nodes: 60, files: 20_000, wantNodes: 60, wantGenerators: 54},
+		{clients: 1_000_000, files: 20_000, wantNodes: 57, wantGenerators: 57},
+		{clients: 1_000_000, nodes: 60, files: 20_000, wantNodes: 60, wantGenerators: 57},
 		{clients: 10, generators: 3, files: 1024, wantNodes: 1, wantGenerators: 3},
 		{clients: 100_000, nodes: 5, files: 20_000, err: "--nodes: a process may open 20000 files, so 100000 clients need 6 at least, not 5"},
 		{clients: 100_000, generators: 2, files: 20_000, err: "--generators"},

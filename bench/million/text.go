@@ -18,7 +18,7 @@ func (r *result) lines() []line {
 	n := float64(r.Clients)
 	var all []line
 	add := func(name, format string, args ...any) { all = append(all, line{name, fmt.Sprintf(format, args...)}) }
-	add("clients", "%s connected at once, on %d nodes (%s or so each), played by %d processes", thousands(r.Clients), r.Nodes, thousands(r.Clients/r.Nodes), r.Generators)
+	add("clients", "%s connected at once, on %d nodes (some %s each), played by %d processes", thousands(r.Clients), r.Nodes, thousands(r.Clients/r.Nodes), r.Generators)
 	add("connecting", "%.0f s, %s a second; CPU per client: nodes %.0f µs, the clients themselves %.0f µs", r.Connect.Seconds,
 		thousands(int(n/r.Connect.Seconds)), r.ConnectCPU.Nodes/n*1e6, r.ConnectCPU.Generators/n*1e6)
 	last, least, greatest := r.over(func(b *round) float64 { return b.Last })
@@ -29,16 +29,19 @@ func (r *result) lines() []line {
 	add("messages", "%s received; lost %d, twice %d, out of order %d; %d clients disconnected", thousands(int(d.Received)), d.Lost, d.Duplicated, d.Reordered, d.Gone)
 	nodes, _, _ := r.over(func(b *round) float64 { return b.CPU.Nodes })
 	generators, _, _ := r.over(func(b *round) float64 { return b.CPU.Generators })
-	add("CPU per broadcast and client", "nodes %.2f µs, the clients themselves %.2f µs", nodes/n*1e6, generators/n*1e6)
+	while, _, _ := r.over(func(b *round) float64 { return b.CPU.Seconds })
+	while /= r.Idle.Seconds
+	add("CPU per broadcast and client", "nodes %.1f µs, the clients themselves %.1f µs, with heartbeats; left alone they use %.1f and %.1f µs in that time",
+		nodes/n*1e6, generators/n*1e6, r.Idle.Nodes*while/n*1e6, r.Idle.Generators*while/n*1e6)
 	redis, _, _ := r.over(func(b *round) float64 { return b.CPU.Redis })
 	sent, _, _ := r.over(func(b *round) float64 { return float64(b.RedisBytes) })
-	add("Redis per broadcast", "%.2f ms of CPU, %.1f KiB sent", redis*1e3, sent/1024)
+	add("Redis per broadcast", "%.1f ms of CPU, of which it uses %.1f ms in that time anyway; %.1f KiB sent", redis*1e3, r.Idle.Redis*while*1e3, sent/1024)
 	fewest, highest, strays := r.envelopes()
 	add("received by each node", "%d to %d messages from Redis in %d broadcasts; %d of %d nodes delivered another number than broadcasts × members",
 		fewest, highest, len(r.Rounds), strays, len(r.Traffic))
 	if f := r.Foreign; f != nil {
-		add("a message for a room of another node", "%.1f µs of CPU on a node without members (%.1f–%.1f), dropped before decoding (%d of %s decoded); Redis %.1f µs",
-			f.Microseconds, f.Least, f.Greatest, f.Decoded, thousands(f.Messages*(r.Nodes-1)), f.RedisCPU/float64(f.Messages)*1e6)
+		add("a message for a room of another node", "%.1f µs of CPU on a node without members (%.1f–%.1f), dropped before decoding (%d of %s decoded); Redis %.1f µs to send it to all %d nodes",
+			f.Microseconds, f.Least, f.Greatest, f.Decoded, thousands(f.Messages*(r.Nodes-1)), f.RedisCPU/float64(f.Messages)*1e6, r.Nodes)
 	}
 	part := func(name string, empty, full int64) {
 		add(name, "%s, %.2f KiB a client (%s before the first)", gib(full), float64(full-empty)/n/1024, gib(empty))
@@ -104,17 +107,19 @@ const title = "## A million clients"
 // markdown returns the section for the file of results.
 func (r *result) markdown() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s\n\n%s All of it is on one machine: a Redis, the nodes, and the processes that play the clients, which take their\n"+
-		"share of the processor and of the memory. The clients are Socket.IO over WebSocket, in the namespace `/`; a message with %d\n"+
-		"bytes of data is published once, over HTTP, on one node.\n\n", title, r.headline(), r.Size)
+	fmt.Fprintf(&b, "%s\n\n%s\nAll of it is on one machine: a Redis, the nodes, and the processes that play the clients, which take their share of the\n"+
+		"processor and of the memory. The clients are Socket.IO over WebSocket, in the namespace `/`; a message with %d bytes of\n"+
+		"data is published once, over HTTP, on one node.\n\n", title, r.headline(), r.Size)
 	b.WriteString("| | |\n|---|---|\n")
 	for _, l := range r.lines() {
 		fmt.Fprintf(&b, "| %s | %s |\n", l.name, l.value)
 	}
 	fmt.Fprintf(&b, "\n*Memory* of processes counts pages that several of them share once. Of the kernel's, all is counted that grew, whoever\n"+
-		"caused it. *CPU* is user and kernel time of the processes; interrupts go to whom they meet.\n\n```\n%s\n```\n\n", r.Command)
-	fmt.Fprintf(&b, "- %s, commit %s, %s\n- %d cores of %s, %s of memory\n- %s; nodes with GOGC=%s\n", r.Date.Format(time.DateOnly), r.Commit, r.Go,
-		r.Cores, r.Processor, gib(r.Before.Total), r.System, r.GOGC)
+		"caused it; *available* is MemAvailable without reclaimable slab, in which open sockets are. *CPU* is user and kernel time of\n"+
+		"the processes. Times are those at which the clients' processes have read a message, which they queue for the same cores to\n"+
+		"do.\n\n```\n%s\n```\n\n", r.Command)
+	fmt.Fprintf(&b, "- %s, commit %s, %s\n- %d cores of %s, %s of memory\n- %s; nodes with GOGC=%s; load average before the start %s\n", r.Date.Format(time.DateOnly), r.Commit, r.Go,
+		r.Cores, r.Processor, gib(r.Before.Total), r.System, r.GOGC, r.Load)
 	if r.Note != "" {
 		fmt.Fprintf(&b, "- %s\n", r.Note)
 	}
