@@ -13,6 +13,7 @@ FUZZJOBS ?= 1#              how many fuzz targets run at once
 BENCH ?= .#                 which benchmarks `make bench` runs
 BENCHTIME ?= 1s#            how long each of them runs
 MILLION ?=#             flags of `make million`, such as --clients 100000
+CURVES ?=#              flags of `make curves`, such as --quick
 TESTFLAGS ?=#               further flags of `go test` in `make test`
 EIO_SUITE ?=#               test-suite/ of an Engine.IO protocol checkout
 SIO_SUITE ?=#               test-suite/ of a Socket.IO protocol checkout
@@ -85,6 +86,11 @@ bench: ## Run the benchmarks
 million: ## A million clients on a cluster on this machine (24 GiB, 15 minutes; see MILLION)
 	@mkdir -p bin && go build -o bin/million ./bench/million
 	@nice bin/million $(MILLION)
+
+.PHONY: curves
+curves: ## How cost grows with connections, rooms, message size and nodes (8 minutes; see CURVES)
+	@mkdir -p bin && go build -o bin/curves ./bench/curves
+	@nice bin/curves $(CURVES)
 
 .PHONY: interop
 interop: setup ## Interoperability: Node.js peers, a browser, and the public protocol suites if given
