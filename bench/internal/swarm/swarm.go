@@ -119,10 +119,14 @@ func (s *Swarm) Again() int { return s.again }
 
 // redial replaces the clients that have waited too long.
 func (s *Swarm) redial() error {
-	if s.cfg.Again == 0 || time.Since(s.looked) < s.cfg.Again/10 { // looking at all clients is not for every event
+	pause := time.Since(s.looked)
+	if s.cfg.Again == 0 || pause < s.cfg.Again/10 { // looking at all clients is not for every event
 		return nil
 	}
 	s.looked = time.Now()
+	if pause > s.cfg.Again/2 { // it is this process that stood still, on a busy machine; the answers may be there already
+		return nil
+	}
 	for i, c := range s.clients {
 		if c.state == ready || time.Since(c.dialed) < s.cfg.Again {
 			continue
