@@ -185,7 +185,17 @@ func TestVerdict(t *testing.T) {
 	t.Parallel()
 	steep := made(1.2, 1)
 	err := steep.verdict()
-	if err == nil || strings.Count(err.Error(), "grows faster than linearly") != 11 || strings.Contains(err.Error(), "floor") {
+	if err == nil || strings.Count(err.Error(), "grows faster than linearly") != 10 || strings.Contains(err.Error(), "floor") {
+		t.Errorf("10 steep costs, and one that is no steeper than the floor's: %v", err)
+	}
+	if !strings.Contains(steep.markdown(), "each client | 1.20 | 1.20 | as the floor |") {
+		t.Error(steep.markdown())
+	}
+	steeper := made(2.6, 1)
+	for _, p := range steeper.curves[0].points {
+		steeper.costs[key{steeper.curves[0].id, p.x, true}][0].CPU = math.Pow(float64(p.x), 1.3) / 1e9
+	}
+	if err := steeper.verdict(); err == nil || strings.Count(err.Error(), "grows faster than linearly") != 11 {
 		t.Errorf("11 steep costs: %v", err)
 	}
 	if !strings.Contains(steep.markdown(), "| 1.20 | 1.20 | **no** |") {

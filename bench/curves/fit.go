@@ -53,11 +53,18 @@ type growth struct {
 	wholes   []float64
 	exponent float64 // of the wholes
 	upper    float64 // exponent of their upper half, where a fixed part weighs less
+	kernel   float64 // exponent of the same cost on the floor; 1 if it was not measured there
 	fitted   bool
 }
 
-// holds says that the cost grows linearly or slower. The floor is no judge and not judged.
-func (g *growth) holds() bool { return g.floor || g.fitted && g.exponent <= limit }
+// linear says that the cost itself grows linearly or slower.
+func (g *growth) linear() bool { return g.fitted && g.exponent <= limit }
+
+// holds says that the cost grows linearly or slower, or no faster than the kernel's own price for the same work: what
+// the program adds to that does not grow with it. The floor is not judged.
+func (g *growth) holds() bool {
+	return g.floor || g.fitted && g.exponent <= max(g.kernel, 1)+(limit-1)
+}
 
 // shape says how a cost depends on the variable, from the exponent and from how many times it grew in all.
 func shape(e, times float64) string {

@@ -18,16 +18,22 @@ import (
 // value leaves its curve without a fit.
 func (r *results) growths(c *curve) (all []growth) {
 	for _, q := range c.quantities {
-		all = append(all, r.growth(c, q, false))
-		if c.floored && q.id == fanoutCPU.id {
-			all = append(all, r.growth(c, q, true))
+		g := r.growth(c, q, false)
+		if !c.floored || q.id != fanoutCPU.id {
+			all = append(all, g)
+			continue
 		}
+		floor := r.growth(c, q, true)
+		if floor.fitted {
+			g.kernel = floor.exponent
+		}
+		all = append(all, g, floor)
 	}
 	return all
 }
 
 func (r *results) growth(c *curve, q quantity, floor bool) growth {
-	g := growth{quantity: q, floor: floor}
+	g := growth{quantity: q, floor: floor, kernel: 1}
 	var xs []float64
 	complete := true
 	for _, p := range c.points {
@@ -69,18 +75,19 @@ func (g *growth) fit(e float64) string {
 
 const explanation = `A *cost* is that of the whole: the memory of all connections, the CPU time to deliver one message to each client. A power
 of the variable, cost ~ x^e, is fitted to it by least squares of the logarithms. e is 1 where the cost is proportional to
-the variable and 0 where it does not depend on it; above %.1f this program fails. What a process needs once, however
+the variable and 0 where it does not depend on it; above %.1f this program fails, unless the kernel's own price for the same
+work grows as fast, within %.1f. What a process needs once, however
 little it does, makes e smaller; the exponent of the *upper half* of the points shows what is left without. *Memory* is what the servers' processes
 hold beyond what they held with the first clients (with several nodes: all that the nodes and Redis hold; pages that
 processes share count once), after a second of rest and again after the fan-out. *CPU* is the user and kernel time of the
 servers' processes. The *floor* (bench/compare/floor) is a bare epoll loop that makes one write per connection and
-message: how the kernel's price grows by itself. It is shown and not judged.
+message: how the kernel's price grows by itself, by the misses of the processor's caches.
 `
 
 // markdown writes the results.
 func (r *results) markdown() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "# Curves\n\nHow cost grows: `make curves`.\n\n"+explanation+"\n", limit)
+	fmt.Fprintf(&b, "# Curves\n\nHow cost grows: `make curves`.\n\n"+explanation+"\n", limit, limit-1)
 	b.WriteString("| variable | cost | exponent | upper half | linear or slower |\n|---|---|--:|--:|---|\n")
 	for i := range r.curves {
 		c := &r.curves[i]
@@ -91,6 +98,8 @@ func (r *results) markdown() string {
 				name, verdict = name+" on the floor", ""
 			case !g.holds():
 				verdict = "**no**"
+			case !g.linear():
+				verdict = "as the floor"
 			}
 			fmt.Fprintf(&b, "| %s, %s to %s | %s | %s | %s | %s |\n", c.variable, c.label(c.points[0].x), c.label(c.points[len(c.points)-1].x), name,
 				g.fit(g.exponent), g.fit(g.upper), verdict)
