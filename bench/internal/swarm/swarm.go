@@ -29,7 +29,7 @@ type Config struct {
 	First     int       // number of the first client among all that connect to the target's machine: chooses its local address
 	Path      string    // of the endpoint; empty means /socket.io/, for SSE /v1/events
 	Transport Transport // empty means WebSocket
-	// Subscribe returns the Socket.IO packet that makes client i a member of its rooms, such as `420["join","a"]`: an
+	// Subscribe returns the Socket.IO packet that makes client i a member of its rooms, such as `20["join","a"]`: an
 	// event that asks for the ack with id 0. For SSE it returns the query of the request, for Centrifuge commands, one to
 	// a line. Nil, or an empty packet, subscribes to nothing.
 	Subscribe func(i int) string
