@@ -6,33 +6,33 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/peal-dev/peal/bench/internal/swarm"
 )
 
-// The dialects of other push servers. Their clients only receive; an HTTP request publishes.
+// The dialects of other push servers. An HTTP request publishes; but for Echo their clients only receive.
 const (
 	// Centrifugo is Centrifugo 4 to 6: its JSON protocol over WebSocket, or unidirectional Server-Sent Events, and its API
-	// to publish. It must let anonymous clients connect and subscribe.
+	// to publish. It must let anonymous clients connect and subscribe, for Echo publish. It has no event that it answers
+	// by itself; what Echo measures is a client's publication to a channel without subscribers, answered with its reply.
 	Centrifugo Dialect = "centrifugo"
-	// Centrifuge is a server made with the library centrifuge: the same, with the library's bidirectional Server-Sent
-	// Events, to whose connect command the server answers with the subscriptions.
-	Centrifuge Dialect = "centrifuge"
 	// Mercure is a Mercure hub: Server-Sent Events. It must let anonymous clients subscribe.
 	Mercure Dialect = "mercure"
 )
 
-var dialects = []Dialect{Peal, Handlers, Floor, Centrifugo, Centrifuge, Mercure}
+var dialects = []Dialect{Peal, Handlers, Floor, Centrifugo, Mercure}
 
 // published says that messages are published by HTTP.
 func (d Dialect) published() bool {
-	return slices.Contains([]Dialect{Centrifugo, Centrifuge, Mercure}, d)
+	return d == Centrifugo || d == Mercure
 }
 
 // roomed says that there is no broadcast to all, so that the clients join a room for it.
 func (d Dialect) roomed() bool { return d == Peal || d.published() }
+
+// echoes says that the server answers an event of a client by itself.
+func (d Dialect) echoes() bool { return d == Handlers || d == Floor || d == Centrifugo }
 
 // speaks reports whether clients of the dialect can use the transport.
 func (d Dialect) speaks(t Transport) bool {
@@ -56,7 +56,7 @@ func (o *Options) endpoint(cfg *swarm.Config) {
 	case o.Transport == WebSocket:
 		cfg.Transport, cfg.Path = swarm.Centrifuge, "/connection/websocket"
 	default:
-		cfg.Path = map[Dialect]string{Centrifugo: "/connection/uni_sse", Centrifuge: "/connection/sse"}[o.Dialect]
+		cfg.Path = "/connection/uni_sse"
 		// A server that ignored the wish to subscribe would answer without it.
 		cfg.Greeting = `"subs":{"`
 	}
@@ -77,9 +77,6 @@ func (o *Options) membership(rooms []string) string {
 		return strings.Join(commands, "\n")
 	}
 	wish := `{"subs":{"` + strings.Join(rooms, `":{},"`) + `":{}}}`
-	if o.Dialect == Centrifuge {
-		wish = `{"id":1,"connect":` + wish + `}`
-	}
 	return "cf_connect=" + strings.NewReplacer(`{`, `%7B`, `}`, `%7D`, `"`, `%22`).Replace(wish)
 }
 

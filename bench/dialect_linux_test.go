@@ -37,11 +37,7 @@ func newHub(t *testing.T, h *hub) (url string) {
 	mux.HandleFunc("/connection/websocket", h.webSocket)
 	mux.HandleFunc("GET /connection/uni_sse", func(w http.ResponseWriter, r *http.Request) {
 		var wish struct{ Subs map[string]any }
-		h.centrifugoStream(w, r, &wish, &wish.Subs, "%s")
-	})
-	mux.HandleFunc("GET /connection/sse", func(w http.ResponseWriter, r *http.Request) {
-		var wish struct{ Connect struct{ Subs map[string]any } }
-		h.centrifugoStream(w, r, &wish, &wish.Connect.Subs, `{"id":1,%s`)
+		h.centrifugoStream(w, r, &wish, &wish.Subs)
 	})
 	mux.HandleFunc("POST /api/publish", func(w http.ResponseWriter, r *http.Request) {
 		var p struct {
@@ -142,7 +138,7 @@ func (h *hub) stream(w http.ResponseWriter, r *http.Request, channels []string) 
 	}
 }
 
-func (h *hub) centrifugoStream(w http.ResponseWriter, r *http.Request, wish any, subs *map[string]any, answer string) {
+func (h *hub) centrifugoStream(w http.ResponseWriter, r *http.Request, wish any, subs *map[string]any) {
 	if err := json.Unmarshal([]byte(r.URL.Query().Get("cf_connect")), wish); err != nil {
 		http.Error(w, err.Error(), http.StatusBadRequest)
 		return
@@ -155,10 +151,7 @@ func (h *hub) centrifugoStream(w http.ResponseWriter, r *http.Request, wish any,
 		channels = append(channels, channel)
 	}
 	granted, _ := json.Marshal(map[string]any{"connect": map[string]any{"subs": *subs, "ping": 25}})
-	if strings.HasPrefix(answer, "{") {
-		granted = granted[1:]
-	}
-	_, _ = fmt.Fprintf(w, "\r\ndata: "+answer+"\n\n", granted)
+	_, _ = fmt.Fprintf(w, "\r\ndata: %s\n\n", granted)
 	h.stream(w, r, channels)
 }
 
@@ -203,6 +196,7 @@ func (h *hub) command(line string, to chan string) {
 		ID        int
 		Connect   *struct{}
 		Subscribe *struct{ Channel string }
+		Publish   *struct{ Channel, Data string }
 	}
 	switch err := json.Unmarshal([]byte(line), &c); {
 	case err != nil:
@@ -215,9 +209,35 @@ func (h *hub) command(line string, to chan string) {
 		to <- fmt.Sprintf(`{"id":%d,"connect":{"ping":25,"pong":true}}`, c.ID)
 	case c.Subscribe != nil && h.deaf:
 		to <- fmt.Sprintf(`{"id":%d,"error":{"code":103,"message":"permission denied"}}`, c.ID)
+	case c.Publish != nil && h.deaf:
+		to <- `{"id":1,"publish":{}}`
+	case c.Publish != nil && (c.Publish.Channel == "" || len(c.Publish.Data) != echoSize):
+		to <- fmt.Sprintf(`{"id":%d,"error":{"code":107,"message":"bad request"}}`, c.ID)
+	case c.Publish != nil:
+		to <- fmt.Sprintf(`{"id":%d,"publish":{}}`, c.ID)
 	case c.Subscribe != nil:
 		h.join(to, c.Subscribe.Channel)
 		to <- fmt.Sprintf(`{"id":%d,"subscribe":{}}`, c.ID)
+	}
+}
+
+// echoSize is how long the events of scenario Echo are.
+const echoSize = 60
+
+func TestCentrifugoEcho(t *testing.T) {
+	t.Parallel()
+	options := func(h *hub) *bench.Options {
+		o := published(bench.Echo, newHub(t, h), bench.Centrifugo, bench.WebSocket)
+		o.Size, o.Patience = echoSize, 100*time.Millisecond
+		return o
+	}
+	r := run(t, options(&hub{}))
+	mustBeGood(t, r)
+	if rate, _ := r.Figure(bench.EventRate); rate <= 0 || r.Delivery.Expected == 0 {
+		t.Errorf("%g events a second, %+v", rate, r.Delivery)
+	}
+	if _, err := bench.Run(t.Context(), options(&hub{deaf: true})); err == nil || !strings.Contains(err.Error(), "no event was acknowledged") {
+		t.Errorf("replies to another command: %v", err)
 	}
 }
 
@@ -233,7 +253,6 @@ var peers = []struct {
 	transport bench.Transport
 }{
 	{bench.Centrifugo, bench.WebSocket}, {bench.Centrifugo, bench.SSE},
-	{bench.Centrifuge, bench.WebSocket}, {bench.Centrifuge, bench.SSE},
 	{bench.Mercure, bench.SSE},
 }
 

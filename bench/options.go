@@ -161,7 +161,7 @@ func (o *Options) check() error {
 	if o.Transport == SSE && o.Scenario == Echo {
 		bad("streams of Server-Sent Events receive only")
 	}
-	if o.Scenario == Echo && o.Dialect.roomed() {
+	if o.Scenario == Echo && !o.Dialect.echoes() {
 		bad("the dialect %s has no event that is echoed; measure echo with a server of your own (dialect handlers)", o.Dialect)
 	}
 	if o.Scenario == Echo && o.Transport == Polling {

@@ -25,16 +25,27 @@ type daemon struct {
 // publishKey lets the generator publish; only servers on this machine's loopback interface have it.
 const publishKey = "peal-bench-publishes-on-loopback"
 
-// centrifugoDaemon is Centrifugo as its documentation sets it up, with open channels and event streams.
+// centrifugoDaemon is Centrifugo as its documentation sets it up, with channels open to anonymous clients and event
+// streams; the rest is as it comes: no history, no presence.
 func centrifugoDaemon() *daemon {
 	return &daemon{env: []string{
 		"CENTRIFUGO_HTTP_SERVER_ADDRESS=127.0.0.1", "CENTRIFUGO_HTTP_SERVER_PORT={port}",
 		"CENTRIFUGO_CLIENT_ALLOW_ANONYMOUS_CONNECT_WITHOUT_TOKEN=true",
 		"CENTRIFUGO_CHANNEL_WITHOUT_NAMESPACE_ALLOW_SUBSCRIBE_FOR_CLIENT=true",
 		"CENTRIFUGO_CHANNEL_WITHOUT_NAMESPACE_ALLOW_SUBSCRIBE_FOR_ANONYMOUS=true",
+		"CENTRIFUGO_CHANNEL_WITHOUT_NAMESPACE_ALLOW_PUBLISH_FOR_CLIENT=true",
+		"CENTRIFUGO_CHANNEL_WITHOUT_NAMESPACE_ALLOW_PUBLISH_FOR_ANONYMOUS=true",
 		"CENTRIFUGO_UNI_SSE_ENABLED=true", "CENTRIFUGO_HTTP_API_KEY=" + publishKey,
 		"CENTRIFUGO_LOG_LEVEL=error", "CENTRIFUGO_USAGE_STATS_DISABLED=true",
 	}}
+}
+
+// centrifugoNode is a Centrifugo that is one of several at a Redis.
+func centrifugoNode(path, redis string) *daemon {
+	d := centrifugoDaemon()
+	d.path = path
+	d.env = append(d.env, "CENTRIFUGO_ENGINE_TYPE=redis", "CENTRIFUGO_ENGINE_REDIS_ADDRESS="+redis)
+	return d
 }
 
 // mercureDaemon is a Mercure hub as its documentation sets it up, without TLS and without a history on disk.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -42,13 +43,13 @@ func run(ctx context.Context) error {
 	flag.StringVar(&s.node, "node", "node", "Node.js; empty leaves it out")
 	flag.IntVar(&s.repeat, "repeat", 3, "times to measure each")
 	flag.IntVar(&s.clients, "clients", 10_000, "clients; fan-out is measured with half of them as well")
-	flag.StringVar(&s.only, "only", "", "comma-separated peers: floor, peal, node, zishang, centrifuge, centrifugo, mercure; empty means all")
-	flag.StringVar(&s.measure, "measure", "", "comma-separated measurements; empty means all")
-	flag.StringVar(&s.centrifugo, "centrifugo", "", "program of Centrifugo "+centrifugoVersion+"; empty installs it")
-	flag.StringVar(&s.mercure, "mercure", "", "program of the Mercure hub "+mercureVersion+"; empty installs it")
+	flag.StringVar(&s.only, "only", "", "comma-separated peers: floor, peal, node, zishang, centrifugo, mercure; empty means all")
+	flag.StringVar(&s.measure, "measure", "", "comma-separated measurements: "+strings.Join(names(), ", ")+"; empty means all")
+	flag.StringVar(&s.centrifugo, "centrifugo", "", "program of Centrifugo 6; empty installs "+centrifugoVersion)
+	flag.StringVar(&s.mercure, "mercure", "", "program of the Mercure hub; empty installs "+mercureVersion)
 	flag.StringVar(&s.redis, "redis", "", "URL of a Redis of your own for scenario cluster; empty leaves it out")
 	flag.Parse()
-	if err := checkOnly(s.only); err != nil {
+	if err := errors.Join(checkOnly(s.only), checkMeasure(s.measure)); err != nil {
 		return err
 	}
 
@@ -87,11 +88,10 @@ type measurement struct {
 }
 
 var (
-	all     = []string{floor, peal, nodejs, zishang, centrifuge, centrifugo}
-	acks    = []string{floor, peal, nodejs, zishang} // Centrifugo asks a backend for the answer
-	roomed  = []string{peal, nodejs, zishang, centrifuge, centrifugo}
-	through = []string{peal, nodejs} // Redis
-	streams = []string{product, centrifuge, centrifugo, mercure}
+	all     = []string{floor, peal, nodejs, zishang, centrifugo}
+	roomed  = []string{peal, nodejs, zishang, centrifugo}
+	through = []string{peal, nodejs, centrifugo} // Redis
+	streams = []string{product, centrifugo, mercure}
 	alone   = []string{product}
 )
 
@@ -106,7 +106,7 @@ func measurements(n int) []measurement {
 		{"fanout-half", all, fanout(n/2, 100, 60, 40)},
 		{"fanout-1k", all, fanout(n, 1<<10, 30, 20)},
 		{"fanout-16k", all, fanout(n/2, 16<<10, 20, -1)},
-		{"echo", acks, bench.Options{Scenario: bench.Echo, Clients: 100}},
+		{"echo", all, bench.Options{Scenario: bench.Echo, Clients: 100}},
 		{"connect", all, bench.Options{Scenario: bench.Connect, Clients: n}},
 		{"rooms", roomed, bench.Options{Scenario: bench.Rooms, Clients: n}},
 		{"cluster", through, bench.Options{Scenario: bench.Cluster, Clients: n}},
@@ -117,6 +117,24 @@ func measurements(n int) []measurement {
 		{"polling", alone, bench.Options{Scenario: bench.Fanout, Clients: n / 10, Transport: bench.Polling}},
 		{"slow", alone, bench.Options{Scenario: bench.Slow, Clients: n / 10}},
 	}
+}
+
+// names returns the names of the measurements.
+func names() (list []string) {
+	for _, m := range measurements(2) {
+		list = append(list, m.name)
+	}
+	return list
+}
+
+// checkMeasure finds names of measurements that there are not.
+func checkMeasure(list string) error {
+	for name := range strings.SplitSeq(list, ",") {
+		if list != "" && !slices.Contains(names(), name) {
+			return fmt.Errorf("there is no measurement %q", name)
+		}
+	}
+	return nil
 }
 
 type key struct{ measurement, server, figure string }
@@ -140,7 +158,7 @@ func (c *comparison) measureAll(ctx context.Context) error {
 		failed := map[string]bool{}
 		for round := range c.repeat {
 			for _, s := range c.servers {
-				if failed[s.name] || !slices.Contains(m.servers, s.name) || m.options.Scenario == bench.Cluster && s.cluster == "" {
+				if failed[s.name] || !slices.Contains(m.servers, s.name) || m.options.Scenario == bench.Cluster && s.cluster == "" && s.node == nil {
 					continue
 				}
 				fmt.Fprintf(os.Stderr, "%s, %s, %d of %d\n", m.name, s.name, round+1, c.repeat)
@@ -161,16 +179,26 @@ func (c *comparison) measureAll(ctx context.Context) error {
 func (c *comparison) once(ctx context.Context, m measurement, s server) error {
 	o := m.options
 	o.Command, o.Dialect, o.Stderr, o.Key = s.command, s.dialect, os.Stderr, publishKey
+	daemon := s.daemon
 	if o.Scenario == bench.Cluster {
 		o.Command, o.PublishCommand = s.cluster, s.cluster
+		daemon = s.node
 	}
-	if s.daemon != nil {
-		r, err := s.daemon.start(ctx)
+	if daemon != nil {
+		r, err := daemon.start(ctx)
 		if err != nil {
 			return err
 		}
 		defer r.stop()
 		o.URL, o.PID = r.url, r.pid
+		if o.Scenario == bench.Cluster {
+			publisher, err := daemon.start(ctx)
+			if err != nil {
+				return err
+			}
+			defer publisher.stop()
+			o.PublishURL, o.PublishPID = publisher.url, publisher.pid
+		}
 	}
 	report, err := bench.Run(ctx, &o)
 	if err != nil {

@@ -93,8 +93,8 @@ func TestMeasurementsNameServers(t *testing.T) {
 		if ids[s.name] == "" {
 			t.Errorf("%s has no name on the command line", s.name)
 		}
-		if (s.cluster != "") != (s.name == peal || s.name == product || s.name == nodejs) {
-			t.Errorf("%s: cluster command %q", s.name, s.cluster)
+		if (s.cluster != "") != (s.name == peal || s.name == product || s.name == nodejs) || (s.node != nil) != (s.name == centrifugo) {
+			t.Errorf("%s: cluster command %q, node %v", s.name, s.cluster, s.node)
 		}
 	}
 	rows := map[string]bool{}

@@ -78,7 +78,9 @@ the floor, which has none), and was left alone for half a minute. *step*: CPU pe
 broadcasts back to back. *event and ack*: as fast as the answers come. *floor*: a bare epoll loop that makes one write
 of a ready frame per connection and message (bench/compare/floor): the kernel's price. The clients are one process on the
 same machine; whether every message arrived, once and in order, is checked by numbers in the messages. *through Redis*:
-CPU of the node that the clients are on, without that of the publishing node and of Redis.
+CPU of the node that the clients are on, without that of the publishing node and of Redis. A client's event publishes, to
+Centrifugo and Mercure an HTTP request. Centrifugo answers no event by itself: its *event and ack* is a client's
+publication to a channel that nobody has subscribed to, and the reply, which does not repeat the data as the others' does.
 `
 
 func (c *comparison) markdown(ctx context.Context) string {
@@ -87,8 +89,10 @@ func (c *comparison) markdown(ctx context.Context) string {
 	memory, _ := median(c.values[key{"idle", peal, bench.MemoryPerConnection}])
 	step, _ := median(c.values[key{"fanout", peal, bench.StepCPU}])
 	burst, _ := median(c.values[key{"fanout", peal, bench.BurstCPU}])
-	fmt.Fprintf(&b, "Peal keeps an idle WebSocket connection in **%.2f KiB** (%d connections, namespace and one room joined) and delivers a broadcast "+
-		"for **%.2f µs** of CPU per client, %.2f µs back to back: `go run ./bench/compare`\n\n", memory, c.clients, step, burst)
+	if memory > 0 && step > 0 && burst > 0 { // they are among the chosen measurements
+		fmt.Fprintf(&b, "Peal keeps an idle WebSocket connection in **%.2f KiB** (%d connections, namespace and one room joined) and delivers a broadcast "+
+			"for **%.2f µs** of CPU per client, %.2f µs back to back: `go run ./bench/compare`\n\n", memory, c.clients, step, burst)
+	}
 	b.WriteString(explanation + "\n")
 	c.tables(&b)
 	b.WriteString("\n## How\n\n")
@@ -128,7 +132,7 @@ func (c *comparison) own(r row) string {
 
 // columns are the servers that have figures, Peal's two in one.
 func (c *comparison) columns() (names []string) {
-	for _, name := range []string{floor, peal, nodejs, zishang, centrifuge, centrifugo, mercure} {
+	for _, name := range []string{floor, peal, nodejs, zishang, centrifugo, mercure} {
 		for k := range c.values {
 			if k.server == name || name == peal && k.server == product {
 				names = append(names, name)

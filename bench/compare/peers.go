@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"debug/buildinfo"
 	"errors"
 	"fmt"
 	"os"
@@ -22,7 +23,6 @@ const (
 	product    = "peal serve" // shown as Peal, where Peal as a library has no such thing
 	nodejs     = "Node.js socket.io"
 	zishang    = "zishang520/socket.io"
-	centrifuge = "centrifuge (library)"
 	centrifugo = "Centrifugo"
 	mercure    = "Mercure"
 )
@@ -30,14 +30,13 @@ const (
 // ids are the servers' names on the command line.
 var ids = map[string]string{
 	floor: "floor", peal: "peal", product: "peal", nodejs: "node", zishang: "zishang",
-	centrifuge: "centrifuge", centrifugo: "centrifugo", mercure: "mercure",
+	centrifugo: "centrifugo", mercure: "mercure",
 }
 
 // Versions that the peers are built from; those of the modules of ours are in their go.mod.
 const (
 	zishangVersion    = "v3.0.2"
-	centrifugeVersion = "v0.37.0"
-	centrifugoVersion = "v6.2.2"
+	centrifugoVersion = "v6.3.1"
 	mercureVersion    = "v0.24.1"
 )
 
@@ -49,7 +48,9 @@ type server struct {
 	cluster string // command of a node; empty without Redis
 	dialect bench.Dialect
 	daemon  *daemon
-	build   func(ctx context.Context) error // nil: it is there
+	node    *daemon                          // of a cluster; nil without Redis
+	build   func(ctx context.Context) error  // nil: it is there
+	version func(ctx context.Context) string // what the program says of itself; nil: shown has it
 }
 
 // chosen reports whether a list from the command line, separated by commas, has a name; an empty list has them all.
@@ -85,11 +86,10 @@ func servers(dir string, s settings) []server {
 		{name: product, shown: "peal" + serve, command: filepath.Join(dir, "peal") + serve, dialect: bench.Peal},
 		{name: nodejs, shown: node, command: node, dialect: bench.Handlers, build: func(context.Context) error { return findNode(s.node) }},
 		module(dir, zishang, zishangVersion, bench.Handlers),
-		module(dir, centrifuge, centrifugeVersion, bench.Centrifuge),
 		program(dir, s.centrifugo, server{name: centrifugo, dialect: bench.Centrifugo, daemon: centrifugoDaemon()},
-			"github.com/centrifugal/centrifugo/v6@"+centrifugoVersion),
+			"github.com/centrifugal/centrifugo/v6@"+centrifugoVersion, centrifugoSays),
 		program(dir, s.mercure, server{name: mercure, dialect: bench.Mercure, daemon: mercureDaemon()},
-			"github.com/dunglas/mercure/caddy/mercure@"+mercureVersion),
+			"github.com/dunglas/mercure/caddy/mercure@"+mercureVersion, mercureSays),
 	}
 	for i, server := range all {
 		switch {
@@ -98,6 +98,8 @@ func servers(dir string, s settings) []server {
 			all[i].cluster = server.command + " 0 " + s.redis
 		case server.name == peal, server.name == product:
 			all[i].cluster = server.command + " --redis " + s.redis
+		case server.name == centrifugo:
+			all[i].node = centrifugoNode(server.daemon.path, s.redis)
 		}
 	}
 	return all
@@ -113,18 +115,46 @@ func module(dir, name, version string, dialect bench.Dialect) server {
 }
 
 // program is a server whose program is given by its path, or installed from its own module.
-func program(dir, path string, s server, source string) server {
-	s.shown = source
-	s.daemon.path = path
-	if path != "" {
-		s.shown = filepath.Base(path) + " (given on the command line)"
+func program(dir, path string, s server, source string, says func(ctx context.Context, path string) string) server {
+	if path == "" {
+		s.shown = source
+		s.daemon.path = filepath.Join(dir, ids[s.name])
+		s.build = func(ctx context.Context) error {
+			return goCommand(ctx, dir, []string{"GOBIN=" + dir}, "install", source)
+		}
 		return s
 	}
-	s.daemon.path = filepath.Join(dir, ids[s.name])
-	s.build = func(ctx context.Context) error {
-		return goCommand(ctx, dir, []string{"GOBIN=" + dir}, "install", source)
-	}
+	s.shown = filepath.Base(path) + ", given on the command line:"
+	s.daemon.path, s.build = find(path)
+	s.version = func(ctx context.Context) string { return says(ctx, s.daemon.path) }
 	return s
+}
+
+// find returns where a program is, for one that runs in a directory of its own, or why it cannot be run.
+func find(path string) (absolute string, build func(context.Context) error) {
+	found, err := exec.LookPath(path)
+	if err == nil {
+		absolute, err = filepath.Abs(found)
+	}
+	return absolute, func(context.Context) error { return err }
+}
+
+// centrifugoSays returns what Centrifugo says of its version.
+func centrifugoSays(ctx context.Context, path string) string { return output(ctx, path, "version") }
+
+// mercureSays returns the hub's version from the list of modules in the program, which tells Caddy's when it is asked.
+func mercureSays(_ context.Context, path string) string {
+	info, err := buildinfo.ReadFile(path)
+	if err != nil {
+		return "unknown"
+	}
+	const hub = "github.com/dunglas/mercure"
+	for _, module := range info.Deps {
+		if module.Path == hub {
+			return hub + " " + module.Version
+		}
+	}
+	return "unknown"
 }
 
 // buildTimeout bounds fetching and compiling a peer.
@@ -199,6 +229,9 @@ func (c *comparison) prepare(ctx context.Context, dir string) error {
 				c.missing = append(c.missing, fmt.Sprintf("%s: %v", s.name, err))
 				continue
 			}
+		}
+		if s.version != nil {
+			s.shown += " " + s.version(ctx)
 		}
 		c.servers = append(c.servers, s)
 	}

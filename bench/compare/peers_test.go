@@ -20,6 +20,15 @@ func TestCheckOnly(t *testing.T) {
 	}
 }
 
+func TestCheckMeasure(t *testing.T) {
+	t.Parallel()
+	for list, good := range map[string]bool{"": true, "fanout": true, "sse-half,echo": true, "echo,nothing": false} {
+		if err := checkMeasure(list); (err == nil) != good {
+			t.Errorf("%q: %v", list, err)
+		}
+	}
+}
+
 func TestReason(t *testing.T) {
 	t.Parallel()
 	for printed, want := range map[string]string{
@@ -40,8 +49,7 @@ func TestReason(t *testing.T) {
 func TestVersions(t *testing.T) {
 	t.Parallel()
 	for file, line := range map[string]string{
-		"zishang/go.mod":    "github.com/zishang520/socket.io/servers/socket/v3 " + zishangVersion + "\n",
-		"centrifuge/go.mod": "github.com/centrifugal/centrifuge " + centrifugeVersion + "\n",
+		"zishang/go.mod": "github.com/zishang520/socket.io/servers/socket/v3 " + zishangVersion + "\n",
 	} {
 		text, err := os.ReadFile(file)
 		if err != nil {
@@ -58,15 +66,36 @@ func TestServerThatCannotBeBuilt(t *testing.T) {
 	dir := t.TempDir()
 	for _, s := range []server{
 		module(dir, "nowhere", "v1", bench.Handlers),
-		program(dir, "", server{name: centrifugo, daemon: centrifugoDaemon()}, "example.invalid/no/version"),
+		program(dir, "", server{name: centrifugo, daemon: centrifugoDaemon()}, "example.invalid/no/version", centrifugoSays),
+		program(dir, filepath.Join(dir, "nothing"), server{name: mercure, daemon: mercureDaemon()}, "example.invalid/a@v1", mercureSays),
 	} {
 		if err := s.build(t.Context()); err == nil || strings.Contains(err.Error(), "\n") {
 			t.Errorf("%s: %v", s.name, err)
 		}
 	}
-	given := program(dir, "/somewhere/centrifugo", server{name: centrifugo, daemon: centrifugoDaemon()}, "example.invalid/a@v1")
-	if given.build != nil || given.daemon.path != "/somewhere/centrifugo" || strings.Contains(given.shown, "/somewhere") {
-		t.Errorf("%+v", given)
+}
+
+// A program of the user's runs in another directory and is shown without its own.
+func TestGivenProgram(t *testing.T) {
+	t.Parallel()
+	executable, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	here, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
+	}
+	relative, err := filepath.Rel(here, executable)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := program("/nowhere", relative, server{name: mercure, daemon: mercureDaemon()}, "example.invalid/a@v1", mercureSays)
+	if err := s.build(t.Context()); err != nil || s.daemon.path != executable || strings.ContainsRune(s.shown, filepath.Separator) {
+		t.Errorf("%v, %q, %q", err, s.daemon.path, s.shown)
+	}
+	if got := s.version(t.Context()); got != "unknown" {
+		t.Errorf("this is no Mercure: %q", got)
 	}
 }
 

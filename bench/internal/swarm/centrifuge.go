@@ -68,6 +68,8 @@ func (c *centrifuge) reply(line []byte) error {
 		if c.subscriptions--; c.subscriptions == 0 {
 			c.becomeReady()
 		}
+	case c.state == ready && bytes.Contains(line, []byte(`"publish":`)):
+		c.swarm.cfg.Ack(c.Client, line)
 	default:
 		return fmt.Errorf("a reply to no command: %.200q", line)
 	}
