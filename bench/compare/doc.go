@@ -3,6 +3,6 @@
 //
 //	go run ./bench/compare --centrifugo ~/bin/centrifugo --mercure ~/bin/mercure
 //
-// The two programs are those that their projects publish. It starts them itself, on the loopback interface. Without one of
-// the flags it tries to install that server with the go command; one that it cannot have is left out.
+// The two programs are those that their projects publish. It starts them itself, on the loopback interface; without one of
+// the flags that server is left out.
 package main

@@ -45,8 +45,8 @@ func run(ctx context.Context) error {
 	flag.IntVar(&s.clients, "clients", 10_000, "clients; fan-out is measured with half of them as well")
 	flag.StringVar(&s.only, "only", "", "comma-separated peers: floor, peal, node, zishang, centrifugo, mercure; empty means all")
 	flag.StringVar(&s.measure, "measure", "", "comma-separated measurements: "+strings.Join(names(), ", ")+"; empty means all")
-	flag.StringVar(&s.centrifugo, "centrifugo", "", "program of Centrifugo 6; empty installs "+centrifugoVersion)
-	flag.StringVar(&s.mercure, "mercure", "", "program of the Mercure hub; empty installs "+mercureVersion)
+	flag.StringVar(&s.centrifugo, "centrifugo", "", "program of Centrifugo; empty leaves it out")
+	flag.StringVar(&s.mercure, "mercure", "", "program of the Mercure hub; empty leaves it out")
 	flag.StringVar(&s.redis, "redis", "", "URL of a Redis of your own for scenario cluster; empty leaves it out")
 	flag.Parse()
 	if err := errors.Join(checkOnly(s.only), checkMeasure(s.measure)); err != nil {

@@ -33,12 +33,8 @@ var ids = map[string]string{
 	centrifugo: "centrifugo", mercure: "mercure",
 }
 
-// Versions that the peers are built from; those of the modules of ours are in their go.mod.
-const (
-	zishangVersion    = "v3.0.2"
-	centrifugoVersion = "v6.3.1"
-	mercureVersion    = "v0.24.1"
-)
+// zishangVersion is what the module in zishang is built with.
+const zishangVersion = "v3.0.2"
 
 // server is one of the compared servers.
 type server struct {
@@ -48,9 +44,9 @@ type server struct {
 	cluster string // command of a node; empty without Redis
 	dialect bench.Dialect
 	daemon  *daemon
-	node    *daemon                          // of a cluster; nil without Redis
-	build   func(ctx context.Context) error  // nil: it is there
-	version func(ctx context.Context) string // what the program says of itself; nil: shown has it
+	node    *daemon                                       // of a cluster; nil without Redis
+	build   func(ctx context.Context) error               // nil: it is there
+	version func(ctx context.Context, path string) string // of a daemon's program
 }
 
 // chosen reports whether a list from the command line, separated by commas, has a name; an empty list has them all.
@@ -86,10 +82,8 @@ func servers(dir string, s settings) []server {
 		{name: product, shown: "peal" + serve, command: filepath.Join(dir, "peal") + serve, dialect: bench.Peal},
 		{name: nodejs, shown: node, command: node, dialect: bench.Handlers, build: func(context.Context) error { return findNode(s.node) }},
 		module(dir, zishang, zishangVersion, bench.Handlers),
-		program(dir, s.centrifugo, server{name: centrifugo, dialect: bench.Centrifugo, daemon: centrifugoDaemon()},
-			"github.com/centrifugal/centrifugo/v6@"+centrifugoVersion, centrifugoSays),
-		program(dir, s.mercure, server{name: mercure, dialect: bench.Mercure, daemon: mercureDaemon()},
-			"github.com/dunglas/mercure/caddy/mercure@"+mercureVersion, mercureSays),
+		program(s.centrifugo, server{name: centrifugo, dialect: bench.Centrifugo, daemon: centrifugoDaemon(), version: centrifugoSays}),
+		program(s.mercure, server{name: mercure, dialect: bench.Mercure, daemon: mercureDaemon(), version: mercureSays}),
 	}
 	for i, server := range all {
 		switch {
@@ -110,33 +104,27 @@ func module(dir, name, version string, dialect bench.Dialect) server {
 	source := "bench/compare/" + ids[name]
 	path := filepath.Join(dir, ids[name])
 	return server{name: name, shown: source + " (" + version + ")", command: path, dialect: dialect, build: func(ctx context.Context) error {
-		return goCommand(ctx, source, nil, "build", "-o", path, ".")
+		return goCommand(ctx, source, "build", "-o", path, ".")
 	}}
 }
 
-// program is a server whose program is given by its path, or installed from its own module.
-func program(dir, path string, s server, source string, says func(ctx context.Context, path string) string) server {
-	if path == "" {
-		s.shown = source
-		s.daemon.path = filepath.Join(dir, ids[s.name])
-		s.build = func(ctx context.Context) error {
-			return goCommand(ctx, dir, []string{"GOBIN=" + dir}, "install", source)
-		}
-		return s
-	}
-	s.shown = filepath.Base(path) + ", given on the command line:"
-	s.daemon.path, s.build = find(path)
-	s.version = func(ctx context.Context) string { return says(ctx, s.daemon.path) }
-	return s
-}
-
-// find returns where a program is, for one that runs in a directory of its own, or why it cannot be run.
-func find(path string) (absolute string, build func(context.Context) error) {
+// program is a server whose program is the user's, for one that runs in a directory of its own.
+func program(path string, s server) server {
+	s.shown = filepath.Base(path) + ":"
 	found, err := exec.LookPath(path)
 	if err == nil {
-		absolute, err = filepath.Abs(found)
+		s.daemon.path, err = filepath.Abs(found)
 	}
-	return absolute, func(context.Context) error { return err }
+	s.build = func(context.Context) error {
+		switch {
+		case path == "":
+			return errors.New("its program was not given: --" + ids[s.name])
+		case err != nil: // which names directories of this machine
+			return fmt.Errorf("%s cannot be run", filepath.Base(path))
+		}
+		return nil
+	}
+	return s
 }
 
 // centrifugoSays returns what Centrifugo says of its version.
@@ -161,12 +149,12 @@ func mercureSays(_ context.Context, path string) string {
 const buildTimeout = 10 * time.Minute
 
 // goCommand runs the go command outside Peal's module and says in one line why it failed.
-func goCommand(ctx context.Context, dir string, env []string, args ...string) error {
+func goCommand(ctx context.Context, dir string, args ...string) error {
 	ctx, cancel := context.WithTimeout(ctx, buildTimeout)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, "go", args...) //nolint:gosec // our own arguments
 	cmd.Dir = dir
-	cmd.Env = append(append(os.Environ(), "GOWORK=off"), env...)
+	cmd.Env = append(os.Environ(), "GOWORK=off")
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	if err := cmd.Run(); err != nil {
@@ -213,7 +201,7 @@ func findNode(node string) error {
 // prepare builds the chosen servers. One that cannot be built is left out and says why; without Peal there is nothing to
 // compare.
 func (c *comparison) prepare(ctx context.Context, dir string) error {
-	if err := goCommand(ctx, ".", nil, "build", "-o", dir+"/", "./bench/compare/floor", "./interop/server", "./cmd/peal"); err != nil {
+	if err := goCommand(ctx, ".", "build", "-o", dir+"/", "./bench/compare/floor", "./interop/server", "./cmd/peal"); err != nil {
 		return fmt.Errorf("building the servers (run this at the root of the repository): %w", err)
 	}
 	for _, s := range servers(dir, c.settings) {
@@ -231,7 +219,7 @@ func (c *comparison) prepare(ctx context.Context, dir string) error {
 			}
 		}
 		if s.version != nil {
-			s.shown += " " + s.version(ctx)
+			s.shown += " " + s.version(ctx, s.daemon.path)
 		}
 		c.servers = append(c.servers, s)
 	}
