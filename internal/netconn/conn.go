@@ -106,12 +106,25 @@ func (c *Conn) Start(h Handler, buffered []byte) {
 // network. It returns ErrClosed, ErrSlow or ErrDropped if b was not taken.
 func (c *Conn) Write(b []byte, mode Mode) error {
 	c.mu.Lock()
-	// Whoever is writing does so without blocking, so they are done in a moment: a publisher that is faster than a flusher
-	// waits for it here, and a full queue always means a peer that does not read.
-	for c.queue.bytes >= soft && c.is(writing) && c.poller != nil {
-		c.mu.Unlock()
-		runtime.Gosched()
-		c.mu.Lock()
+	for c.queue.bytes > 0 && c.poller != nil && !c.is(closed|blocked) {
+		full := c.overflows(len(b))
+		switch {
+		case !full && c.queue.bytes < soft:
+		case c.is(writing):
+			// Whoever is writing does so without blocking, so they are done in a moment: a publisher that is faster than a
+			// flusher waits for it here.
+			c.mu.Unlock()
+			runtime.Gosched()
+			c.mu.Lock()
+			continue
+		case full:
+			// Nobody has offered the kernel yet what waits for the flusher: only what the kernel then refuses tells of a peer
+			// that does not read.
+			c.flush()
+			c.mu.Lock()
+			continue
+		}
+		break
 	}
 	if c.is(closed | finishing) {
 		c.mu.Unlock()
@@ -122,7 +135,7 @@ func (c *Conn) Write(b []byte, mode Mode) error {
 		c.loop.dropped.Add(1)
 		return ErrDropped
 	}
-	if c.queue.bytes > 0 && c.queue.bytes+len(b) > int(c.limit) {
+	if c.overflows(len(b)) {
 		c.mu.Unlock()
 		c.loop.slow.Add(1)
 		return ErrSlow
@@ -143,6 +156,9 @@ func (c *Conn) Write(b []byte, mode Mode) error {
 	}
 	return nil
 }
+
+// overflows reports whether n more bytes are too many. A single message may be longer than the limit.
+func (c *Conn) overflows(n int) bool { return c.queue.bytes > 0 && c.queue.bytes+n > int(c.limit) }
 
 // flushScheduled is the flusher's turn at c.
 func (c *Conn) flushScheduled() {
