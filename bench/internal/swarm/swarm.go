@@ -54,6 +54,7 @@ type Swarm struct {
 	err     error          // why the first client was lost
 	lost    int            // clients that were ready and are not any more
 	again   int            // clients that had to connect anew
+	prompt  time.Time      // when the last client became ready that connected once only
 	looked  time.Time      // when clients that wait were looked for
 	joining hist.Histogram // time from connect to ready
 	buf     []byte         // for frames and requests
@@ -117,6 +118,9 @@ func (s *Swarm) Connect(ctx context.Context, n, atOnce int) error {
 // Again returns how many times a client had to connect anew because it was not ready in time.
 func (s *Swarm) Again() int { return s.again }
 
+// Prompt returns when the last client became ready that did not have to connect anew.
+func (s *Swarm) Prompt() time.Time { return s.prompt }
+
 // redial replaces the clients that have waited too long.
 func (s *Swarm) redial() error {
 	pause := time.Since(s.looked)
@@ -137,6 +141,7 @@ func (s *Swarm) redial() error {
 		if err != nil {
 			return err
 		}
+		fresh.again = true
 		s.clients[i] = fresh
 	}
 	return nil
@@ -220,6 +225,7 @@ type Client struct {
 	swarm  *Swarm
 	conn   *evloop.Conn
 	dialed time.Time
+	again  bool // it is not the first with this number
 	state  state
 	send   func(packet string) // Engine.IO packets; nil means as WebSocket frames
 }
@@ -245,7 +251,11 @@ func (c *Client) Resume() { c.conn.Resume() }
 func (c *Client) becomeReady() {
 	c.state = ready
 	c.swarm.ready++
-	c.swarm.joining.Record(time.Since(c.dialed))
+	now := time.Now()
+	c.swarm.joining.Record(now.Sub(c.dialed))
+	if !c.again {
+		c.swarm.prompt = now
+	}
 }
 
 // Closed implements evloop.Handler.
