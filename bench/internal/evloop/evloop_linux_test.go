@@ -180,6 +180,30 @@ func TestPause(t *testing.T) {
 	}
 }
 
+// Little is under way to a narrow connection that does not read.
+func TestDialNarrow(t *testing.T) {
+	t.Parallel()
+	const size = 8 << 20
+	took := make(chan int, 1)
+	target := serve(t, func(c net.Conn) {
+		_ = c.SetWriteDeadline(time.Now().Add(100 * time.Millisecond)) // nobody reads, so no time would be enough
+		n, _ := c.Write(make([]byte, size))
+		took <- n
+	})
+	l := newLoop(t)
+	h := &lines{}
+	c, err := l.DialNarrow(evloop.Source(0, target), target, h, 16<<10)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Pause()
+	if n := <-took; n == 0 || n > 1<<20 {
+		t.Errorf("%d bytes are under way", n)
+	}
+	c.Resume()
+	pollUntil(t, l, func() bool { return h.cause != nil })
+}
+
 func TestSource(t *testing.T) {
 	t.Parallel()
 	target := netip.MustParseAddrPort("127.0.0.1:1")

@@ -31,8 +31,19 @@ func (l *Loop) Close() {
 	_ = unix.Close(l.epoll) // gone whatever close says
 }
 
+// ethernetSegment is what of a TCP segment in an Ethernet frame is data.
+const ethernetSegment = 1460
+
 // Dial begins to connect to target; h learns of the outcome. A valid source is the local address to connect from.
 func (l *Loop) Dial(source netip.Addr, target netip.AddrPort, h Handler) (*Conn, error) {
+	return l.DialNarrow(source, target, h, 0)
+}
+
+// DialNarrow is Dial for a connection on which little is under way, as on a network that is not the machine's own: the
+// kernel keeps about so many bytes for a reader that does not read (SO_RCVBUF), and the segments have Ethernet's size.
+// On the loopback interface they have 64 KiB, and the sender's kernel makes room for twenty from the start. Zero bytes
+// change nothing.
+func (l *Loop) DialNarrow(source netip.Addr, target netip.AddrPort, h Handler, receive int) (*Conn, error) {
 	family := unix.AF_INET
 	if target.Addr().Is6() {
 		family = unix.AF_INET6
@@ -42,6 +53,14 @@ func (l *Loop) Dial(source netip.Addr, target netip.AddrPort, h Handler) (*Conn,
 		return nil, fmt.Errorf("socket: %w", err)
 	}
 	c := &Conn{loop: l, handler: h, fd: fd, wants: unix.EPOLLIN | unix.EPOLLOUT}
+	if receive > 0 {
+		err = errors.Join(unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF, receive),
+			unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_MAXSEG, ethernetSegment))
+	}
+	if err != nil {
+		_ = unix.Close(fd) // the error to report is that of the options
+		return nil, fmt.Errorf("making a connection narrow: %w", err)
+	}
 	if err := c.connect(source, target); err != nil {
 		_ = unix.Close(fd) // the error to report is connect's
 		return nil, err

@@ -18,6 +18,11 @@ func (l *Loop) Close() {}
 // Dial fails with ErrPlatform.
 func (l *Loop) Dial(netip.Addr, netip.AddrPort, Handler) (*Conn, error) { return nil, ErrPlatform }
 
+// DialNarrow fails with ErrPlatform.
+func (l *Loop) DialNarrow(netip.Addr, netip.AddrPort, Handler, int) (*Conn, error) {
+	return nil, ErrPlatform
+}
+
 // Poll fails with ErrPlatform.
 func (l *Loop) Poll(time.Duration) error { return ErrPlatform }
 

@@ -55,6 +55,16 @@ func (h *Histogram) Add(b Bucket) {
 	h.max = max(h.max, b.Upper)
 }
 
+// Merge counts what another histogram has counted.
+func (h *Histogram) Merge(o *Histogram) {
+	for i, n := range o.counts {
+		h.counts[i] += n
+	}
+	h.n += o.n
+	h.sum += o.sum
+	h.max = max(h.max, o.max)
+}
+
 // Count returns how many durations were recorded.
 func (h *Histogram) Count() uint64 { return h.n }
 

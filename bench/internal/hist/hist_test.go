@@ -43,13 +43,14 @@ func TestQuantiles(t *testing.T) {
 func TestAdd(t *testing.T) {
 	t.Parallel()
 	var parts [3]hist.Histogram
-	var whole, sum hist.Histogram
+	var whole, sum, merged hist.Histogram
 	for i := range 3000 {
 		d := time.Duration(i) * time.Millisecond
 		parts[i%3].Record(d)
 		whole.Record(d)
 	}
 	for i := range parts {
+		merged.Merge(&parts[i])
 		for _, b := range parts[i].Buckets() {
 			sum.Add(b)
 		}
@@ -57,6 +58,9 @@ func TestAdd(t *testing.T) {
 	if !slices.Equal(sum.Buckets(), whole.Buckets()) || sum.Count() != whole.Count() || sum.Quantile(0.9) != whole.Quantile(0.9) ||
 		sum.Mean() < whole.Mean() || sum.Max() < whole.Max() || sum.Max() > whole.Max()+whole.Max()/32 {
 		t.Errorf("count %d, mean %s, max %s; want %d, %s, %s", sum.Count(), sum.Mean(), sum.Max(), whole.Count(), whole.Mean(), whole.Max())
+	}
+	if merged != whole {
+		t.Errorf("merged: count %d, mean %s, max %s", merged.Count(), merged.Mean(), merged.Max())
 	}
 }
 

@@ -27,6 +27,7 @@ const (
 type Config struct {
 	Target    netip.AddrPort
 	First     int       // number of the first client among all that connect to the target's machine: chooses its local address
+	Narrow    int       // bytes that the kernel keeps for a client that does not read, see evloop.Loop.DialNarrow; 0 leaves it to the kernel
 	Path      string    // of the endpoint; empty means /socket.io/, for SSE /v1/events
 	Transport Transport // empty means WebSocket
 	// Subscribe returns the Socket.IO packet that makes client i a member of its rooms, such as `20["join","a"]`: an
@@ -151,11 +152,13 @@ func (s *Swarm) redial() error {
 const slice = 50 * time.Millisecond
 
 // Poll handles what happens next on the loop, or nothing for a moment.
-func (s *Swarm) Poll(ctx context.Context) error {
+func (s *Swarm) Poll(ctx context.Context) error { return s.poll(ctx, slice) }
+
+func (s *Swarm) poll(ctx context.Context, wait time.Duration) error {
 	if err := ctx.Err(); err != nil {
 		return context.Cause(ctx)
 	}
-	return s.loop.Poll(slice)
+	return s.loop.Poll(wait)
 }
 
 // ErrTimeout is returned by Until when the time is over.
@@ -165,7 +168,7 @@ var ErrTimeout = errors.New("the time is over")
 func (s *Swarm) Until(ctx context.Context, limit time.Duration, done func() bool) error {
 	deadline := time.Now().Add(limit)
 	for !done() {
-		if err := s.Poll(ctx); err != nil {
+		if err := s.poll(ctx, min(max(time.Until(deadline), 0), slice)); err != nil {
 			return err
 		}
 		if time.Now().After(deadline) && !done() {
@@ -198,7 +201,7 @@ func (s *Swarm) connect(i int) (*Client, error) {
 	default:
 		h = (*webSocket)(c)
 	}
-	conn, err := s.loop.Dial(evloop.Source(s.cfg.First+i, s.cfg.Target), s.cfg.Target, h)
+	conn, err := s.loop.DialNarrow(evloop.Source(s.cfg.First+i, s.cfg.Target), s.cfg.Target, h, s.cfg.Narrow)
 	if err != nil {
 		return nil, err
 	}
@@ -227,6 +230,7 @@ type Client struct {
 	dialed time.Time
 	again  bool // it is not the first with this number
 	state  state
+	lost   bool
 	send   func(packet string) // Engine.IO packets; nil means as WebSocket frames
 }
 
@@ -265,5 +269,9 @@ func (c *Client) Closed(_ *evloop.Conn, cause error) {
 	}
 	if c.state == ready {
 		c.swarm.lost++
+		c.lost = true
 	}
 }
+
+// Lost reports whether the client was disconnected after it had been ready.
+func (c *Client) Lost() bool { return c.lost }
