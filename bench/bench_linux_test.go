@@ -26,7 +26,13 @@ type handlers map[string]any
 // serve runs a Socket.IO server with the load generator's handlers, of which change may replace some.
 func serve(t *testing.T, change func(*socketio.Server, handlers)) (url string) {
 	t.Helper()
-	io := socketio.NewServer(nil)
+	return serveWith(t, nil, change)
+}
+
+// serveWith is serve with options.
+func serveWith(t *testing.T, opts *socketio.Options, change func(*socketio.Server, handlers)) (url string) {
+	t.Helper()
+	io := socketio.NewServer(opts)
 	all := handlers{
 		"broadcast": func(ctx context.Context, data string) error { return io.Emit(ctx, "broadcast", data) },
 		"publish":   func(ctx context.Context, room, data string) error { return io.To(room).Emit(ctx, "broadcast", data) },
@@ -105,7 +111,7 @@ func TestScenarios(t *testing.T) {
 		bench.Connect: {[]string{bench.ConnectRate, bench.ConnectCPU}, 0},
 		bench.Fanout:  {[]string{bench.StepCPU, bench.BurstCPU, bench.BurstRate}, 20 * (3 + 8 + 4*5)},
 		bench.Rooms:   {[]string{bench.RoomCPU, bench.PublishCPU}, 3 * (8 + 1)},
-		bench.Slow:    {[]string{bench.SlowFactor, bench.StalledDisconnected}, 20*(3+8) + 8*19 - 3 - 8},
+		bench.Slow:    {[]string{bench.SlowFactor, bench.StalledDisconnected}, 19 * (3 + 20 + 2*5*8)},
 		bench.Echo:    {[]string{bench.EventCPU, bench.EventRate}, 0},
 	} {
 		t.Run(string(scenario), func(t *testing.T) {
@@ -284,6 +290,7 @@ func TestRefusals(t *testing.T) {
 		"knows no rooms":          func(o *bench.Options) { o.Scenario, o.Dialect = bench.Rooms, bench.Floor },
 		"needs 45 bytes":          func(o *bench.Options) { o.Size = 10 },
 		"must be positive":        func(o *bench.Options) { o.Clients = -1 },
+		"one that stalls":         func(o *bench.Options) { o.Scenario, o.Clients, o.Rooms, o.RoomSize = bench.Slow, 1, 1, 1 },
 		"at least as many":        func(o *bench.Options) { o.RoomSize = 1000 },
 		"between 0 and 1":         func(o *bench.Options) { o.Stalled = 1 },
 		"raise the limit":         func(o *bench.Options) { o.Clients = 1 << 29 },

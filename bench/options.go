@@ -79,14 +79,21 @@ type Options struct {
 	Dialect   Dialect   // empty means Peal
 	Key       string    // to publish: Centrifugo's API key, or the secret of a Mercure hub for its publishers' HS256 tokens
 
-	Clients  int           // 0 means 10,000; 100 for Echo, 1,000 for Slow
-	AtOnce   int           // connections on their way at a time; 0 means 128
-	Size     int           // bytes of a message's data; 0 means 100, for Slow 16 KiB; at least 45
-	Rounds   int           // broadcasts one at a time, or publications to rooms; 0 means 40, for Rooms 20,000, for Slow 400
-	Burst    int           // broadcasts back to back, of which there are four rounds; 0 means 25, negative none
-	Rooms    int           // 0 means as many as clients
-	RoomSize int           // members of a room in scenario Rooms; 0 means 10
-	Stalled  float64       // share of the clients that stop reading in scenario Slow; 0 means 0.05
+	Clients  int     // 0 means 10,000; 100 for Echo, 1,000 for Slow
+	AtOnce   int     // connections on their way at a time; 0 means 128
+	Size     int     // bytes of a message's data; 0 means 100, for Slow 16 KiB; at least 45
+	Rounds   int     // broadcasts one at a time, or publications to rooms; 0 means 40, for Rooms 20,000, for Slow 100 in a phase
+	Burst    int     // broadcasts back to back, of which there are four rounds; 0 means 25, negative none
+	Rooms    int     // 0 means as many as clients
+	RoomSize int     // members of a room in scenario Rooms; 0 means 10
+	Stalled  float64 // share of the clients that stop reading in scenario Slow; 0 means 0.05
+	// StalledBuffer is what the kernel keeps for a client that stalls, in bytes (SO_RCVBUF), on a connection with segments of
+	// Ethernet's size; 0 means 16 KiB. It leaves a phase time for what comes after: the server's own queue. Negative
+	// leaves both to the kernel, which on the loopback interface keeps some 4 MiB; Rounds has to grow with it.
+	StalledBuffer int
+
+	Pairs    int           // of phases, with stalled clients and without, in scenario Slow; 0 means 5
+	Interval time.Duration // from a broadcast to the next in scenario Slow; 0 means four times what one takes
 	Settle   time.Duration // pause before memory is measured; 0 means 5 s
 	Window   time.Duration // how long Idle and Echo measure; 0 means 25 s (a heartbeat interval) and 5 s
 	Patience time.Duration // how long a message may take before it counts as lost; 0 means 20 s
@@ -114,15 +121,17 @@ func (o *Options) withDefaults() (Options, error) {
 	setDefault(&d.Clients, map[Scenario]int{Echo: 100, Slow: 1000}[d.Scenario])
 	setDefault(&d.Clients, 10_000)
 	setDefault(&d.AtOnce, 128)
-	// A stalled client must fill the kernel's buffers, some 4 MiB, before the server's queue.
+	// A stalled client must fill the kernel's buffers and then the server's queue within a phase.
 	setDefault(&d.Size, map[Scenario]int{Slow: 16 << 10}[d.Scenario])
 	setDefault(&d.Size, 100)
-	setDefault(&d.Rounds, map[Scenario]int{Rooms: 20_000, Slow: 400}[d.Scenario])
+	setDefault(&d.Rounds, map[Scenario]int{Rooms: 20_000, Slow: 100}[d.Scenario])
 	setDefault(&d.Rounds, 40)
 	setDefault(&d.Burst, 25)
 	setDefault(&d.Rooms, d.Clients)
 	setDefault(&d.RoomSize, 10)
 	setDefault(&d.Stalled, 0.05)
+	setDefault(&d.Pairs, 5)
+	setDefault(&d.StalledBuffer, 16<<10)
 	setDefault(&d.Settle, 5*time.Second)
 	if d.Scenario == Echo {
 		setDefault(&d.Window, 5*time.Second)
@@ -173,7 +182,7 @@ func (o *Options) check() error {
 	if o.Size < wire.StampSize {
 		bad("a message needs %d bytes for its number and time; size is %d", wire.StampSize, o.Size)
 	}
-	for name, n := range map[string]int{"clients": o.Clients, "at once": o.AtOnce, "rounds": o.Rounds, "rooms": o.Rooms, "room size": o.RoomSize} {
+	for name, n := range map[string]int{"clients": o.Clients, "at once": o.AtOnce, "rounds": o.Rounds, "pairs": o.Pairs, "rooms": o.Rooms, "room size": o.RoomSize} {
 		if n < 1 {
 			bad("%s must be positive, it is %d", name, n)
 		}
@@ -184,7 +193,10 @@ func (o *Options) check() error {
 	if o.Stalled < 0 || o.Stalled >= 1 {
 		bad("the share of stalled clients must be between 0 and 1, it is %g", o.Stalled)
 	}
-	if o.Settle < 0 || o.Window < 0 || o.Patience < 0 || o.Timeout < 0 {
+	if o.Scenario == Slow && o.Clients < 2 {
+		bad("scenario slow needs two clients, one that stalls and one that does not")
+	}
+	if o.Settle < 0 || o.Interval < 0 || o.Window < 0 || o.Patience < 0 || o.Timeout < 0 {
 		bad("times must be positive")
 	}
 	return errors.Join(errs...)

@@ -16,6 +16,7 @@ type Report struct {
 
 	Figures   []Figure  `json:"figures"`
 	Latencies []Latency `json:"latencies,omitempty"`
+	Pairs     []Pair    `json:"pairs,omitempty"` // of scenario Slow, in the order measured
 	Delivery  Delivery  `json:"delivery"`
 	// Problems say in what the server failed. A run without losses and broken connections has none.
 	Problems []string `json:"problems,omitempty"`
@@ -38,8 +39,19 @@ const (
 	EventRate            = "events per second"
 	GeneratorShare       = "load generator's share of the CPU used"
 	SlowFactor           = "p99 of the fast clients, with stalled ones, by that without"
+	SlowFactorLowest     = "the same, lowest pair"
+	SlowFactorHighest    = "the same, highest pair"
+	SlowFactorAll        = "the same, all pairs in one"
+	SlowFactorTail       = "p99.9 in the same way, all pairs in one"
+	SlowInterval         = "from a broadcast to the next"
+	SlowLoad             = "server's CPU with stalled clients, of one core"
+	FastLoad             = "server's CPU without, of one core"
+	StalledClients       = "clients that stalled"
 	StalledDisconnected  = "stalled clients that the server disconnected"
-	MemoryStalled        = "memory per stalled client"
+	StalledReceived      = "messages that such a client found when it read again, median"
+	StalledSent          = "messages broadcast while a client stalled"
+	MemoryStalled        = "server's memory growth while clients stalled, highest"
+	MemoryFast           = "server's memory growth while nobody did, highest"
 	PublisherCPU         = "CPU per broadcast on the publishing node"
 	latencyStep          = "one broadcast at a time"
 	latencyBurst         = "broadcasts back to back"
@@ -50,9 +62,11 @@ const (
 	latencyFast          = "fast clients, nobody stalled"
 	latencyFastWithSlow  = "fast clients beside stalled ones"
 	unitKiB              = "KiB"
+	unitMiB              = "MiB"
 	unitMicroseconds     = "µs"
 	unitMicrosecondsPerS = "µs/s"
 	unitPerSecond        = "/s"
+	unitTimes            = "×"
 )
 
 // Figure is one measured value.
@@ -72,7 +86,16 @@ type Latency struct {
 	P99     time.Duration `json:"p99_ns"`
 	P999    time.Duration `json:"p999_ns"`
 	Max     time.Duration `json:"max_ns"`
-	Buckets []Bucket      `json:"buckets"`
+	Buckets []Bucket      `json:"buckets,omitempty"` // not for a Pair
+}
+
+// Pair is what fast clients had in two phases, one after the other: with stalled clients beside them, and without.
+type Pair struct {
+	With    Latency `json:"with"`
+	Without Latency `json:"without"`
+	Factor  float64 `json:"factor"` // p99 with stalled clients by that without
+	// Disconnected is how many of the stalled clients the server disconnected.
+	Disconnected int `json:"disconnected"`
 }
 
 // Bucket counts the times that were not longer than Upper, and longer than the bucket before.
@@ -121,9 +144,14 @@ func (r *Report) add(name string, value float64, unit string) {
 	r.Figures = append(r.Figures, Figure{name, value, unit})
 }
 
-func (r *Report) addLatency(name string, h *hist.Histogram) {
-	l := Latency{Name: name, Count: h.Count(), Mean: h.Mean(), Max: h.Max(),
+// latencyOf returns a distribution without its buckets.
+func latencyOf(name string, h *hist.Histogram) Latency {
+	return Latency{Name: name, Count: h.Count(), Mean: h.Mean(), Max: h.Max(),
 		P50: h.Quantile(0.5), P90: h.Quantile(0.9), P99: h.Quantile(0.99), P999: h.Quantile(0.999)}
+}
+
+func (r *Report) addLatency(name string, h *hist.Histogram) {
+	l := latencyOf(name, h)
 	for _, b := range h.Buckets() {
 		l.Buckets = append(l.Buckets, Bucket(b))
 	}

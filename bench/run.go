@@ -35,8 +35,6 @@ type run struct {
 	latency  *hist.Histogram
 	frame    []byte
 	data     []byte
-	ignore   []bool // clients whose messages do not count, by index; nil for none
-	caughtUp int    // of these, how many have the last message
 }
 
 // Run runs a scenario and returns what it measured. It fails if nothing could be measured; what the server did wrong is
@@ -88,27 +86,36 @@ const handshakeLimit = 20 * time.Second
 
 // newSwarm makes the swarm of the clients; roomsOf names their rooms, nil for none.
 func (r *run) newSwarm(roomsOf func(i int) []string) {
-	cfg := swarm.Config{Target: r.target.addr, Message: r.receive, Again: handshakeLimit}
+	r.swarm = swarm.New(r.loop, r.clients(roomsOf, r.receive))
+}
+
+// clients returns the configuration of a swarm of such clients.
+func (r *run) clients(roomsOf func(i int) []string, receive func(*swarm.Client, []byte)) swarm.Config {
+	cfg := swarm.Config{Target: r.target.addr, Message: receive, Again: handshakeLimit}
 	r.endpoint(&cfg)
 	if roomsOf != nil {
 		cfg.Subscribe = func(i int) string { return r.subscription(roomsOf(i)) }
 	}
-	r.swarm = swarm.New(r.loop, cfg)
+	return cfg
 }
 
 // everyone is the room that the clients are in where the dialect has no broadcast to all.
 const everyone = "everyone"
 
-// newAudience makes a swarm whose clients all receive topic 0.
-func (r *run) newAudience() {
+// newAudience makes a swarm of n clients that all receive topic 0.
+func (r *run) newAudience(n int) {
 	r.members, r.ring = 1, 0
-	r.trackers = make([]sequence.Tracker, r.Clients)
+	r.trackers = make([]sequence.Tracker, n)
 	r.sent = make([]uint32, 1)
+	r.newSwarm(r.inAudience())
+}
+
+// inAudience returns what makes clients receive topic 0.
+func (r *run) inAudience() (roomsOf func(i int) []string) {
 	if r.Dialect.roomed() {
-		r.newSwarm(func(int) []string { return []string{everyone} })
-		return
+		return func(int) []string { return []string{everyone} }
 	}
-	r.newSwarm(nil)
+	return nil
 }
 
 // findSender decides who publishes: the first client, or one more where the clients cannot.
@@ -151,12 +158,6 @@ func (r *run) receive(c *swarm.Client, payload []byte) {
 		return // not a message of ours: a comment in a stream, say
 	}
 	topic := int(stamp.Topic)
-	if r.ignore != nil && r.ignore[c.Index] {
-		if stamp.Seq+1 == r.sent[0] {
-			r.caughtUp++
-		}
-		return
-	}
 	if stamp.Run != r.id || topic >= len(r.sent) || stamp.Seq >= r.sent[topic] {
 		r.report.Delivery.Strange++
 		return
@@ -194,12 +195,7 @@ func (r *run) pause(ctx context.Context, d time.Duration) error {
 // finish closes the accounts.
 func (r *run) finish() {
 	d := &r.report.Delivery
-	receivers := 0
 	for client := range len(r.trackers) / max(r.members, 1) {
-		if r.ignore != nil && r.ignore[client] {
-			continue
-		}
-		receivers++
 		for slot := range r.members {
 			topic := 0
 			if r.ring > 0 {
@@ -224,7 +220,7 @@ func (r *run) finish() {
 	if n := r.swarm.Again(); n > 0 {
 		r.problem("%d clients were not ready %s after they had connected, and connected again", n, handshakeLimit)
 	}
-	if n := r.swarm.Lost(); n > 0 && r.Scenario != Slow {
+	if n := r.swarm.Lost(); n > 0 {
 		r.problem("%d clients lost their connection; the first: %v", n, r.swarm.Err())
 	}
 }

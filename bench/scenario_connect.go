@@ -43,7 +43,7 @@ func (r *run) connectAll(ctx context.Context, n int) error {
 
 // connect measures how fast clients get in.
 func (r *run) connect(ctx context.Context) error {
-	r.newAudience()
+	r.newAudience(r.Clients)
 	if err := r.swarm.Connect(ctx, min(warmUp, r.Clients), r.AtOnce); err != nil {
 		return err
 	}
@@ -53,7 +53,7 @@ func (r *run) connect(ctx context.Context) error {
 
 // idle measures what clients cost that do nothing. Each is in one room, with RoomSize-1 others.
 func (r *run) idle(ctx context.Context) error {
-	r.newAudience()
+	r.newAudience(r.Clients)
 	if r.Dialect != Floor {
 		r.newSwarm(func(i int) []string { return []string{roomName(i / r.RoomSize)} })
 	}

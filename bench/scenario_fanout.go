@@ -2,12 +2,10 @@ package bench
 
 import (
 	"context"
-	"errors"
 	"time"
 
 	"github.com/peal-dev/peal/bench/internal/hist"
 	"github.com/peal-dev/peal/bench/internal/sequence"
-	"github.com/peal-dev/peal/bench/internal/swarm"
 )
 
 const (
@@ -17,7 +15,7 @@ const (
 
 // fanout measures broadcasts to everyone.
 func (r *run) fanout(ctx context.Context) error {
-	r.newAudience()
+	r.newAudience(r.Clients)
 	if err := r.connectAll(ctx, r.Clients); err != nil {
 		return err
 	}
@@ -184,69 +182,4 @@ func (r *run) publications(ctx context.Context, n int) (bool, error) {
 		}
 	}
 	return r.await(ctx, want)
-}
-
-// slow measures what stalled clients do to the others.
-func (r *run) slow(ctx context.Context) error {
-	r.newAudience()
-	if err := r.connectAll(ctx, r.Clients); err != nil {
-		return err
-	}
-	if err := r.findSender(ctx); err != nil {
-		return err
-	}
-	if ok, err := r.steps(ctx, warmUpRounds, r.Clients, nil); !ok || err != nil {
-		return err
-	}
-	r.latency.Reset()
-	if ok, err := r.steps(ctx, r.Rounds, r.Clients, nil); !ok || err != nil {
-		return err
-	}
-	without := r.latency.Quantile(0.99)
-	r.report.addLatency(latencyFast, r.latency)
-	memory, err := r.target.memory()
-	if err != nil {
-		return err
-	}
-
-	stalled := max(1, int(float64(r.Clients)*r.Stalled))
-	r.leaveOut(stalled)
-	r.latency.Reset()
-	if ok, err := r.steps(ctx, r.Rounds, r.Clients-stalled, nil); !ok || err != nil {
-		return err
-	}
-	r.report.addLatency(latencyFastWithSlow, r.latency)
-	if without > 0 {
-		r.report.add(SlowFactor, float64(r.latency.Quantile(0.99))/float64(without), "×")
-	}
-	if err := r.memoryPer(MemoryStalled, memory, stalled); err != nil {
-		return err
-	}
-	// What the server did with them shows when they read again: they have it all, or their connection ends.
-	for _, c := range r.swarm.Clients() {
-		if r.ignore[c.Index] {
-			c.Resume()
-		}
-	}
-	err = r.swarm.Until(ctx, r.Patience, func() bool { return r.caughtUp+r.swarm.Lost() >= stalled })
-	if errors.Is(err, swarm.ErrTimeout) {
-		r.problem("of %d stalled clients %d were disconnected and %d received the rest when they read again; the others hang",
-			stalled, r.swarm.Lost(), r.caughtUp)
-	} else if err != nil {
-		return err
-	}
-	r.report.add(StalledDisconnected, float64(r.swarm.Lost()), "")
-	return nil
-}
-
-// leaveOut stalls clients, the sender excepted, and takes their messages out of the accounts.
-func (r *run) leaveOut(n int) {
-	r.ignore = make([]bool, r.Clients)
-	clients := r.swarm.Clients()
-	for i := range n {
-		c := clients[1+i*(len(clients)-1)/n]
-		r.ignore[c.Index] = true
-		c.Pause()
-		r.counts.Received -= uint64(r.sent[0])
-	}
 }

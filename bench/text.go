@@ -26,6 +26,16 @@ func (r *Report) WriteText(w io.Writer) error {
 		}
 		_ = t.Flush()
 	}
+	if len(r.Pairs) > 0 {
+		b.WriteString("\n")
+		t = tabwriter.NewWriter(&b, 0, 0, 2, ' ', tabwriter.AlignRight)
+		fmt.Fprint(t, "  pair\twithout: p50\tp99\tp99.9\twith stalled: p50\tp99\tp99.9\tp99 by p99\tdisconnected\t\n")
+		for i, p := range r.Pairs {
+			fmt.Fprintf(t, "  %d\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%d\t\n", i+1, short(p.Without.P50), short(p.Without.P99), short(p.Without.P999),
+				short(p.With.P50), short(p.With.P99), short(p.With.P999), number(p.Factor), p.Disconnected)
+		}
+		_ = t.Flush()
+	}
 	if d := r.Delivery; d.Expected > 0 {
 		fmt.Fprintf(&b, "\n  %d of %d messages received; lost %d, twice %d, out of order %d, misdirected %d, strange %d\n",
 			d.Received, d.Expected, d.Lost, d.Duplicated, d.Reordered, d.Misdirected, d.Strange)

@@ -30,14 +30,18 @@ type Bench struct {
 	Transport string `default:"websocket" enum:"websocket,polling,sse" help:"websocket, polling or sse."`
 	Dialect   string `default:"peal" enum:"peal,handlers,floor" help:"What the server understands: peal (peal serve), handlers (events broadcast, echo, join, publish) or floor."`
 
-	Clients  int           `placeholder:"N" help:"Clients. Default 10000; echo 100, slow 1000."`
-	AtOnce   int           `placeholder:"N" help:"Connections being made at a time. Default 128."`
-	Size     int           `placeholder:"BYTES" help:"Bytes of a message's data. Default 100; slow 16384."`
-	Rounds   int           `placeholder:"N" help:"Broadcasts one at a time. Default 40; rooms 20000 publications, slow 400."`
-	Burst    int           `placeholder:"N" help:"Broadcasts back to back, four times over; --burst=-1 for none. Default 25."`
-	Rooms    int           `placeholder:"N" help:"Rooms. Default as many as clients."`
-	RoomSize int           `placeholder:"N" help:"Clients in a room. Default 10."`
-	Stalled  float64       `placeholder:"SHARE" help:"slow: share of the clients that stop reading. Default 0.05."`
+	Clients       int     `placeholder:"N" help:"Clients. Default 10000; echo 100, slow 1000."`
+	AtOnce        int     `placeholder:"N" help:"Connections being made at a time. Default 128."`
+	Size          int     `placeholder:"BYTES" help:"Bytes of a message's data. Default 100; slow 16384."`
+	Rounds        int     `placeholder:"N" help:"Broadcasts one at a time. Default 40; rooms 20000 publications, slow 100 in a phase."`
+	Burst         int     `placeholder:"N" help:"Broadcasts back to back, four times over; --burst=-1 for none. Default 25."`
+	Rooms         int     `placeholder:"N" help:"Rooms. Default as many as clients."`
+	RoomSize      int     `placeholder:"N" help:"Clients in a room. Default 10."`
+	Stalled       float64 `placeholder:"SHARE" help:"slow: share of the clients that stop reading. Default 0.05."`
+	StalledBuffer int     `placeholder:"BYTES" help:"slow: what the kernel keeps for a client that stalls; --stalled-buffer=-1 leaves it to the kernel, some 4 MiB on loopback, and needs --rounds 330. Default 16384."`
+
+	Pairs    int           `placeholder:"N" help:"slow: phases with stalled clients, and as many without. Default 5."`
+	Interval time.Duration `placeholder:"TIME" help:"slow: from a broadcast to the next. Default four times what one takes."`
 	Settle   time.Duration `placeholder:"TIME" help:"idle: pause before measuring. Default 5s."`
 	Window   time.Duration `placeholder:"TIME" help:"idle and echo: how long to measure. Default 25s and 5s."`
 	Patience time.Duration `placeholder:"TIME" help:"How long a message may take before it counts as lost. Default 20s."`
@@ -55,7 +59,7 @@ func (c *Bench) options(stderr io.Writer) *bench.Options {
 		PublishURL: c.PublishURL, PublishPID: c.PublishPID, PublishCommand: c.PublishCommand,
 		Transport: bench.Transport(c.Transport), Dialect: bench.Dialect(c.Dialect),
 		Clients: c.Clients, AtOnce: c.AtOnce, Size: c.Size, Rounds: c.Rounds, Burst: c.Burst, Rooms: c.Rooms, RoomSize: c.RoomSize,
-		Stalled: c.Stalled, Settle: c.Settle, Window: c.Window, Patience: c.Patience, Timeout: c.Timeout, AllowRemote: c.AllowRemote, Stderr: stderr,
+		Stalled: c.Stalled, StalledBuffer: c.StalledBuffer, Pairs: c.Pairs, Interval: c.Interval, Settle: c.Settle, Window: c.Window, Patience: c.Patience, Timeout: c.Timeout, AllowRemote: c.AllowRemote, Stderr: stderr,
 	}
 }
 
