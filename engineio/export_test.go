@@ -17,3 +17,6 @@ func Sessions(s *Server) map[*Session]bool {
 	}
 	return all
 }
+
+// Find looks for a parameter of a query.
+func Find(raw, name string) (value string, ok bool) { return query(raw).find(name) }

@@ -23,29 +23,53 @@ var perConnection = map[string]bool{
 }
 
 func newHandshake(r *http.Request) Handshake {
+	return Handshake{
+		url:    requestURI(r),
+		remote: r.RemoteAddr,
+		header: packHeader(r),
+		at:     time.Now().UnixMilli(),
+		secure: r.TLS != nil,
+	}
+}
+
+// requestURI returns the path and query of a request. What came over the wire is usually the same text, and is there.
+func requestURI(r *http.Request) string {
+	u, wire := r.URL, r.RequestURI
+	if len(wire) == len(u.Path)+1+len(u.RawQuery) && u.RawPath == "" && u.Path != "" &&
+		strings.HasPrefix(wire, u.Path) && wire[len(u.Path)] == '?' && strings.HasSuffix(wire, u.RawQuery) {
+		return wire
+	}
+	return u.RequestURI()
+}
+
+// packHeader packs the Host and the headers of a request, in a string with no room to spare.
+func packHeader(r *http.Request) string {
+	const zero = 2 // bytes between; they cannot occur: net/http refuses such headers
+	size := len("Host") + len(r.Host) + zero
+	for name, values := range r.Header {
+		if !perConnection[name] {
+			for _, v := range values {
+				size += len(name) + len(v) + zero
+			}
+		}
+	}
 	var b strings.Builder
+	b.Grow(size)
 	put := func(name, value string) {
 		b.WriteString(name)
-		b.WriteByte(0) // cannot occur: net/http refuses such headers
+		b.WriteByte(0)
 		b.WriteString(value)
 		b.WriteByte(0)
 	}
 	put("Host", r.Host)
 	for name, values := range r.Header {
-		if perConnection[name] {
-			continue
-		}
-		for _, v := range values {
-			put(name, v)
+		if !perConnection[name] {
+			for _, v := range values {
+				put(name, v)
+			}
 		}
 	}
-	return Handshake{
-		url:    r.URL.RequestURI(),
-		remote: r.RemoteAddr,
-		header: strings.Clone(b.String()), // without the builder's spare room
-		at:     time.Now().UnixMilli(),
-		secure: r.TLS != nil,
-	}
+	return b.String()
 }
 
 // Header returns the headers of the handshake request and Host, without those that only concern the connection

@@ -26,8 +26,8 @@ type polling struct {
 	moved   bool // the session moved to WebSocket while a poll was parked
 }
 
-func newPolling(q url.Values) *polling {
-	return &polling{jsonp: q.Has("j")}
+func newPolling(q query) *polling {
+	return &polling{jsonp: q.has("j")}
 }
 
 // wake lets the parked poll take what there is.

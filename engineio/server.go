@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"log/slog"
 	"net/http"
-	"net/url"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -124,8 +123,8 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if s.opts.CORS.headers(w, r) {
 		return
 	}
-	q := r.URL.Query()
-	transport, sid := last(q, "transport"), last(q, "sid")
+	q := query(r.URL.RawQuery)
+	transport, sid := q.last("transport"), q.last("sid")
 	if e := s.verify(r, transport); e != nil {
 		s.refuse(w, r, e)
 		return
@@ -138,7 +137,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case sess == nil:
 		s.refuse(w, r, refused(UnknownSession, "", "sid "+sid))
-	case last(q, "EIO") != "4":
+	case q.last("EIO") != "4":
 		s.refuse(w, r, refused(BadRequest, "PROTOCOL_MISMATCH", "the session speaks EIO=4"))
 	case isUpgrade(r):
 		s.acceptUpgrade(w, r, sess, transport)
@@ -169,7 +168,7 @@ func (s *Server) verify(r *http.Request, transport string) *ConnectionError {
 }
 
 // open opens a session.
-func (s *Server) open(w http.ResponseWriter, r *http.Request, q url.Values, transport string) {
+func (s *Server) open(w http.ResponseWriter, r *http.Request, q query, transport string) {
 	sess, e := s.newSession(r, q, transport)
 	if e != nil {
 		s.refuse(w, r, e)
@@ -187,13 +186,13 @@ func (s *Server) open(w http.ResponseWriter, r *http.Request, q url.Values, tran
 		s.refuseShutdown(w)
 		return
 	}
-	packet := s.openPacket(sess, transport)
+	packet := control(eioproto.Open, s.openText(sess, transport))
 	sess.begin()
 	sess.respond(w, r, packet.polling())
 }
 
 // newSession makes the session a handshake asks for, or says why not.
-func (s *Server) newSession(r *http.Request, q url.Values, transport string) (*Session, *ConnectionError) {
+func (s *Server) newSession(r *http.Request, q query, transport string) (*Session, *ConnectionError) {
 	switch {
 	case r.Method != http.MethodGet:
 		return nil, refused(BadHandshakeMethod, "", "method "+r.Method)
@@ -210,8 +209,8 @@ func (s *Server) newSession(r *http.Request, q url.Values, transport string) (*S
 			return nil, e
 		}
 	}
-	if last(q, "EIO") != "4" {
-		return nil, refused(UnsupportedVersion, "", "EIO "+last(q, "EIO"))
+	if q.last("EIO") != "4" {
+		return nil, refused(UnsupportedVersion, "", "EIO "+q.last("EIO"))
 	}
 	id, err := s.opts.GenerateID(r)
 	if err != nil {
@@ -219,7 +218,7 @@ func (s *Server) newSession(r *http.Request, q url.Values, transport string) (*S
 		e.Err = err
 		return nil, e
 	}
-	return &Session{server: s, id: id, handshake: newHandshake(r), base64: last(q, "b64") == "1"}, nil
+	return &Session{server: s, id: id, handshake: newHandshake(r), base64: q.last("b64") == "1"}, nil
 }
 
 // openTail makes what follows the sid in the first packet of a session. It is the same for all that begin with the same
@@ -234,8 +233,8 @@ func openTail(o *Options, transport string) string {
 	return `,` + string(data[1:])
 }
 
-// openPacket makes the first packet of a session.
-func (s *Server) openPacket(sess *Session, transport string) *Prepared {
+// openText makes the text of a session's first packet, which follows the packet's type.
+func (s *Server) openText(sess *Session, transport string) string {
 	tail := s.openTails[0]
 	if transport == WebSocket {
 		tail = s.openTails[1]
@@ -243,9 +242,9 @@ func (s *Server) openPacket(sess *Session, transport string) *Prepared {
 	sid := sess.id
 	if !plainID(sid) { // made by an Options.GenerateID with a taste of its own
 		quoted, _ := json.Marshal(sid) // a string cannot fail
-		return control(eioproto.Open, `{"sid":`+string(quoted)+tail)
+		return `{"sid":` + string(quoted) + tail
 	}
-	return control(eioproto.Open, `{"sid":"`+sid+`"`+tail)
+	return `{"sid":"` + sid + `"` + tail
 }
 
 // plainID reports whether an id is JSON as it is.
@@ -284,12 +283,4 @@ func (s *Server) session(sid string) *Session {
 func (s *Server) refuseShutdown(w http.ResponseWriter) {
 	w.Header().Set("Connection", "close")
 	http.Error(w, "the server is shutting down", http.StatusServiceUnavailable)
-}
-
-// last returns the last value of a query parameter, as the reference does with repeated ones.
-func last(q url.Values, name string) string {
-	if v := q[name]; len(v) > 0 {
-		return v[len(v)-1]
-	}
-	return ""
 }

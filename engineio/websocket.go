@@ -55,20 +55,31 @@ func (s *Server) takeOver(w http.ResponseWriter, r *http.Request, first []byte) 
 		s.refuse(w, r, e)
 		return nil, nil
 	}
-	var b bytes.Buffer
-	b.Grow(256 + len(first))
-	b.WriteString("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ")
-	b.WriteString(wsproto.AcceptKey(key))
-	b.WriteString("\r\n")
+	const switching = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: "
+	b := make([]byte, 0, 256+len(first))
+	b = append(append(b, switching...), wsproto.AcceptKey(key)...)
+	b = append(b, "\r\n"...)
 	if protocols := r.Header.Get("Sec-WebSocket-Protocol"); protocols != "" {
 		protocol, _, _ := strings.Cut(protocols, ",")
-		b.WriteString("Sec-WebSocket-Protocol: " + strings.TrimSpace(protocol) + "\r\n")
+		b = append(append(append(b, "Sec-WebSocket-Protocol: "...), strings.TrimSpace(protocol)...), "\r\n"...)
 	}
-	_ = w.Header().Write(&b) // what middlewares have set; a buffer takes everything
-	b.WriteString("\r\n")
-	b.Write(first)
-	_ = conn.Write(b.Bytes(), 0) // a client that has gone is seen when reading starts
+	b = appendHeader(b, w.Header())
+	b = append(append(b, "\r\n"...), first...)
+	_ = conn.Write(b, 0) // a client that has gone is seen when reading starts
 	return conn, buffered
+}
+
+// appendHeader appends what middlewares have set.
+func appendHeader(b []byte, h http.Header) []byte {
+	if len(h) == 0 {
+		return b
+	}
+	if values := h["Access-Control-Allow-Origin"]; len(h) == 1 && len(values) == 1 && values[0] == "*" { // set by CORS
+		return append(b, "Access-Control-Allow-Origin: *\r\n"...)
+	}
+	var out bytes.Buffer
+	_ = h.Write(&out) // a buffer takes everything
+	return append(b, out.Bytes()...)
 }
 
 // emptyClose is the close frame without a code, which the peer reports as 1005.
@@ -83,7 +94,10 @@ func (s *Server) openWebSocket(w http.ResponseWriter, r *http.Request, sess *Ses
 	if c := s.opts.cookie(sess.id); c != nil {
 		http.SetCookie(w, c)
 	}
-	conn, buffered := s.takeOver(w, r, s.openPacket(sess, transport).webSocket())
+	text := s.openText(sess, transport)
+	open := wsproto.AppendHeader(make([]byte, 0, wsproto.MaxServerHeader+1+len(text)), wsproto.Text, 1+len(text))
+	open = append(append(open, '0'+byte(eioproto.Open)), text...)
+	conn, buffered := s.takeOver(w, r, open)
 	if conn == nil {
 		return
 	}
