@@ -5,9 +5,9 @@ import (
 	"net/netip"
 )
 
-// Handler is what a connection's bytes are for. Its methods are called from Loop.Poll.
+// Handler is what a connection's bytes are for. Its methods are called from Loop.Poll unless they say otherwise.
 type Handler interface {
-	// Connected is called once the connection stands.
+	// Connected is called once the connection stands, perhaps from Loop.Dial.
 	Connected(c *Conn)
 	// Data is given all bytes that have arrived and were not consumed yet, and returns how many it consumed. They are
 	// valid only during the call. An error closes the connection.
@@ -27,6 +27,7 @@ type Conn struct {
 	gen     uint32
 	wants   uint32 // events asked for
 	up      bool
+	watched bool // by epoll
 	closed  bool
 }
 

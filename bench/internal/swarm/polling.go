@@ -21,7 +21,8 @@ type polling struct {
 }
 
 // Connected implements evloop.Handler.
-func (l *polling) Connected(*evloop.Conn) {
+func (l *polling) Connected(conn *evloop.Conn) {
+	l.conn = conn
 	l.Client.send = l.post
 	l.path = l.swarm.cfg.Path + "?EIO=4&transport=polling"
 	l.get()

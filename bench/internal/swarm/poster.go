@@ -11,7 +11,10 @@ import (
 type poster struct{ polling }
 
 // Connected implements evloop.Handler.
-func (o *poster) Connected(*evloop.Conn) { o.becomeReady() }
+func (o *poster) Connected(conn *evloop.Conn) {
+	o.conn = conn
+	o.becomeReady()
+}
 
 // Data implements evloop.Handler.
 func (o *poster) Data(_ *evloop.Conn, p []byte) (consumed int, err error) {

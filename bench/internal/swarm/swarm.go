@@ -59,6 +59,7 @@ type Swarm struct {
 	looked  time.Time      // when clients that wait were looked for
 	joining hist.Histogram // time from connect to ready
 	buf     []byte         // for frames and requests
+	request []byte         // for the upgrade, once it was made
 }
 
 // New returns a swarm without clients.
