@@ -111,7 +111,7 @@ func TestScenarios(t *testing.T) {
 		bench.Connect: {[]string{bench.ConnectRate, bench.ConnectCPU}, 0},
 		bench.Fanout:  {[]string{bench.StepCPU, bench.BurstCPU, bench.BurstRate}, 20 * (3 + 8 + 4*5)},
 		bench.Rooms:   {[]string{bench.RoomCPU, bench.PublishCPU}, 3 * (8 + 1)},
-		bench.Slow:    {[]string{bench.SlowFactor, bench.StalledDisconnected}, 19 * (3 + 20 + 2*5*8)},
+		bench.Slow:    {[]string{bench.SlowFactor, bench.StalledDisconnected}, 19 * (3 + 20 + 2*8*8)},
 		bench.Echo:    {[]string{bench.EventCPU, bench.EventRate}, 0},
 	} {
 		t.Run(string(scenario), func(t *testing.T) {

@@ -92,7 +92,7 @@ type Options struct {
 	// leaves both to the kernel, which on the loopback interface keeps some 4 MiB; Rounds has to grow with it.
 	StalledBuffer int
 
-	Pairs    int           // of phases, with stalled clients and without, in scenario Slow; 0 means 5
+	Pairs    int           // of phases, with stalled clients and without, in scenario Slow; 0 means 8
 	Interval time.Duration // from a broadcast to the next in scenario Slow; 0 means four times what one takes
 	Settle   time.Duration // pause before memory is measured; 0 means 5 s
 	Window   time.Duration // how long Idle and Echo measure; 0 means 25 s (a heartbeat interval) and 5 s
@@ -130,7 +130,7 @@ func (o *Options) withDefaults() (Options, error) {
 	setDefault(&d.Rooms, d.Clients)
 	setDefault(&d.RoomSize, 10)
 	setDefault(&d.Stalled, 0.05)
-	setDefault(&d.Pairs, 5)
+	setDefault(&d.Pairs, 8)
 	setDefault(&d.StalledBuffer, 16<<10)
 	setDefault(&d.Settle, 5*time.Second)
 	if d.Scenario == Echo {

@@ -42,6 +42,7 @@ const (
 	SlowFactorLowest     = "the same, lowest pair"
 	SlowFactorHighest    = "the same, highest pair"
 	SlowFactorAll        = "the same, all pairs in one"
+	SlowFactorQuiet      = "the same, quietest phase of each kind"
 	SlowFactorTail       = "p99.9 in the same way, all pairs in one"
 	SlowInterval         = "from a broadcast to the next"
 	SlowLoad             = "server's CPU with stalled clients, of one core"

@@ -40,7 +40,7 @@ type Bench struct {
 	Stalled       float64 `placeholder:"SHARE" help:"slow: share of the clients that stop reading. Default 0.05."`
 	StalledBuffer int     `placeholder:"BYTES" help:"slow: what the kernel keeps for a client that stalls; --stalled-buffer=-1 leaves it to the kernel, some 4 MiB on loopback, and needs --rounds 330. Default 16384."`
 
-	Pairs    int           `placeholder:"N" help:"slow: phases with stalled clients, and as many without. Default 5."`
+	Pairs    int           `placeholder:"N" help:"slow: phases with stalled clients, and as many without. Default 8."`
 	Interval time.Duration `placeholder:"TIME" help:"slow: from a broadcast to the next. Default four times what one takes."`
 	Settle   time.Duration `placeholder:"TIME" help:"idle: pause before measuring. Default 5s."`
 	Window   time.Duration `placeholder:"TIME" help:"idle and echo: how long to measure. Default 25s and 5s."`
