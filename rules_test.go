@@ -44,7 +44,7 @@ var layers = map[string][]string{
 	"engineio/eioproto": {},
 	"socketio/sioproto": {},
 
-	"internal/netconn":   {"internal/wheel", "internal/wsproto"},
+	"internal/netconn":   {"internal/wheel", "internal/workers", "internal/wsproto"},
 	"internal/redisx":    {},
 	"internal/testredis": {},
 	"internal/wheel":     {},

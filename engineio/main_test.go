@@ -74,7 +74,11 @@ func start(t *testing.T, opts *engineio.Options) *fixture {
 	server := engineio.NewServer(e, opts)
 	mux := http.NewServeMux()
 	mux.Handle("/engine.io/", server)
-	ts := httptest.NewServer(mux)
+	ts := httptest.NewUnstartedServer(mux)
+	if opts == nil || !opts.Goroutines { // the other half behind net/http alone
+		ts.Listener = engineio.NewListener(ts.Listener, mux)
+	}
+	ts.Start()
 	f := &fixture{T: t, echo: e, server: server, url: ts.URL + "/engine.io/", client: &http.Client{Transport: &http.Transport{DisableCompression: true}}}
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), wait)

@@ -137,6 +137,12 @@ func (l *Loop) spawn(f func()) {
 // Takeover takes the connection of a request over from net/http. The returned bytes were read from the connection but
 // not yet consumed: the caller hands them to Start.
 func (l *Loop) Takeover(w http.ResponseWriter, limit int) (c *Conn, buffered []byte, err error) {
+	l.start()
+	if a := answerOf(w); a != nil && len(l.pollers) > 0 {
+		if fd, ok := a.take(); ok {
+			return l.adopt(fd, nil, limit), nil, nil
+		}
+	}
 	nc, rw, err := http.NewResponseController(w).Hijack()
 	if err != nil {
 		return nil, nil, err
@@ -148,27 +154,35 @@ func (l *Loop) Takeover(w http.ResponseWriter, limit int) (c *Conn, buffered []b
 			return nil, nil, err
 		}
 	}
-	return l.Adopt(nc, limit), buffered, nil
+	nc, rest := plain(nc)
+	return l.Adopt(nc, limit), append(buffered, rest...), nil
 }
 
 // Adopt makes a Conn of nc, which belongs to the Loop from then on. At most limit bytes wait in its queue; zero means
 // DefaultLimit. The Conn can be written to at once; it reads once it was started.
 func (l *Loop) Adopt(nc net.Conn, limit int) *Conn {
 	l.start()
+	if len(l.pollers) > 0 {
+		if fd, ok := detach(nc); ok {
+			return l.adopt(fd, nil, limit)
+		}
+	}
+	return l.adopt(-1, nc, limit)
+}
+
+// adopt makes a Conn of a descriptor for a poller, or of nc.
+func (l *Loop) adopt(fd int, nc net.Conn, limit int) *Conn {
 	if limit <= 0 {
 		limit = DefaultLimit
 	}
 	n := l.next.Add(1)
-	c := &Conn{loop: l, limit: int32(min(limit, math.MaxInt32)), fd: -1}
+	c := &Conn{loop: l, limit: int32(min(limit, math.MaxInt32)), fd: int32(fd)}
 	if cores := len(l.flushers); cores > 0 { // else the Loop was closed before it began
 		c.core = uint16(int(n) % cores)
 	}
-	if len(l.pollers) > 0 {
-		if fd, ok := detach(nc); ok {
-			c.fd, c.poller = int32(fd), l.pollers[int(c.core)%len(l.pollers)]
-		}
-	}
-	if c.poller == nil {
+	if nc == nil {
+		c.poller = l.pollers[int(c.core)%len(l.pollers)]
+	} else {
 		c.stream = &stream{nc: nc}
 	}
 	l.conns.Add(1)

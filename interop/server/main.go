@@ -19,6 +19,8 @@ import (
 	"os/signal"
 	"syscall"
 	"time"
+
+	"github.com/peal-dev/peal/engineio"
 )
 
 // shutdownTimeout bounds the orderly end; open long-polling requests are answered well within it.
@@ -74,6 +76,7 @@ func run(ctx context.Context, args []string) error {
 	}
 	server := &http.Server{Handler: app.handler, ReadHeaderTimeout: 10 * time.Second}
 	served := make(chan error, 1)
+	listener = engineio.NewListener(listener, app.handler)
 	go func() { served <- server.Serve(listener) }()
 	fmt.Println("listening on", listener.Addr())
 
