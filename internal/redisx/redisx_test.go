@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -55,13 +56,14 @@ func TestBadURL(t *testing.T) {
 	}
 }
 
-type message struct{ pattern, channel, payload string }
+type message struct{ channel, payload string }
 
 // bundle is a client with a subscriber whose messages and states can be awaited.
 type bundle struct {
 	server   *testredis.Server
 	client   *redisx.Client
 	sub      *redisx.Subscriber
+	listener *redisx.Listener
 	messages chan message
 	states   chan bool
 }
@@ -73,14 +75,38 @@ func setup(t *testing.T, timeout time.Duration) *bundle {
 	if b.client, err = redisx.New(redisx.Options{URL: b.server.URL(), Timeout: timeout}); err != nil {
 		t.Fatal(err)
 	}
-	b.sub = b.client.Subscribe(redisx.Handler{
-		Message: func(pattern, channel string, payload []byte) {
-			b.messages <- message{pattern, channel, string(payload)}
-		},
-		State: func(up bool, _ error) { b.states <- up },
-	})
+	b.sub = b.client.Subscribe(func(up bool, _ error) { b.states <- up })
+	b.listener = b.listen()
 	t.Cleanup(func() { b.sub.Close(); b.client.Close() })
 	return b
+}
+
+// listen returns one more listener whose messages come to b.
+func (b *bundle) listen() *redisx.Listener {
+	return b.sub.Listen(func(channel string, payload []byte) { b.messages <- message{channel, string(payload)} })
+}
+
+// add subscribes to names and waits until it is confirmed.
+func (b *bundle) add(t *testing.T, names ...redisx.Name) {
+	t.Helper()
+	if err := b.listener.Add(names...).Wait(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// settle waits until all that was asked for before has been done.
+func (b *bundle) settle(t *testing.T) {
+	t.Helper()
+	b.add(t, redisx.Channel("settle"))
+}
+
+// subscribers fails the test unless n connections are subscribed to channel.
+func (b *bundle) subscribers(t *testing.T, channel string, want int64) {
+	t.Helper()
+	b.settle(t)
+	if n, err := b.client.Subscribers(t.Context(), channel); n != want || err != nil {
+		t.Errorf("%d subscribers of %s, %v; want %d", n, channel, err, want)
+	}
 }
 
 // state waits for the next state that is up.
@@ -106,28 +132,23 @@ func publish(t *testing.T, c *redisx.Client, channel string, payloads ...string)
 func TestPublishSubscribe(t *testing.T) {
 	t.Parallel()
 	b := setup(t, 0)
-	if err := b.sub.Add(t.Context(), []string{"p#*", "q#*"}, []string{"c1", "c2"}); err != nil {
-		t.Fatal(err)
-	}
-	if n, err := b.client.Subscribers(t.Context(), "c2"); n != 1 || err != nil {
-		t.Errorf("%d subscribers, %v; want 1", n, err)
-	}
+	b.add(t, redisx.Pattern("p#*"), redisx.Pattern("q#*"), redisx.Channel("c1"), redisx.Channel("c2"))
+	b.subscribers(t, "c2", 1)
 	for _, channel := range []string{"p#1", "q#", "c1", "c2"} {
 		if err := publish(t, b.client, channel, "x\x00\xff", ""); err != nil {
 			t.Fatal(err)
 		}
 	}
 	for _, want := range []message{
-		{"p#*", "p#1", "x\x00\xff"}, {"p#*", "p#1", ""}, {"q#*", "q#", "x\x00\xff"}, {"q#*", "q#", ""},
-		{"", "c1", "x\x00\xff"}, {"", "c1", ""}, {"", "c2", "x\x00\xff"}, {"", "c2", ""},
+		{"p#1", "x\x00\xff"}, {"p#1", ""}, {"q#", "x\x00\xff"}, {"q#", ""},
+		{"c1", "x\x00\xff"}, {"c1", ""}, {"c2", "x\x00\xff"}, {"c2", ""},
 	} {
 		if got := <-b.messages; got != want {
 			t.Errorf("got %q, want %q", got, want)
 		}
 	}
-	if err := b.sub.Remove(t.Context(), []string{"p#*"}, []string{"c1"}); err != nil {
-		t.Fatal(err)
-	}
+	b.listener.Remove(redisx.Pattern("p#*"), redisx.Channel("c1"), redisx.Channel("never added"))
+	b.settle(t)
 	for _, channel := range []string{"p#1", "c1", "c2"} {
 		if err := publish(t, b.client, channel, channel); err != nil {
 			t.Fatal(err)
@@ -138,30 +159,102 @@ func TestPublishSubscribe(t *testing.T) {
 	}
 }
 
-func TestRemoveCounts(t *testing.T) {
+// TestSharedName has two listeners of one name: each message reaches both, and the last to leave ends the subscription.
+func TestSharedName(t *testing.T) {
 	t.Parallel()
 	b := setup(t, 0)
+	other := b.listen()
+	b.add(t, redisx.Channel("c"))
+	if err := other.Add(redisx.Channel("c"), redisx.Channel("d")).Wait(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := publish(t, b.client, "c", "x"); err != nil {
+		t.Fatal(err)
+	}
 	for range 2 {
-		if err := b.sub.Add(t.Context(), nil, []string{"c"}); err != nil {
-			t.Fatal(err)
+		if got := <-b.messages; got != (message{"c", "x"}) {
+			t.Errorf("got %q", got)
 		}
 	}
-	for _, want := range []int64{1, 0} {
-		if err := b.sub.Remove(t.Context(), nil, []string{"c"}); err != nil {
-			t.Fatal(err)
-		}
-		if n, err := b.client.Subscribers(t.Context(), "c"); n != want || err != nil {
-			t.Errorf("%d subscribers, %v; want %d", n, err, want)
+	b.listener.Remove(redisx.Channel("c"))
+	b.listener.Remove(redisx.Channel("c"))
+	b.subscribers(t, "c", 1)
+	other.Close()
+	if err := other.Add(redisx.Channel("c")).Wait(t.Context()); !errors.Is(err, redisx.ErrClosed) {
+		t.Errorf("Add to a closed listener: %v", err)
+	}
+	b.subscribers(t, "c", 0)
+	b.subscribers(t, "d", 0)
+}
+
+// TestTurnabout adds and removes the same names in quick succession: what counts is what was asked for last.
+func TestTurnabout(t *testing.T) {
+	t.Parallel()
+	b := setup(t, 0)
+	const rounds, channels = 200, 16
+	name := func(i int) string { return fmt.Sprint("c", i) }
+	var wg sync.WaitGroup
+	for i := range channels {
+		wg.Go(func() {
+			for round := range rounds {
+				change := b.listener.Add(redisx.Channel(name(i)))
+				if round%3 == 0 {
+					if err := change.Wait(t.Context()); err != nil {
+						t.Error(err)
+					}
+				}
+				b.listener.Remove(redisx.Channel(name(i)))
+			}
+			if i%2 == 0 {
+				b.listener.Add(redisx.Channel(name(i)))
+			}
+		})
+	}
+	wg.Wait()
+	for i := range channels {
+		b.subscribers(t, name(i), int64(1-i%2))
+	}
+}
+
+// TestManyNames subscribes to more names than one command takes, twice: the second time on a new connection.
+func TestManyNames(t *testing.T) {
+	t.Parallel()
+	b := setup(t, 0)
+	const n = 2500
+	var names []redisx.Name
+	for i := range n {
+		names = append(names, redisx.Channel(fmt.Sprint("c", i)), redisx.Pattern(fmt.Sprint("p", i, "#*")))
+	}
+	b.add(t, names...)
+	b.state(true)
+	check := func() {
+		t.Helper()
+		for _, i := range []int{0, 999, 1000, 1999, 2000, n - 1} {
+			for _, channel := range []string{fmt.Sprint("c", i), fmt.Sprint("p", i, "#x")} {
+				if err := publish(t, b.client, channel, "x"); err != nil {
+					t.Fatal(err)
+				}
+				if got := <-b.messages; got.channel != channel {
+					t.Errorf("got %q, want a message on %s", got, channel)
+				}
+			}
 		}
 	}
+	check()
+	b.server.Stop()
+	b.state(false)
+	b.server.Restart()
+	b.state(true)
+	check()
+	b.listener.Remove(names...)
+	b.subscribers(t, "c0", 0)
+	b.subscribers(t, fmt.Sprint("c", n-1), 0)
 }
 
 func TestPublishKeepsOrder(t *testing.T) {
 	t.Parallel()
 	b := setup(t, 0)
-	if err := b.sub.Add(t.Context(), nil, []string{"c"}); err != nil {
-		t.Fatal(err)
-	}
+	b.add(t, redisx.Channel("c"))
 	const batches, each = 50, 100
 	for i := range batches {
 		var payloads []string
@@ -182,32 +275,33 @@ func TestPublishKeepsOrder(t *testing.T) {
 func TestResubscribe(t *testing.T) {
 	t.Parallel()
 	b := setup(t, 0)
-	if err := b.sub.Add(t.Context(), []string{"p#*", "gone#*"}, []string{"c"}); err != nil {
-		t.Fatal(err)
-	}
+	b.add(t, redisx.Pattern("p#*"), redisx.Pattern("gone#*"), redisx.Channel("c"))
 	b.server.Stop()
 	b.state(false)
 	if err := publish(t, b.client, "c", "lost"); err == nil {
 		t.Error("published to a stopped server")
 	}
-	// What is asked for meanwhile comes true with the connection, what is given up does not.
-	added := make(chan error, 1)
-	go func() { added <- b.sub.Add(t.Context(), nil, []string{"late"}) }()
+	if since, cause := b.sub.Away(); since.IsZero() || cause == nil {
+		t.Errorf("away since %v because of %v", since, cause)
+	}
+	// What is asked for meanwhile comes true with the connection, what is taken back does not.
+	added := b.listener.Add(redisx.Channel("late"))
 	b.state(false) // not just lost, but tried in vain
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
 	defer cancel()
-	if err := b.sub.Add(ctx, nil, []string{"given up"}); !errors.Is(err, context.DeadlineExceeded) {
+	if err := b.listener.Add(redisx.Channel("given up")).Wait(ctx); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("Add without a server: %v", err)
 	} else if !strings.Contains(err.Error(), "refused") {
 		t.Errorf("Add without a server does not say why: %v", err)
 	}
-	if err := b.sub.Remove(t.Context(), []string{"gone#*"}, nil); err != nil {
-		t.Errorf("Remove without a server: %v", err)
-	}
+	b.listener.Remove(redisx.Channel("given up"), redisx.Pattern("gone#*"))
 	b.server.Restart()
 	b.state(true)
-	if err := <-added; err != nil {
+	if err := added.Wait(t.Context()); err != nil {
 		t.Fatal(err)
+	}
+	if since, cause := b.sub.Away(); !since.IsZero() || cause != nil {
+		t.Errorf("away since %v because of %v", since, cause)
 	}
 	for _, channel := range []string{"gone#1", "given up", "p#1", "c", "late"} {
 		if err := publish(t, b.client, channel, channel); err != nil {
@@ -236,20 +330,18 @@ func TestRefusedSubscription(t *testing.T) {
 	if answer, err := bufio.NewReader(conn).ReadString('\n'); err != nil || answer != "+OK\r\n" {
 		t.Fatalf("ACL: %q, %v", answer, err)
 	}
-	if err := b.sub.Add(t.Context(), nil, []string{"secret"}); err == nil || !strings.Contains(err.Error(), "NOPERM") {
+	secret := redisx.Channel("secret")
+	if err := b.listener.Add(secret).Wait(t.Context()); err == nil || !strings.Contains(err.Error(), "NOPERM") {
 		t.Errorf("Add of a forbidden channel: %v", err)
 	}
-	if err := b.sub.Add(t.Context(), nil, []string{"ok1"}); err != nil {
-		t.Errorf("Add of an allowed channel after that: %v", err)
-	}
+	b.listener.Remove(secret)
+	b.add(t, redisx.Channel("ok1"))
 }
 
 func TestHungServer(t *testing.T) {
 	t.Parallel()
 	b := setup(t, 300*time.Millisecond)
-	if err := b.sub.Add(t.Context(), nil, []string{"c"}); err != nil {
-		t.Fatal(err)
-	}
+	b.add(t, redisx.Channel("c"))
 	b.server.Pause()
 	if err := publish(t, b.client, "c", "lost"); err == nil {
 		t.Error("published to a server that does not answer")
@@ -277,7 +369,11 @@ func TestClose(t *testing.T) {
 	}
 	b.sub.Close()
 	b.sub.Close()
-	if err := b.sub.Add(t.Context(), nil, []string{"c"}); !errors.Is(err, redisx.ErrClosed) {
-		t.Errorf("Add after Close: %v", err)
+	for range 2 {
+		if err := b.listener.Add(redisx.Channel("c")).Wait(t.Context()); !errors.Is(err, redisx.ErrClosed) {
+			t.Errorf("Add after Close: %v", err)
+		}
 	}
+	b.listener.Remove(redisx.Channel("c"))
+	b.listener.Close()
 }
