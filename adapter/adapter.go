@@ -2,6 +2,7 @@ package adapter
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync/atomic"
 )
@@ -37,7 +38,8 @@ func New(ctx context.Context, namespace string, driver Driver, opts *Options) (*
 	if err != nil {
 		return nil, fmt.Errorf("adapter %s: subscribe: %w", namespace, err)
 	}
-	a.link = link
+	// There are no members yet, so nothing has needed the link before.
+	a.link, a.index.link = link, link
 	return a, nil
 }
 
@@ -45,14 +47,35 @@ func New(ctx context.Context, namespace string, driver Driver, opts *Options) (*
 func (a *Adapter) Namespace() string { return a.namespace }
 
 // Add registers m and puts it into rooms. If a member with m's ID is registered already, that one stays and only joins
-// the rooms; Add then reports false.
-func (a *Adapter) Add(m Member, rooms ...string) bool { return a.index.add(m, rooms) }
+// the rooms; added is false then. It returns when messages that other nodes publish from now on reach the rooms, for
+// which it may wait no longer than the driver's own timeout. An error, which wraps the driver's or that of ctx, means
+// only that this cannot be said: the member is there and in the rooms, and hears other nodes once the cluster is back.
+func (a *Adapter) Add(ctx context.Context, m Member, rooms ...string) (added bool, err error) {
+	added, opening := a.index.add(m, rooms)
+	return added, a.wait(ctx, opening)
+}
 
 // Remove forgets the member and returns the rooms it was in, in no order; nil if there is no such member.
 func (a *Adapter) Remove(id string) (rooms []string) { return a.index.remove(id) }
 
-// Join puts the member into rooms and reports whether there is such a member. Joining twice changes nothing.
-func (a *Adapter) Join(id string, rooms ...string) bool { return a.index.join(id, rooms) }
+// Join puts the member into rooms and reports whether there is such a member. Joining twice changes nothing. It waits,
+// and fails, as [Adapter.Add] does.
+func (a *Adapter) Join(ctx context.Context, id string, rooms ...string) (present bool, err error) {
+	present, opening := a.index.join(id, rooms)
+	return present, a.wait(ctx, opening)
+}
+
+// wait waits until other nodes are heard in rooms that were just opened.
+func (a *Adapter) wait(ctx context.Context, opening openings) error {
+	if len(opening) == 0 || a.closed.Load() {
+		return nil
+	}
+	if err := a.index.wait(ctx, opening); err != nil && !a.closed.Load() {
+		a.counters.joinErrors[reasonOf(err)].Add(1)
+		return fmt.Errorf("adapter %s: join: %w", a.namespace, err)
+	}
+	return nil
+}
 
 // Leave takes the member out of rooms. Its own ID is no room it can leave.
 func (a *Adapter) Leave(id string, rooms ...string) { a.index.leave(id, rooms) }
@@ -114,8 +137,9 @@ func (a *Adapter) Broadcast(ctx context.Context, m *Message, t Target) error {
 	return a.publish(ctx, &Envelope{Kind: KindBroadcast, Message: m, Rooms: t.Rooms, Except: t.Except})
 }
 
-// JoinRooms puts the members t means into rooms, on this node and through the driver on the others. An error means that
-// the cluster did not take it; it is done on this node then.
+// JoinRooms puts the members t means into rooms, on this node and through the driver on the others. The joins of this
+// node are waited for as [Adapter.Add] does, those of the others are not. An error means that the cluster did not take
+// it, or that a room may not hear other nodes yet; it is done on this node then.
 func (a *Adapter) JoinRooms(ctx context.Context, t Target, rooms ...string) error {
 	return a.change(ctx, t, &Envelope{Kind: KindJoin, ChangeRooms: rooms})
 }
@@ -134,11 +158,12 @@ func (a *Adapter) Disconnect(ctx context.Context, t Target, closeConnection bool
 
 func (a *Adapter) change(ctx context.Context, t Target, e *Envelope) error {
 	e.Rooms, e.Except = t.Rooms, t.Except
-	a.apply(e)
-	if a.link == nil || t.Local {
-		return nil
+	opening := a.apply(e)
+	var published error
+	if a.link != nil && !t.Local {
+		published = a.publish(ctx, e)
 	}
-	return a.publish(ctx, e)
+	return errors.Join(published, a.wait(ctx, opening))
 }
 
 func (a *Adapter) publish(ctx context.Context, e *Envelope) error {
@@ -154,15 +179,16 @@ func (a *Adapter) publish(ctx context.Context, e *Envelope) error {
 	return nil
 }
 
-// apply does on this node what e says.
-func (a *Adapter) apply(e *Envelope) {
+// apply does on this node what e says, and returns what is left to wait for.
+func (a *Adapter) apply(e *Envelope) (opening openings) {
 	t := Target{Rooms: e.Rooms, Except: e.Except}
 	switch e.Kind {
 	case KindBroadcast:
 		a.counters.deliveries.Add(uint64(a.index.deliver(e.Message, &t)))
 	case KindJoin:
 		for _, m := range a.index.members(&t) {
-			a.index.join(m.ID(), e.ChangeRooms)
+			_, more := a.index.join(m.ID(), e.ChangeRooms)
+			opening = append(opening, more...)
 		}
 	case KindLeave:
 		for _, m := range a.index.members(&t) {
@@ -173,6 +199,7 @@ func (a *Adapter) apply(e *Envelope) {
 			m.Disconnect(e.CloseConnection)
 		}
 	}
+	return opening
 }
 
 // Ping sends a probe through the driver's real path and returns when it came back. Without a driver it returns nil.
@@ -209,7 +236,8 @@ type receiver Adapter
 
 func (r *receiver) Receive(e *Envelope) {
 	r.counters.in.Add(1)
-	(*Adapter)(r).apply(e)
+	// Nobody waits for what another node asked for: it does not wait either, and the driver must not.
+	_ = (*Adapter)(r).apply(e)
 }
 
 func (r *receiver) HasRoom(room string) bool { return (*Adapter)(r).HasRoom(room) }

@@ -63,16 +63,16 @@ func TestMembership(t *testing.T) {
 	t.Parallel()
 	a := newAdapter(t, nil)
 	m := &fakeMember{id: "m"}
-	if !a.Add(m, "a", "b", "m") {
+	if added, err := a.Add(t.Context(), m, "a", "b", "m"); !added || err != nil {
 		t.Error("Add of a new member reports false")
 	}
-	if a.Add(&fakeMember{id: "m"}, "c") {
+	if added, err := a.Add(t.Context(), &fakeMember{id: "m"}, "c"); added || err != nil {
 		t.Error("Add of a known id reports true")
 	}
 	if a.Member("m") != adapter.Member(m) {
 		t.Error("the second Add replaced the member")
 	}
-	a.Join("m", "a")
+	a.Join(t.Context(), "m", "a")
 	if got, want := sorted(a.RoomsOf("m")), []string{"a", "b", "c"}; !slices.Equal(got, want) {
 		t.Errorf("RoomsOf = %v, want %v", got, want)
 	}
@@ -92,7 +92,7 @@ func TestMembership(t *testing.T) {
 	if a.Len() != 0 || len(a.Rooms()) != 0 || a.Member("m") != nil || a.HasRoom("m") {
 		t.Error("something is left behind a removed member")
 	}
-	if a.Join("m", "x") || a.Remove("m") != nil || a.RoomsOf("m") != nil {
+	if present, err := a.Join(t.Context(), "m", "x"); present || err != nil || a.Remove("m") != nil || a.RoomsOf("m") != nil {
 		t.Error("an unknown member can join, be removed or has rooms")
 	}
 }
@@ -101,11 +101,11 @@ func TestMemberOfManyRooms(t *testing.T) {
 	t.Parallel()
 	a := newAdapter(t, nil)
 	m := &fakeMember{id: "m"}
-	a.Add(m)
+	a.Add(t.Context(), m)
 	const n = 200
 	for i := range n {
-		a.Join("m", fmt.Sprint("room", i))
-		a.Join("m", fmt.Sprint("room", i/2))
+		a.Join(t.Context(), "m", fmt.Sprint("room", i))
+		a.Join(t.Context(), "m", fmt.Sprint("room", i/2))
 	}
 	if got := len(a.RoomsOf("m")); got != n {
 		t.Fatalf("in %d rooms, want %d", got, n)
@@ -168,6 +168,9 @@ func (d *stubDriver) Publish(_ context.Context, e *adapter.Envelope) error {
 	}
 	return d.err
 }
+
+func (d *stubDriver) RoomOpened(string) adapter.Opening { return nil }
+func (d *stubDriver) RoomClosed(string)                 {}
 
 func (d *stubDriver) Ping(context.Context) error  { return d.err }
 func (d *stubDriver) Close(context.Context) error { d.closed = true; return d.err }
@@ -239,7 +242,7 @@ func TestClusterAway(t *testing.T) {
 		d := &stubDriver{}
 		a := newAdapter(t, d)
 		m := &fakeMember{id: "m"}
-		a.Add(m)
+		a.Add(t.Context(), m)
 		d.err = cause
 		err := a.Broadcast(t.Context(), message("x"), adapter.Target{})
 		if !errors.Is(err, cause) || !strings.Contains(err.Error(), "adapter /: publish broadcast") {
@@ -270,7 +273,7 @@ func TestClose(t *testing.T) {
 	d := &stubDriver{}
 	a := newAdapter(t, d)
 	m := &fakeMember{id: "m"}
-	a.Add(m)
+	a.Add(t.Context(), m)
 	if err := a.Close(t.Context()); err != nil || !d.closed {
 		t.Fatalf("Close = %v, link closed: %v", err, d.closed)
 	}

@@ -18,7 +18,7 @@ func (n noopMember) Disconnect(bool)          {}
 func filled(t testing.TB, members int, rooms func(i int) []string) *adapter.Adapter {
 	a := newAdapter(t, nil)
 	for i := range members {
-		a.Add(noopMember(fmt.Sprint("m", i)), rooms(i)...)
+		a.Add(context.Background(), noopMember(fmt.Sprint("m", i)), rooms(i)...)
 	}
 	return a
 }
@@ -51,7 +51,7 @@ func BenchmarkJoinLeave(b *testing.B) {
 	b.ReportAllocs()
 	for i := 0; b.Loop(); i++ {
 		id := fmt.Sprint("m", i%10_000)
-		a.Join(id, "x")
+		a.Join(context.Background(), id, "x")
 		a.Leave(id, "x")
 	}
 }
@@ -60,7 +60,7 @@ func BenchmarkAddRemove(b *testing.B) {
 	a := filled(b, 10_000, big)
 	b.ReportAllocs()
 	for b.Loop() {
-		a.Add(noopMember("new"), "big")
+		a.Add(context.Background(), noopMember("new"), "big")
 		a.Remove("new")
 	}
 }

@@ -33,6 +33,13 @@ type Link interface {
 	// [ErrClosed] or the context's error. Calls made one after another arrive in that order. The envelope must not
 	// change any more.
 	Publish(ctx context.Context, e *Envelope) error
+	// RoomOpened tells that room has a member on this node and had none before: envelopes for this room alone have to
+	// reach it from now on. It returns nil if they do already, and else what to wait for. RoomClosed tells that it has
+	// no member any more. The calls for one room alternate. They come under a lock of the adapter, so they return at once
+	// and do not call the receiver. A member's id is a room too; those of 20 characters out of A–Z, a–z, 0–9, - and _,
+	// as Socket.IO's are, come and go with every connection and should cost nothing.
+	RoomOpened(room string) Opening
+	RoomClosed(room string)
 	// Ping returns when a probe went through the real path and came back to this link.
 	Ping(ctx context.Context) error
 	// Close leaves the namespace: when it has returned, the receiver is not called any more.

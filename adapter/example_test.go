@@ -24,9 +24,9 @@ func Example() {
 	}
 	defer a.Close(ctx)
 
-	a.Add(printer("ann"), "news")
-	a.Add(printer("bob"), "news", "sport")
-	a.Add(printer("cid"))
+	a.Add(ctx, printer("ann"), "news")
+	a.Add(ctx, printer("bob"), "news", "sport")
+	a.Add(ctx, printer("cid"))
 
 	m := adapter.NewMessage(sioproto.Packet{Type: sioproto.Event, Data: []byte(`["headline","it rains"]`)})
 	if err := a.Broadcast(ctx, m, adapter.Target{Rooms: []string{"news", "sport"}, Except: []string{"ann"}}); err != nil {

@@ -16,6 +16,7 @@ type index struct {
 	all     []room // the room of everyone, split by entry number so that joining does not wait for one long walk
 	numbers numbers
 	length  atomic.Int64
+	link    Link // is told which names have a meaning here; nil without a driver
 }
 
 // shard holds the rooms and the entries whose name hashes to it.
@@ -23,7 +24,9 @@ type shard struct {
 	mu    sync.RWMutex
 	rooms map[string]*room
 	ids   map[string]*entry
-	_     [24]byte // keeps neighbours' locks off one cache line
+	// openings are the names that may not hear the cluster yet; nil until there is one.
+	openings map[string]Opening
+	_        [16]byte // keeps neighbours' locks off one cache line
 }
 
 func newIndex(shards int) *index {
@@ -48,13 +51,6 @@ func (ix *index) entry(id string) *entry {
 	return s.ids[id]
 }
 
-func (ix *index) room(name string) *room {
-	s := ix.shard(name)
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	return s.rooms[name]
-}
-
 // resolve returns both meanings of a name with one look: the member with that id and the room, each possibly nil.
 func (ix *index) resolve(name string) (*entry, *room) {
 	s := ix.shard(name)
@@ -63,23 +59,28 @@ func (ix *index) resolve(name string) (*entry, *room) {
 	return s.ids[name], s.rooms[name]
 }
 
-// roomFor returns the room called name, made if need be. It may be dead by the time it is used.
-func (ix *index) roomFor(name string) *room {
-	if r := ix.room(name); r != nil {
-		return r
-	}
+// roomFor returns the room called name, made if need be, and its opening if that may not have ended. The room may be dead
+// by the time it is used.
+func (ix *index) roomFor(name string) (*room, Opening) {
 	s := ix.shard(name)
+	s.mu.RLock()
+	r, o := s.rooms[name], s.openings[name]
+	s.mu.RUnlock()
+	if r != nil {
+		return r, o
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	r := s.rooms[name]
+	r = s.rooms[name]
 	if r == nil {
 		if s.rooms == nil {
 			s.rooms = make(map[string]*room)
 		}
 		r = &room{name: name}
 		s.rooms[name] = r
+		ix.opened(s, name)
 	}
-	return r
+	return r, s.openings[name]
 }
 
 // retire takes r out of the map if it is still empty. A join that found r before then sees it dead and looks again.
@@ -94,15 +95,15 @@ func (ix *index) retire(r *room) {
 	}
 	r.dead = true
 	delete(s.rooms, r.name)
+	ix.closed(s, r.name)
 }
 
 // add registers m and joins rooms. If the id is known, the member that has it only joins; add then reports false.
-func (ix *index) add(m Member, rooms []string) bool {
+func (ix *index) add(m Member, rooms []string) (added bool, opening openings) {
 	id := m.ID()
 	s := ix.shard(id)
 	for {
 		e := ix.entry(id)
-		added := false
 		if e == nil {
 			fresh := &entry{member: m, id: id}
 			fresh.mu.Lock()
@@ -114,6 +115,8 @@ func (ix *index) add(m Member, rooms []string) bool {
 				e, added = fresh, true
 				e.num = ix.numbers.take()
 				s.ids[id] = e
+				ix.opened(s, id)
+				opening = opening.add(id, s.openings[id])
 			}
 			s.mu.Unlock()
 		}
@@ -129,9 +132,9 @@ func (ix *index) add(m Member, rooms []string) bool {
 				continue
 			}
 		}
-		ix.joinLocked(e, rooms)
+		opening = ix.joinLocked(e, rooms, opening)
 		e.mu.Unlock()
-		return added
+		return added, opening
 	}
 }
 
@@ -159,6 +162,7 @@ func (ix *index) remove(id string) []string {
 	s := ix.shard(id)
 	s.mu.Lock()
 	delete(s.ids, id)
+	ix.closed(s, id)
 	s.mu.Unlock()
 	ix.numbers.give(e.num)
 	ix.length.Add(-1)
@@ -171,30 +175,38 @@ func (ix *index) drop(m *membership) {
 	}
 }
 
-func (ix *index) join(id string, rooms []string) bool {
+func (ix *index) join(id string, rooms []string) (present bool, opening openings) {
 	e := ix.entry(id)
 	if e == nil {
-		return false
+		return false, nil
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.gone {
-		return false
+		return false, nil
 	}
-	ix.joinLocked(e, rooms)
-	return true
+	return true, ix.joinLocked(e, rooms, nil)
 }
 
-func (ix *index) joinLocked(e *entry, rooms []string) {
+// joinLocked puts e, whose lock the caller holds, into rooms and appends their openings to list.
+func (ix *index) joinLocked(e *entry, rooms []string, list openings) openings {
 	for _, name := range rooms {
-		if name == e.id || e.find(name) != nil {
+		if name == e.id {
+			continue
+		}
+		if e.find(name) != nil {
+			list = list.add(name, ix.opening(name)) // another join may be waiting for it
 			continue
 		}
 		m := &membership{entry: e}
-		for !ix.roomFor(name).add(m) {
+		r, o := ix.roomFor(name)
+		for !r.add(m) {
+			r, o = ix.roomFor(name)
 		}
 		e.link(m)
+		list = list.add(name, o)
 	}
+	return list
 }
 
 func (ix *index) leave(id string, rooms []string) {

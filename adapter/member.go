@@ -5,7 +5,8 @@ import "time"
 // Member is what a room holds. All methods are called from many goroutines.
 type Member interface {
 	// ID returns the member's identity, which never changes and is unique within the namespace. It is also the name of
-	// a room that holds just this member.
+	// a room that holds just this member. In a cluster 20 characters out of A–Z, a–z, 0–9, - and _ serve best, the form
+	// of Socket.IO's ids: drivers know them by it, while each other id may cost them a subscription.
 	ID() string
 	// Deliver hands over a message. It is called under a read lock of the room, so it must neither block nor call the
 	// adapter's Add, Remove, Join or Leave on its own goroutine. A call may still arrive just after Remove returned.

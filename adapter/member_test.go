@@ -1,6 +1,7 @@
 package adapter_test
 
 import (
+	"context"
 	"slices"
 	"sync"
 	"testing"
@@ -62,7 +63,7 @@ func addMembers(a *adapter.Adapter, rooms map[string][]string) map[string]*fakeM
 	members := make(map[string]*fakeMember)
 	for id, in := range rooms {
 		members[id] = &fakeMember{id: id}
-		a.Add(members[id], in...)
+		a.Add(context.Background(), members[id], in...)
 	}
 	return members
 }

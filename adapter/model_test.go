@@ -34,7 +34,8 @@ func TestAgainstModel(t *testing.T) {
 		t.Run(fmt.Sprint("seed=", seed), func(t *testing.T) {
 			t.Parallel()
 			rng := rand.New(rand.NewPCG(seed, 0))
-			a, err := adapter.New(t.Context(), "/", nil, &adapter.Options{Shards: 1 << rng.IntN(4)})
+			link := newRoomLink(false)
+			a, err := adapter.New(t.Context(), "/", link, &adapter.Options{Shards: 1 << rng.IntN(4)})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -59,7 +60,7 @@ func TestAgainstModel(t *testing.T) {
 				case 0:
 					rooms := names(5)
 					m := &fakeMember{id: who}
-					if a.Add(m, rooms...) {
+					if added, _ := a.Add(t.Context(), m, rooms...); added {
 						members[who] = m
 						want[who] = map[string]bool{who: true}
 					}
@@ -74,7 +75,7 @@ func TestAgainstModel(t *testing.T) {
 					}
 				case 2, 3, 4:
 					rooms := names(10)
-					if a.Join(who, rooms...) != (want[who] != nil) {
+					if present, _ := a.Join(t.Context(), who, rooms...); present != (want[who] != nil) {
 						t.Fatalf("step %d: Join(%s) reports the wrong thing", step, who)
 					}
 					for _, r := range rooms {
@@ -100,6 +101,7 @@ func TestAgainstModel(t *testing.T) {
 					}
 				}
 				compare(t, a, want, who)
+				link.compare(t, want)
 			}
 		})
 	}

@@ -16,6 +16,8 @@ type Stats struct {
 	// PublishErrors counts the envelopes that the driver did not take, by reason: "canceled" (the caller's context
 	// ended), "closed", "overloaded", "unavailable", "other". Reasons that did not occur are zero, not missing.
 	PublishErrors map[string]uint64
+	// JoinErrors counts the joins of which it is not known that they hear other nodes, by the same reasons.
+	JoinErrors map[string]uint64
 }
 
 type reason int
@@ -47,7 +49,7 @@ func reasonOf(err error) reason {
 
 type counters struct {
 	broadcasts, deliveries, in, out atomic.Uint64
-	publishErrors                   [reasonCount]atomic.Uint64
+	publishErrors, joinErrors       [reasonCount]atomic.Uint64
 }
 
 func (c *counters) snapshot() Stats {
@@ -57,9 +59,11 @@ func (c *counters) snapshot() Stats {
 		EnvelopesIn:   c.in.Load(),
 		EnvelopesOut:  c.out.Load(),
 		PublishErrors: make(map[string]uint64, reasonCount),
+		JoinErrors:    make(map[string]uint64, reasonCount),
 	}
 	for i, name := range reasonNames {
 		s.PublishErrors[name] = c.publishErrors[i].Load()
+		s.JoinErrors[name] = c.joinErrors[i].Load()
 	}
 	return s
 }

@@ -25,13 +25,14 @@ func (c *countMember) Disconnect(bool)          {}
 // broadcast of their rooms exactly once, whatever the others do.
 func TestStress(t *testing.T) {
 	t.Parallel()
-	a := newAdapter(t, nil)
+	link := newRoomLink(false)
+	a := newAdapter(t, link)
 	const stayers, movers, rounds = 50, 4, 400
 	var stay []*countMember
 	for i := range stayers {
 		m := &countMember{id: fmt.Sprint("stay", i)}
 		stay = append(stay, m)
-		a.Add(m, "a", "b")
+		a.Add(t.Context(), m, "a", "b")
 	}
 
 	var work, broadcasts sync.WaitGroup
@@ -49,9 +50,9 @@ func TestStress(t *testing.T) {
 				id := fmt.Sprint("move", rng.IntN(movers*2))
 				switch n % 4 {
 				case 0:
-					a.Add(&countMember{id: id}, "a")
+					a.Add(t.Context(), &countMember{id: id}, "a")
 				case 1:
-					a.Join(id, "b", "c", fmt.Sprint("own", rng.IntN(3)))
+					a.Join(t.Context(), id, "b", "c", fmt.Sprint("own", rng.IntN(3)))
 				case 2:
 					a.Leave(id, "a", "own0", "own1", "own2")
 				case 3:
@@ -89,4 +90,5 @@ func TestStress(t *testing.T) {
 	if a.Len() != 0 || len(a.Rooms()) != 0 {
 		t.Errorf("%d members and rooms %v left behind", a.Len(), a.Rooms())
 	}
+	link.compare(t, nil)
 }

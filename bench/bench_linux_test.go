@@ -37,7 +37,9 @@ func serveWith(t *testing.T, opts *socketio.Options, change func(*socketio.Serve
 		"broadcast": func(ctx context.Context, data string) error { return io.Emit(ctx, "broadcast", data) },
 		"publish":   func(ctx context.Context, room, data string) error { return io.To(room).Emit(ctx, "broadcast", data) },
 		"echo":      func(data string) string { return data },
-		"join":      func(s *socketio.Socket, rooms ...string) []string { s.Join(rooms...); return rooms },
+		"join": func(ctx context.Context, s *socketio.Socket, rooms ...string) ([]string, error) {
+			return rooms, s.Join(ctx, rooms...)
+		},
 	}
 	if change != nil {
 		change(io, all)

@@ -90,7 +90,7 @@ func TestSlowHangs(t *testing.T) {
 		connected := 0 // one at a time: AtOnce is 1
 		io.OnConnect(func(s *socketio.Socket) {
 			if connected++; connected > 16 {
-				s.Join("late")
+				_ = s.Join(s.Context(), "late")
 			}
 		})
 		on["broadcast"] = func(ctx context.Context, data string) error { return io.Except("late").Emit(ctx, "broadcast", data) }

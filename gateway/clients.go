@@ -30,8 +30,8 @@ const grantKey = "grant"
 // serveClients registers what Socket.IO clients can do in a namespace.
 func (s *Server) serveClients(ns *socketio.Namespace) {
 	ns.Use(s.admit)
-	ns.On(eventSubscribe, func(sock *socketio.Socket, rooms roomList) (okReply, error) {
-		reply, err := s.subscribe(sock, rooms)
+	ns.On(eventSubscribe, func(ctx context.Context, sock *socketio.Socket, rooms roomList) (okReply, error) {
+		reply, err := s.subscribe(ctx, sock, rooms)
 		return reply, forSocket(err)
 	})
 	ns.On(eventUnsubscribe, func(sock *socketio.Socket, rooms roomList) (okReply, error) {
@@ -76,8 +76,8 @@ func (s *Server) grantOf(sock *socketio.Socket) grant {
 	return grant{s.access.subscribe, s.access.publish}
 }
 
-// subscribe puts the socket into rooms: all of them or, with an error, none.
-func (s *Server) subscribe(sock *socketio.Socket, rooms []string) (okReply, error) {
+// subscribe puts the socket into rooms: all of them or, with an error other than CodeClusterUnavailable, none.
+func (s *Server) subscribe(ctx context.Context, sock *socketio.Socket, rooms []string) (okReply, error) {
 	if err := s.grantOf(sock).needSubscribe(); err != nil {
 		return okReply{}, err
 	}
@@ -97,7 +97,10 @@ func (s *Server) subscribe(sock *socketio.Socket, rooms []string) (okReply, erro
 		return okReply{}, &apiError{CodeTooManyRooms, fmt.Sprintf(
 			"the client would be in %d rooms and this server allows %d; unsubscribe from some, or raise --max-rooms", total, s.cfg.MaxRooms)}
 	}
-	sock.Join(list...)
+	if err := sock.Join(ctx, list...); err != nil {
+		s.log.LogAttrs(ctx, slog.LevelDebug, "a client may not hear other nodes yet", slog.String("namespace", sock.Namespace().Name()), slog.Any("error", err))
+		return okReply{}, &apiError{CodeClusterUnavailable, "subscribed, but the cluster is away: until it is back, only messages of this node arrive"}
+	}
 	return okReply{OK: true, Rooms: list}, nil
 }
 

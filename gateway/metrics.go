@@ -56,8 +56,10 @@ var (
 	deliveries      = describe("deliveries_total", "Messages handed to members of this node.", "namespace")
 	envelopes       = describe("cluster_envelopes_total", "Envelopes exchanged with other nodes, by direction.", "namespace", "direction")
 	publishErrors   = describe("cluster_publish_errors_total", "Envelopes the cluster did not take, by reason.", "namespace", "reason")
+	joinErrors      = describe("cluster_join_errors_total", "Joins of which it is not known that they hear other nodes, by reason.", "namespace", "reason")
 	redisUp         = describe("redis_connected", "1 while the connection to Redis that receives is there.")
 	redisAgain      = describe("redis_reconnects_total", "How often the connection to Redis was made again.")
+	redisReceived   = describe("redis_received_total", "Messages received from Redis.")
 	redisMalformed  = describe("redis_malformed_total", "Messages from Redis ignored because they are not what they should be.")
 	redisUnanswered = describe("redis_unanswered_total", "Answers not sent because too much waited to be published.")
 	draining        = describe("draining", "1 while the node shuts down.")
@@ -124,11 +126,15 @@ func (c *nodeCollector) Collect(out chan<- prometheus.Metric) {
 		for reason, n := range counters.PublishErrors {
 			count(publishErrors, n, name, reason)
 		}
+		for reason, n := range counters.JoinErrors {
+			count(joinErrors, n, name, reason)
+		}
 	}
 	if s.driver != nil {
 		redis := s.driver.Stats()
 		gauge(redisUp, oneIf(redis.Connected))
 		count(redisAgain, redis.Reconnects)
+		count(redisReceived, redis.Received)
 		count(redisMalformed, redis.Malformed)
 		count(redisUnanswered, redis.Unanswered)
 	}

@@ -17,7 +17,7 @@ func TestChurn(t *testing.T) {
 	var balance sync.Map // socket id → connected and not yet disconnected
 	r := newRig(t, nil, func(io *socketio.Server) {
 		for _, ns := range []*socketio.Namespace{io.Namespace, io.Of("/b")} {
-			ns.Use(func(_ context.Context, s *socketio.Socket) error { s.Join("all"); return nil })
+			ns.Use(func(ctx context.Context, s *socketio.Socket) error { return s.Join(ctx, "all") })
 			ns.OnConnect(func(s *socketio.Socket) { balance.Store(s.ID(), true) })
 			ns.OnDisconnect(func(s *socketio.Socket, _ socketio.Reason) {
 				if _, ok := balance.LoadAndDelete(s.ID()); !ok {

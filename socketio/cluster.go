@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"sync"
 	"time"
 
 	"github.com/peal-dev/peal/adapter"
@@ -25,7 +26,8 @@ const (
 // Subscribe implements adapter.Driver.
 func (j *joiner) Subscribe(ctx context.Context, namespace string, r adapter.Receiver) (adapter.Link, error) {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	l := &lateLink{namespace: namespace, cancel: cancel, ready: make(chan struct{}), ended: make(chan struct{})}
+	l := &lateLink{namespace: namespace, cancel: cancel, ready: make(chan struct{}), failing: make(chan struct{}),
+		ended: make(chan struct{}), early: make(map[string]*earlyOpening)}
 	go l.join(ctx, j, r)
 	return l, nil
 }
@@ -39,7 +41,11 @@ type lateLink struct {
 	cancel    context.CancelFunc
 	link      adapter.Link  // set before ready is closed
 	ready     chan struct{} // closed when link is there
+	failing   chan struct{} // closed when the first attempt has failed
 	ended     chan struct{} // closed when join has returned
+
+	mu    sync.Mutex
+	early map[string]*earlyOpening // the rooms that were open before link was there; nil from then on
 }
 
 func (l *lateLink) join(ctx context.Context, j *joiner, r adapter.Receiver) {
@@ -49,12 +55,14 @@ func (l *lateLink) join(ctx context.Context, j *joiner, r adapter.Receiver) {
 		link, err := j.driver.Subscribe(attempt, l.namespace, r)
 		cancel()
 		if err == nil {
-			l.link = link
-			close(l.ready)
+			l.arrive(link)
 			return
 		}
 		if ctx.Err() != nil {
 			return
+		}
+		if retry == joinRetry {
+			close(l.failing)
 		}
 		j.log.Error("socketio: cannot join the cluster, trying again", "namespace", l.namespace, "err", err, "in", retry)
 		timer := time.NewTimer(retry)
@@ -65,6 +73,70 @@ func (l *lateLink) join(ctx context.Context, j *joiner, r adapter.Receiver) {
 			return
 		}
 	}
+}
+
+// arrive makes link the way to the cluster, and opens there what is open here.
+func (l *lateLink) arrive(link adapter.Link) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for room, o := range l.early {
+		o.opening = link.RoomOpened(room)
+	}
+	l.early, l.link = nil, link
+	close(l.ready)
+}
+
+// RoomOpened implements adapter.Link.
+func (l *lateLink) RoomOpened(room string) adapter.Opening {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.link != nil {
+		return l.link.RoomOpened(room)
+	}
+	o := &earlyOpening{link: l}
+	l.early[room] = o
+	return o
+}
+
+// RoomClosed implements adapter.Link.
+func (l *lateLink) RoomClosed(room string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.link != nil {
+		l.link.RoomClosed(room)
+		return
+	}
+	delete(l.early, room)
+}
+
+// earlyOpening is the opening of a room that was open before the link was there.
+type earlyOpening struct {
+	link    *lateLink
+	opening adapter.Opening // the link's, set before ready is closed; nil if it has none
+}
+
+// Wait implements adapter.Opening. It waits for the first attempt to join the cluster and for none after that: clients
+// of this node would all wait for it.
+func (o *earlyOpening) Wait(ctx context.Context) error {
+	var err error
+	select {
+	case <-o.link.ready:
+	case <-o.link.failing:
+		err = fmt.Errorf("not joined yet: %w", adapter.ErrUnavailable)
+	case <-o.link.ended:
+		err = adapter.ErrClosed
+	case <-ctx.Done():
+		err = ctx.Err()
+	}
+	select {
+	case <-o.link.ready:
+	default:
+		return err
+	}
+	if o.opening == nil {
+		return nil
+	}
+	return o.opening.Wait(ctx)
 }
 
 // wait returns the link as soon as it is there.

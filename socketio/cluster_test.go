@@ -4,7 +4,9 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"log/slog"
+	"runtime"
 	"slices"
 	"sync/atomic"
 	"testing"
@@ -23,7 +25,7 @@ func TestCluster(t *testing.T) {
 	node := func() *rig {
 		driver := cluster.NewDriver()
 		r := newRig(t, &socketio.Options{Driver: driver}, func(io *socketio.Server) {
-			io.Of("/chat").OnConnect(func(s *socketio.Socket) { s.Join("room") })
+			io.Of("/chat").OnConnect(func(s *socketio.Socket) { s.Join(s.Context(), "room") })
 			io.Of("/chat").On("sync", func() {})
 		})
 		for _, ns := range r.io.Namespaces() {
@@ -97,7 +99,12 @@ func TestLateCluster(t *testing.T) {
 	cluster := adaptertest.NewCluster()
 	driver := &lateDriver{Driver: cluster.NewDriver(), open: make(chan struct{})}
 	r := newRig(t, &socketio.Options{Driver: driver}, nil)
-	p, _ := r.join()
+	// Whoever joins a room meanwhile is told that it hears this node only; later it hears the others.
+	p, s := r.socket()
+	if err := s.Join(deadline(t), "room", "left"); !errors.Is(err, adapter.ErrUnavailable) || len(s.Rooms()) != 2 {
+		t.Errorf("Join: %v, rooms %q", err, s.Rooms())
+	}
+	s.Leave("left")
 	short, cancel := context.WithTimeout(deadline(t), 10*time.Millisecond)
 	defer cancel()
 	if err := r.io.Emit(short, "a"); !errors.Is(err, adapter.ErrUnavailable) || !errors.Is(err, context.DeadlineExceeded) {
@@ -112,6 +119,16 @@ func TestLateCluster(t *testing.T) {
 	if driver.refusals.Load() == 0 {
 		t.Error("the driver was not asked")
 	}
+	other := newRig(t, &socketio.Options{Driver: cluster.NewDriver()}, nil)
+	if err := s.Join(deadline(t), "room", "late"); err != nil {
+		t.Error(err)
+	}
+	for _, room := range []string{"left", "room", "late"} {
+		if err := other.io.To(room).Emit(deadline(t), room); err != nil {
+			t.Error(err)
+		}
+	}
+	p.want(`42["room"]`, `42["late"]`)
 	// One that is never let in ends with its server.
 	never := socketio.NewServer(&socketio.Options{Driver: &lateDriver{open: make(chan struct{})}, Logger: slog.New(slog.DiscardHandler)})
 	if err := never.Shutdown(deadline(t)); err != nil {
@@ -119,6 +136,57 @@ func TestLateCluster(t *testing.T) {
 	}
 	if err := never.Emit(deadline(t), "c"); !errors.Is(err, adapter.ErrClosed) {
 		t.Error(err)
+	}
+}
+
+// TestConnectWaits connects clients while the cluster takes its time to open the rooms they are put into.
+func TestConnectWaits(t *testing.T) {
+	t.Parallel()
+	cluster := adaptertest.NewCluster()
+	pending := make(chan *socketio.Socket, 1)
+	r := newRig(t, &socketio.Options{Driver: cluster.NewDriver()}, func(io *socketio.Server) {
+		io.Use(func(ctx context.Context, s *socketio.Socket) error {
+			pending <- s
+			return s.Join(ctx, "room")
+		})
+	})
+	if err := r.io.Adapter().Ping(deadline(t)); err != nil {
+		t.Fatal(err)
+	}
+	// Local messages wait for the connect event, in order and within a bound.
+	for _, count := range []int{10, 5000} {
+		release := cluster.Hold()
+		p := r.dial()
+		p.send("40")
+		s := receive(t, pending)
+		for ctx := deadline(t); !r.io.Adapter().HasRoom("room"); runtime.Gosched() {
+			if ctx.Err() != nil {
+				t.Fatal("the socket does not join the room")
+			}
+		}
+		for i := range count {
+			if err := r.io.To("room").Local().Emit(deadline(t), "x", i); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if s.Connected() {
+			t.Error("connected although the room is not open")
+		}
+		release()
+		if count > 10 {
+			p.wantClosed()
+			continue
+		}
+		p.joined("")
+		for i := range count {
+			p.want(fmt.Sprintf(`42["x",%d]`, i))
+		}
+		s.Disconnect(true)
+		p.want("41")
+		p.wantClosed()
+	}
+	if st := r.io.Stats(); st.SlowConsumers == 0 {
+		t.Error("the client that was closed is not counted")
 	}
 }
 
@@ -155,7 +223,7 @@ func TestAsk(t *testing.T) {
 func TestSnapshot(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, nil, func(io *socketio.Server) {
-		io.Use(func(_ context.Context, s *socketio.Socket) error { s.Join("room"); return nil })
+		io.Use(func(ctx context.Context, s *socketio.Socket) error { return s.Join(ctx, "room") })
 	})
 	p := r.dial()
 	p.send(`40{"token":"x"}`)

@@ -19,9 +19,11 @@ func TestConnectionMiddleware(t *testing.T) {
 	t.Parallel()
 	steps := make(chan string, 16)
 	r := newRig(t, nil, func(io *socketio.Server) {
-		io.Use(func(_ context.Context, s *socketio.Socket) error {
+		io.Use(func(ctx context.Context, s *socketio.Socket) error {
 			steps <- "first"
-			s.Join("kept", "left")
+			if err := s.Join(ctx, "kept", "left"); err != nil {
+				return err
+			}
 			s.Leave("left")
 			s.Set("user", "ann")
 			return s.Emit("early", s.Connected())
@@ -160,7 +162,7 @@ func TestNamespaces(t *testing.T) {
 	r := newRig(t, nil, func(io *socketio.Server) {
 		for _, name := range []string{"/", "/a", "b"} {
 			ns := io.Of(name)
-			ns.OnConnect(func(s *socketio.Socket) { s.Join("room") })
+			ns.OnConnect(func(s *socketio.Socket) { s.Join(s.Context(), "room") })
 			ns.OnDisconnect(func(s *socketio.Socket, reason socketio.Reason) {
 				left <- s.Namespace().Name() + " " + string(reason)
 			})

@@ -42,7 +42,7 @@ func TestDisconnectReasons(t *testing.T) {
 			}
 			steps := make(chan string, 8)
 			r := newRig(t, opts, func(io *socketio.Server) {
-				io.OnConnect(func(s *socketio.Socket) { s.Join("room") })
+				io.OnConnect(func(s *socketio.Socket) { s.Join(s.Context(), "room") })
 				note := func(step string) func(*socketio.Socket, socketio.Reason) {
 					return func(s *socketio.Socket, reason socketio.Reason) {
 						steps <- fmt.Sprintf("%s %s %v %v %v", step, reason, s.Rooms(), s.Connected(), context.Cause(s.Context()) == socketio.ErrDisconnected)

@@ -2,7 +2,7 @@
 // version 3 and 4, in browsers and elsewhere, over HTTP long-polling and WebSocket.
 //
 //	io := socketio.NewServer(nil)
-//	io.OnConnect(func(s *socketio.Socket) { s.Join("lobby") })
+//	io.OnConnect(func(s *socketio.Socket) { s.Join(s.Context(), "lobby") })
 //	io.On("say", func(s *socketio.Socket, text string) error {
 //		return s.To("lobby").Emit(s.Context(), "said", text)
 //	})

@@ -51,7 +51,9 @@ func TestEmit(t *testing.T) {
 	if _, err := s.EmitWithAck(deadline(t), "late"); !errors.Is(err, socketio.ErrDisconnected) {
 		t.Error(err)
 	}
-	s.Join("room")
+	if err := s.Join(deadline(t), "room"); err != nil {
+		t.Error(err)
+	}
 	if len(s.Rooms()) > 0 || r.io.Adapter().HasRoom("room") {
 		t.Error("a disconnected socket joined a room")
 	}
@@ -150,7 +152,7 @@ func TestLateAck(t *testing.T) {
 func TestBroadcast(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, nil, func(io *socketio.Server) {
-		io.On("join", func(s *socketio.Socket, rooms ...string) { s.Join(rooms...) })
+		io.On("join", func(ctx context.Context, s *socketio.Socket, rooms ...string) error { return s.Join(ctx, rooms...) })
 		io.On("say", func(s *socketio.Socket, text string) error { return s.To("x", "y").Emit(s.Context(), "said", text) })
 		io.On("all", func(s *socketio.Socket) error { return s.Broadcast().Emit(s.Context(), "all") })
 		io.On("sync", func() {})

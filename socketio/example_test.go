@@ -39,7 +39,7 @@ func exchange(io *socketio.Server, message string, answers int) {
 
 func Example() {
 	io := socketio.NewServer(nil)
-	io.OnConnect(func(s *socketio.Socket) { s.Join("lobby") })
+	io.OnConnect(func(s *socketio.Socket) { s.Join(s.Context(), "lobby") })
 	io.On("say", func(ctx context.Context, s *socketio.Socket, text string) (string, error) {
 		if text == "" {
 			return "", &socketio.Error{Code: "empty", Message: "say something"}

@@ -1,6 +1,7 @@
 package socketio
 
 import (
+	"context"
 	"errors"
 	"runtime/debug"
 
@@ -38,13 +39,17 @@ func (s *Socket) join() {
 // enter joins the adapter and tells the client. It reports whether the socket is connected.
 func (s *Socket) enter() bool {
 	a := s.namespace.adapter
-	a.Add(s, s.takeRooms()...)
+	// Other nodes may publish to a room once the client knows that it is in there: so it is waited for, as long as the
+	// driver allows. What fails then is counted by the adapter and mends itself; the client is no worse off than those
+	// that have been in the room for long.
+	ctx := context.Background()
+	_, _ = a.Add(ctx, s, s.takeRooms()...)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	x := s.extra.Load()
 	for x != nil && len(x.rooms) > 0 && s.state.Load() == statePending {
 		s.mu.Unlock()
-		a.Join(s.id, s.takeRooms()...) // asked for meanwhile by a goroutine that a middleware has started
+		_, _ = a.Join(ctx, s.id, s.takeRooms()...) // asked for meanwhile by a goroutine that a middleware has started
 		s.mu.Lock()
 	}
 	if s.state.Load() == stateClosed {

@@ -1,6 +1,7 @@
 package socketio
 
 import (
+	"context"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -101,13 +102,16 @@ func (s *Socket) Auth(v any) error {
 	return sioproto.Unmarshal(raw, nil, v)
 }
 
-// Join puts the socket into rooms. On a socket that is disconnected it does nothing.
-func (s *Socket) Join(rooms ...string) {
+// Join puts the socket into rooms. In a cluster it returns when messages that other nodes publish from now on reach the
+// socket in them; the error is [adapter.ErrUnavailable] or the context's if that cannot be said. The socket is in the
+// rooms nevertheless, and hears other nodes when the cluster is back. In a connection middleware Join only notes the
+// rooms, which the client's connect event then waits for. On a socket that is disconnected it does nothing.
+func (s *Socket) Join(ctx context.Context, rooms ...string) error {
 	s.mu.Lock()
 	switch s.state.Load() {
 	case stateClosed:
 		s.mu.Unlock()
-		return
+		return nil
 	case statePending:
 		x := s.more()
 		for _, r := range rooms {
@@ -116,10 +120,11 @@ func (s *Socket) Join(rooms ...string) {
 			}
 		}
 		s.mu.Unlock()
-		return
+		return nil
 	}
 	s.mu.Unlock()
-	s.namespace.adapter.Join(s.id, rooms...)
+	_, err := s.namespace.adapter.Join(ctx, s.id, rooms...)
+	return err
 }
 
 // Leave takes the socket out of rooms. Its own id is no room it can leave.
@@ -213,6 +218,9 @@ func (s *Socket) Deliver(m *adapter.Message) {
 	}
 }
 
+// maxHeld is how many messages wait for CONNECT to be sent. It waits for the cluster at most, some seconds.
+const maxHeld = 4096
+
 // release keeps m back until CONNECT is sent. It reports whether m is to be sent now.
 func (s *Socket) release(m *adapter.Message) bool {
 	s.mu.Lock()
@@ -223,9 +231,16 @@ func (s *Socket) release(m *adapter.Message) bool {
 	case stateClosed:
 		return false
 	}
-	if !m.Volatile {
-		x := s.more()
-		x.held = append(x.held, m)
+	if m.Volatile {
+		return false
 	}
+	x := s.more()
+	if len(x.held) == maxHeld {
+		x.held = nil
+		_ = s.client.unsent(engineio.ErrSlowConsumer)
+		s.session.CloseWith(engineio.TransportError, engineio.ErrSlowConsumer)
+		return false
+	}
+	x.held = append(x.held, m)
 	return false
 }

@@ -134,15 +134,16 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			Message: "this node is shutting down; connect again to reach another"})
 		return
 	}
-	// Before the response starts: a client that has seen it may rely on getting what is published from then on.
-	sub.Adapter.Add(s, sub.Rooms...)
+	// Before the response starts: a client that has seen it may rely on getting what is published from then on. If the
+	// cluster is away the stream is no worse off than those that are there, and hears other nodes when they do.
+	_, _ = sub.Adapter.Add(r.Context(), s, sub.Rooms...)
 	reason := out.run(r.Context())
 	sub.Adapter.Remove(s.id)
 	h.remove(s, reason)
 }
 
-// newID returns an unguessable id for a stream.
-func newID() string { return rand.Text() }
+// newID returns an unguessable id for a stream: 100 random bits in the length of a Socket.IO id, as [adapter.Member] asks.
+func newID() string { return rand.Text()[:20] }
 
 // start sets the headers of a stream and returns what it begins with.
 func (h *Handler) start(header http.Header) []byte {

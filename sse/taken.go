@@ -51,8 +51,9 @@ func (h *Handler) serveTaken(w http.ResponseWriter, r *http.Request, sub Subscri
 		conn.Start(ignore{}, buffered)
 		return true
 	}
-	// Before the response starts: a client that has seen it may rely on getting what is published from then on.
-	sub.Adapter.Add(o.member, sub.Rooms...)
+	// Before the response starts: a client that has seen it may rely on getting what is published from then on. If the
+	// cluster is away the stream is no worse off than those that are there, and hears other nodes when they do.
+	_, _ = sub.Adapter.Add(r.Context(), o.member, sub.Rooms...)
 	o.open(h.responseHead(w.Header(), r))
 	o.tick(time.Now())
 	conn.Start(o, buffered)

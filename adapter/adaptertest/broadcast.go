@@ -83,10 +83,10 @@ func (s suite) noEcho(t *testing.T) {
 func (s suite) rooms(t *testing.T) {
 	nodes := s.start(t, 2, "/")
 	members := map[string]*Member{
-		"ab": nodes[1].member("ab", "a", "b"),
-		"a":  nodes[1].member("a1", "a"),
-		"b":  nodes[1].member("b1", "b", "room with spaces, # and ünïcode"),
-		"n":  nodes[1].member("n1"),
+		"ab": nodes[1].member(t, "ab", "a", "b"),
+		"a":  nodes[1].member(t, "a1", "a"),
+		"b":  nodes[1].member(t, "b1", "b", "room with spaces, # and ünïcode"),
+		"n":  nodes[1].member(t, "n1"),
 	}
 	tests := []struct {
 		target adapter.Target

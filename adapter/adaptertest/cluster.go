@@ -11,8 +11,9 @@ import (
 	"github.com/peal-dev/peal/adapter"
 )
 
-// Cluster is a cluster in memory: the drivers it makes reach each other and nothing else. It can be told to fail or to
-// hang, which shows how the user of a driver behaves while the cluster is away. Safe for concurrent use.
+// Cluster is a cluster in memory: the drivers it makes reach each other and nothing else. What is published to a single
+// room reaches the nodes that have opened it. The cluster can be told to fail or to hang, which shows how the user of a
+// driver behaves while it is away. Safe for concurrent use.
 type Cluster struct {
 	mu    sync.Mutex
 	links map[string][]*link // by namespace
@@ -28,14 +29,14 @@ func (c *Cluster) NewDriver() adapter.Driver {
 	return &driver{cluster: c, links: make(map[string]*link)}
 }
 
-// Fail makes every publish and ping fail with err, wrapped beside [adapter.ErrUnavailable]. Nil heals the cluster.
+// Fail makes every publish, ping and opening fail with err, wrapped beside [adapter.ErrUnavailable]. Nil heals the cluster.
 func (c *Cluster) Fail(err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.err = err
 }
 
-// Hold makes every publish and ping wait until release is called or its context ends. Holding a held cluster panics.
+// Hold makes every publish, ping and opening wait until release is called or its context ends. Holding a held cluster panics.
 func (c *Cluster) Hold() (release func()) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -104,7 +105,7 @@ func (d *driver) Subscribe(ctx context.Context, namespace string, r adapter.Rece
 	if l := d.links[namespace]; l != nil && !l.closed() {
 		return nil, adapter.ErrSubscribed
 	}
-	l := &link{cluster: d.cluster, namespace: namespace, receiver: r, wake: make(chan struct{}, 1), stop: make(chan struct{}), done: make(chan struct{})}
+	l := &link{cluster: d.cluster, namespace: namespace, receiver: r, rooms: make(map[string]bool), wake: make(chan struct{}, 1), stop: make(chan struct{}), done: make(chan struct{})}
 	go l.run()
 	d.links[namespace] = l
 	d.cluster.mu.Lock()
@@ -135,6 +136,7 @@ type link struct {
 
 	mu    sync.Mutex
 	queue []func()
+	rooms map[string]bool
 
 	wake       chan struct{}
 	closing    sync.Once
@@ -186,12 +188,47 @@ func (l *link) post(f func()) {
 // Publish implements [adapter.Link].
 func (l *link) Publish(ctx context.Context, e *adapter.Envelope) error {
 	return l.cluster.send(ctx, l, func(to *link) {
-		if to == l {
+		if to == l || e.Kind == adapter.KindBroadcast && len(e.Rooms) == 1 && !to.hasOpened(e.Rooms[0]) {
 			return
 		}
 		e := clone(e)
 		to.post(func() { to.receiver.Receive(e) })
 	})
+}
+
+// RoomOpened implements [adapter.Link]. It panics if the room is open.
+func (l *link) RoomOpened(room string) adapter.Opening {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.rooms[room] {
+		panic("adaptertest: room " + room + " is opened twice")
+	}
+	l.rooms[room] = true
+	return &opening{l}
+}
+
+// RoomClosed implements [adapter.Link]. It panics if the room is not open.
+func (l *link) RoomClosed(room string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !l.rooms[room] {
+		panic("adaptertest: room " + room + " is closed but was not open")
+	}
+	delete(l.rooms, room)
+}
+
+func (l *link) hasOpened(room string) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.rooms[room]
+}
+
+// opening ends when the cluster is neither held nor failing.
+type opening struct{ link *link }
+
+// Wait implements [adapter.Opening].
+func (o *opening) Wait(ctx context.Context) error {
+	return o.link.cluster.send(ctx, o.link, func(*link) {})
 }
 
 // Ping implements [adapter.Link].

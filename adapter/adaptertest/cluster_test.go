@@ -46,7 +46,7 @@ func node(t *testing.T, c *adaptertest.Cluster, id string) (*adapter.Adapter, *a
 		t.Fatal(err)
 	}
 	m := adaptertest.NewMember(id)
-	a.Add(m)
+	a.Add(t.Context(), m)
 	return a, m
 }
 

@@ -22,7 +22,7 @@ func ExampleCluster() {
 		return
 	}
 	member := adaptertest.NewMember("m")
-	a.Add(member)
+	_, _ = a.Add(ctx, member)
 
 	cluster.Fail(errors.New("no route"))
 	fmt.Println(a.Broadcast(ctx, message("tick"), adapter.Target{}))

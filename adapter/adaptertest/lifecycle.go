@@ -53,9 +53,9 @@ func (s suite) namespaces(t *testing.T) {
 
 func (s suite) changes(t *testing.T) {
 	nodes := s.start(t, 3, "/")
-	here := nodes[0].member("here", "team")
-	there := nodes[1].member("there", "team")
-	other := nodes[2].member("other", "team", "out")
+	here := nodes[0].member(t, "here", "team")
+	there := nodes[1].member(t, "there", "team")
+	other := nodes[2].member(t, "other", "team", "out")
 	target := adapter.Target{Rooms: []string{"team"}, Except: []string{"out"}}
 
 	check(t, nodes[0].JoinRooms(t.Context(), target, "r1", "r2"))

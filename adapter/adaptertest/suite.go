@@ -23,6 +23,10 @@ func Run(t *testing.T, drivers Drivers) {
 	t.Run("ConcurrentPublishers", s.concurrentPublishers)
 	t.Run("NoEcho", s.noEcho)
 	t.Run("Rooms", s.rooms)
+	t.Run("JoinIsHeard", s.joinIsHeard)
+	t.Run("ClosedRoom", s.closedRoom)
+	t.Run("IDs", s.ids)
+	t.Run("NamespaceNames", s.namespaceNames)
 	t.Run("Volatile", s.volatile)
 	t.Run("Payloads", s.payloads)
 	t.Run("Binary", s.binary)
@@ -74,15 +78,30 @@ func join(t *testing.T, d adapter.Driver, namespace, id string) *node {
 		}
 	})
 	n := &node{Adapter: a, all: NewMember(id), driver: d}
-	a.Add(n.all)
+	n.add(t, n.all)
 	return n
 }
 
 // member adds one more member.
-func (n *node) member(id string, rooms ...string) *Member {
+func (n *node) member(t *testing.T, id string, rooms ...string) *Member {
+	t.Helper()
 	m := NewMember(id)
-	n.Add(m, rooms...)
+	n.add(t, m, rooms...)
 	return m
+}
+
+func (n *node) add(t *testing.T, m *Member, rooms ...string) {
+	t.Helper()
+	if _, err := n.Add(t.Context(), m, rooms...); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (n *node) join(t *testing.T, m *Member, rooms ...string) {
+	t.Helper()
+	if _, err := n.Join(t.Context(), m.ID(), rooms...); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // emit broadcasts an event without arguments.

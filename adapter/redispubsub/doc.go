@@ -3,11 +3,15 @@
 //
 // With the key "socket.io" and the namespace "/chat" the channels are
 //
-//	socket.io#/chat#            broadcasts (received by the pattern socket.io#/chat#*)
-//	socket.io#/chat#room#       broadcasts to exactly that room: nodes without the room drop them unread
+//	socket.io#/chat#            broadcasts to everyone, to several rooms, or to all but some
+//	socket.io#/chat#room#       broadcasts to exactly that room
 //	socket.io-request#/chat#    joins, leaves, disconnects, and questions of Node.js nodes
 //	socket.io-response#/chat#   answers to those questions
 //	socket.io-response#/chat#uid#   the way of this node's own pings
+//
+// A node receives what its members need: it subscribes to a room's channel while it has members of the room. A join
+// returns when Redis has confirmed that. Only the rooms that are a socket's id share one pattern on all nodes, since
+// else every connection would cost Redis a subscription; a node drops a message to a socket of another node unread.
 //
 // Questions are answered, for a Node.js node counts this node among those it waits for: which sockets, which rooms, and
 // broadcasts with acknowledgement. A server-side emit is ignored, as by a Node.js node without a listener for it.

@@ -46,6 +46,7 @@ type Options struct {
 type Stats struct {
 	Connected  bool   // whether the connection that receives is there now
 	Reconnects uint64 // how often it was made again
+	Received   uint64 // messages that Redis sent
 	Malformed  uint64 // messages ignored because they are not what they should be
 	Unanswered uint64 // answers not sent: too much waited to be published, or they could not be encoded
 }
@@ -57,13 +58,13 @@ type Driver struct {
 	subscriber *redisx.Subscriber
 	publisher  *publisher
 
-	connected, everConnected          atomic.Bool
-	reconnects, malformed, unanswered atomic.Uint64
+	connected, everConnected atomic.Bool
+	reconnects, unanswered   atomic.Uint64
+	received, malformed      atomic.Uint64
 
 	mu     sync.RWMutex
 	closed bool
 	links  map[string]*link // by namespace
-	routes map[string]*link // by pattern and by channel
 }
 
 var _ adapter.Driver = (*Driver)(nil)
@@ -85,9 +86,9 @@ func New(opts Options) (*Driver, error) {
 		return nil, fmt.Errorf("redispubsub: %w", err)
 	}
 	opts.Timeout = client.Timeout()
-	d := &Driver{opts: opts, client: client, links: make(map[string]*link), routes: make(map[string]*link)}
+	d := &Driver{opts: opts, client: client, links: make(map[string]*link)}
 	d.publisher = newPublisher(client, opts.QueueSize)
-	d.subscriber = client.Subscribe(redisx.Handler{Message: d.receive, State: d.state})
+	d.subscriber = client.Subscribe(d.state)
 	return d, nil
 }
 
@@ -103,11 +104,12 @@ func (d *Driver) Subscribe(ctx context.Context, namespace string, r adapter.Rece
 	}
 	bounded, cancel := context.WithTimeout(ctx, 2*d.opts.Timeout)
 	defer cancel()
-	err := d.subscriber.Add(bounded, []string{l.pattern}, []string{l.requests, l.ownResponses})
+	err := l.listen().Wait(bounded)
 	if err == nil {
 		return l, nil
 	}
 	d.unregister(l)
+	l.end()
 	switch {
 	case ctx.Err() != nil:
 		return nil, err
@@ -128,21 +130,14 @@ func (d *Driver) register(l *link) error {
 		return adapter.ErrSubscribed
 	}
 	d.links[l.namespace] = l
-	for _, name := range []string{l.pattern, l.requests, l.ownResponses} {
-		d.routes[name] = l
-	}
 	return nil
 }
 
 func (d *Driver) unregister(l *link) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.links[l.namespace] != l {
-		return
-	}
-	delete(d.links, l.namespace)
-	for _, name := range []string{l.pattern, l.requests, l.ownResponses} {
-		delete(d.routes, name)
+	if d.links[l.namespace] == l {
+		delete(d.links, l.namespace)
 	}
 }
 
@@ -152,7 +147,7 @@ func (d *Driver) Close(ctx context.Context) error {
 	d.mu.Lock()
 	d.closed = true
 	links := d.links
-	d.links, d.routes = make(map[string]*link), make(map[string]*link)
+	d.links = make(map[string]*link)
 	d.mu.Unlock()
 	for _, l := range links {
 		l.end()
@@ -178,6 +173,7 @@ func (d *Driver) Stats() Stats {
 	return Stats{
 		Connected:  d.connected.Load(),
 		Reconnects: d.reconnects.Load(),
+		Received:   d.received.Load(),
 		Malformed:  d.malformed.Load(),
 		Unanswered: d.unanswered.Load(),
 	}
@@ -196,23 +192,5 @@ func (d *Driver) state(up bool, err error) {
 	}
 	if d.opts.OnState != nil {
 		d.opts.OnState(up, err)
-	}
-}
-
-// receive takes every message of every namespace, one after another.
-func (d *Driver) receive(pattern, channel string, payload []byte) {
-	name := pattern
-	if name == "" {
-		name = channel
-	}
-	d.mu.RLock()
-	l := d.routes[name]
-	d.mu.RUnlock()
-	if l == nil {
-		return
-	}
-	if err := l.receive(channel, payload); err != nil {
-		d.malformed.Add(1)
-		d.opts.Logger.Debug("redispubsub: message ignored", "channel", channel, "error", err)
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/peal-dev/peal/adapter"
+	"github.com/peal-dev/peal/internal/redisx"
 )
 
 // link is one namespace on this node. The uid is the node's name in that namespace.
@@ -19,10 +20,10 @@ type link struct {
 	uid       string
 
 	broadcasts   string // channel; a single room is appended to it
-	pattern      string // what matches broadcasts and everything behind it
 	requests     string
 	responses    string
 	ownResponses string
+	listener     *redisx.Listener
 
 	// receiving is held while a message is handled, so that closing waits for it.
 	receiving sync.Mutex
@@ -52,9 +53,15 @@ func newLink(d *Driver, namespace string, r adapter.Receiver) *link {
 		ownResponses: d.opts.Key + "-response#" + namespace + "#" + uid + "#",
 		done:         make(chan struct{}),
 	}
-	l.pattern = globEscaper.Replace(l.broadcasts) + "*"
+	l.listener = d.subscriber.Listen(l.message)
 	l.pings.waiting = make(map[uint64]chan struct{})
 	return l
+}
+
+// listen subscribes to what concerns every node: all but the rooms, and of these the ids of sockets.
+func (l *link) listen() *redisx.Change {
+	return l.listener.Add(redisx.Channel(l.broadcasts), redisx.Pattern(globEscaper.Replace(l.broadcasts)+idPattern),
+		redisx.Channel(l.requests), redisx.Channel(l.ownResponses))
 }
 
 // globEscaper makes a pattern match the text itself: a namespace may hold any character.
@@ -135,14 +142,11 @@ func (l *link) open(ctx context.Context) error {
 }
 
 // Close implements [adapter.Link]. It must not be called from within the receiver.
-func (l *link) Close(ctx context.Context) error {
+func (l *link) Close(context.Context) error {
 	if !l.end() {
 		return nil
 	}
 	l.driver.unregister(l)
-	if err := l.driver.subscriber.Remove(ctx, []string{l.pattern}, []string{l.requests, l.ownResponses}); err != nil {
-		return fmt.Errorf("redispubsub: unsubscribe from %s: %w", l.namespace, err)
-	}
 	return nil
 }
 
@@ -152,11 +156,21 @@ func (l *link) end() bool {
 	l.once.Do(func() {
 		first = true
 		close(l.done)
+		l.listener.Close()
 		l.receiving.Lock()
 		defer l.receiving.Unlock()
 		l.ended = true
 	})
 	return first
+}
+
+// message takes what Redis sends.
+func (l *link) message(channel string, payload []byte) {
+	l.driver.received.Add(1)
+	if err := l.receive(channel, payload); err != nil {
+		l.driver.malformed.Add(1)
+		l.driver.opts.Logger.Debug("redispubsub: message ignored", "channel", channel, "error", err)
+	}
 }
 
 // receive handles a message of any of the link's channels. An error means that the message is malformed.
@@ -176,11 +190,9 @@ func (l *link) receive(channel string, payload []byte) error {
 }
 
 func (l *link) receiveBroadcast(channel string, payload []byte) error {
-	rest, ok := strings.CutPrefix(channel, l.broadcasts)
-	if !ok {
-		return fmt.Errorf("channel %q does not match %s", channel, l.pattern)
-	}
-	if room := strings.TrimSuffix(rest, "#"); room != "" && !l.receiver.HasRoom(room) {
+	// The room may have been closed meanwhile, and an id is of one node only.
+	room := strings.TrimSuffix(strings.TrimPrefix(channel, l.broadcasts), "#")
+	if room != "" && !l.receiver.HasRoom(room) {
 		return nil
 	}
 	e, err := decodeBroadcast(payload, l.uid, l.namespace)

@@ -32,11 +32,10 @@ func newPeer(t *testing.T, server *testredis.Server) *peer {
 	if p.client, err = redisx.New(redisx.Options{URL: server.URL()}); err != nil {
 		t.Fatal(err)
 	}
-	sub := p.client.Subscribe(redisx.Handler{Message: func(_, channel string, payload []byte) {
-		p.messages <- published{channel, string(payload)}
-	}})
+	sub := p.client.Subscribe(nil)
 	t.Cleanup(func() { sub.Close(); p.client.Close() })
-	if err := sub.Add(t.Context(), []string{"*"}, nil); err != nil {
+	all := sub.Listen(func(channel string, payload []byte) { p.messages <- published{channel, string(payload)} })
+	if err := all.Add(redisx.Pattern("*")).Wait(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	return p
@@ -111,7 +110,7 @@ func newAdapter(t *testing.T, d adapter.Driver) (*adapter.Adapter, *adaptertest.
 		t.Fatal(err)
 	}
 	m := adaptertest.NewMember("m")
-	a.Add(m)
+	a.Add(t.Context(), m)
 	return a, m
 }
 

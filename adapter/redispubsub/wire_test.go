@@ -66,7 +66,7 @@ func TestPublishesAsNodeDoes(t *testing.T) {
 func TestReceivesBroadcasts(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	b.a.Join("m", "room1", "r2", "7")
+	b.a.Join(t.Context(), "m", "room1", "r2", "7")
 	const event = "93a3666f6f83a47479706502a46461746191a178a36e7370a12f"
 	tests := []struct{ name, channel, payload, want string }{
 		{"node", "room1#", sampleRoom, `["hi"] [] volatile=false`},
@@ -134,9 +134,9 @@ func TestIgnoresMalformed(t *testing.T) {
 func TestReceivesChanges(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	b.a.Join("m", "room1")
+	b.a.Join(t.Context(), "m", "room1")
 	other := adaptertest.NewMember("other")
-	b.a.Add(other, "m2")
+	b.a.Add(t.Context(), other, "m2")
 	rooms := func() string {
 		b.fence(b.m)
 		got := b.a.RoomsOf("m")
@@ -196,7 +196,7 @@ func (a asker) Snapshot() ([]byte, error) { return []byte(`{"id":"asker","data":
 func TestAnswers(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	b.a.Join("m", "room1")
+	b.a.Join(t.Context(), "m", "room1")
 	ask := func(request string, want ...string) {
 		t.Helper()
 		b.publish("socket.io-request#/#", request)
@@ -219,7 +219,7 @@ func TestAnswers(t *testing.T) {
 	}
 
 	a := asker{adaptertest.NewMember("asker"), make(chan time.Duration, 1)}
-	b.a.Add(a)
+	b.a.Add(t.Context(), a)
 	b.a.Remove("m")
 	ask(unhex(t, sampleAckReq), `{"clientCount":1,"requestId":"jANQ9n","type":8}`,
 		unhex(t, "83a47479706509a9726571756573744964a66a414e51396ea67061636b657481a3676f74c40561636b6d65"))
@@ -230,7 +230,7 @@ func TestAnswers(t *testing.T) {
 	ask(`{"uid":"2eQfCs","requestId":"r","type":5,"opts":{"rooms":[],"except":[]}}`, `{"requestId":"r","sockets":[{"id":"asker","data":1}]}`)
 
 	b.a.Remove("asker")
-	b.a.Add(brokenSnapshot{adaptertest.NewMember("broken")})
+	b.a.Add(t.Context(), brokenSnapshot{adaptertest.NewMember("broken")})
 	b.publish("socket.io-request#/#", `{"uid":"2eQfCs","requestId":"r","type":5,"opts":{"rooms":[],"except":[]}}`)
 	if got := b.next().payload; !strings.HasPrefix(got, `{"requestId":"r","sockets":[{"data":{},`) {
 		t.Errorf("answer about a member that describes itself badly: %s", got)
@@ -252,7 +252,7 @@ func (stringAsker) Ask(_ *adapter.Message, _ time.Duration, reply func([]byte, [
 func TestAckIsEncodedAsNodeDoes(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	b.a.Add(stringAsker{adaptertest.NewMember("s")})
+	b.a.Add(t.Context(), stringAsker{adaptertest.NewMember("s")})
 	request := strings.Replace(sampleAckReq, hex.EncodeToString([]byte("jANQ9n")), hex.EncodeToString([]byte("req006")), 1)
 	b.publish("socket.io-request#/#", unhex(t, request))
 	b.next() // the count

@@ -21,7 +21,7 @@ var page []byte
 // chat returns the server: the page, its Socket.IO endpoint, and the same room as an event stream.
 func chat() (*socketio.Server, *sse.Handler, http.Handler) {
 	io := socketio.NewServer(nil)
-	io.OnConnect(func(s *socketio.Socket) { s.Join("lobby") })
+	io.OnConnect(func(s *socketio.Socket) { s.Join(s.Context(), "lobby") })
 	io.On("chat", func(ctx context.Context, name, text string) error {
 		return io.To("lobby").Emit(ctx, "chat", name, text) // to everyone in the room, on every node
 	})

@@ -155,9 +155,8 @@ func serveBench(ns *socketio.Namespace) {
 		return ns.Emit(ctx, "broadcast", data)
 	})
 	ns.On("echo", func(data json.RawMessage) json.RawMessage { return data })
-	ns.On("join", func(s *socketio.Socket, rooms ...string) []string {
-		s.Join(rooms...)
-		return rooms
+	ns.On("join", func(ctx context.Context, s *socketio.Socket, rooms ...string) ([]string, error) {
+		return rooms, s.Join(ctx, rooms...)
 	})
 	ns.On("publish", func(ctx context.Context, room string, data any) error {
 		return ns.To(room).Emit(ctx, "broadcast", data)
