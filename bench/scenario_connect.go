@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"time"
+
+	"github.com/peal-dev/peal/bench/internal/evloop"
 )
 
 // warmUp is how many clients connect before memory is measured, so that what a server loads for its first clients does
@@ -48,6 +50,7 @@ func (r *run) connect(ctx context.Context) error {
 		return err
 	}
 	r.swarm.Joining().Reset()
+	defer evloop.Pin()()
 	return r.connectAll(ctx, max(r.Clients-warmUp, 1))
 }
 

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
+	"golang.org/x/sys/unix"
 
 	"github.com/peal-dev/peal/bench/internal/evloop"
 )
@@ -231,5 +232,25 @@ func TestMaxOpen(t *testing.T) {
 	t.Parallel()
 	if n := evloop.MaxOpen(); n < 64 {
 		t.Errorf("%d", n)
+	}
+}
+
+func TestPin(t *testing.T) {
+	t.Parallel()
+	cores := func() int {
+		var set unix.CPUSet
+		if err := unix.SchedGetaffinity(0, &set); err != nil {
+			t.Fatal(err)
+		}
+		return set.Count()
+	}
+	before := cores()
+	release := evloop.Pin()
+	if got := cores(); got != 1 {
+		t.Errorf("pinned to %d cores", got)
+	}
+	release()
+	if got := cores(); got != before {
+		t.Errorf("%d cores afterwards, %d before", got, before)
 	}
 }

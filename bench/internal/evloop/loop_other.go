@@ -40,3 +40,6 @@ func (c *Conn) Close() {}
 
 // MaxOpen returns 0.
 func MaxOpen() int { return 0 }
+
+// Pin does nothing on this system.
+func Pin() (release func()) { return func() {} }
