@@ -137,10 +137,12 @@ func (l *Loop) spawn(f func()) {
 // Takeover takes the connection of a request over from net/http. The returned bytes were read from the connection but
 // not yet consumed: the caller hands them to Start.
 func (l *Loop) Takeover(w http.ResponseWriter, limit int) (c *Conn, buffered []byte, err error) {
-	l.start()
-	if a := answerOf(w); a != nil && len(l.pollers) > 0 {
-		if fd, ok := a.take(); ok {
-			return l.adopt(fd, nil, limit), nil, nil
+	if a := answerOf(w); a != nil {
+		l.start()
+		if len(l.pollers) > 0 {
+			if fd, ok := a.take(); ok {
+				return l.adopt(fd, nil, limit), nil, nil
+			}
 		}
 	}
 	nc, rw, err := http.NewResponseController(w).Hijack()
