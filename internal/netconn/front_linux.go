@@ -26,6 +26,7 @@ type front struct {
 	file    *os.File        // the same socket; the runtime waits for its clients
 	raw     syscall.RawConn
 	work    workers.Pool // for handlers: their stacks have grown
+	closing sync.Once
 
 	mu  sync.Mutex // one Accept at a time
 	buf []byte
@@ -58,12 +59,17 @@ func newFront(l net.Listener, h http.Handler) net.Listener {
 	}
 }
 
-// Close ends Accept. Handlers that run go on.
+// Close ends Accept. Handlers that run go on. The http.Server closes a listener as soon as Accept has ended, which is not
+// to take the first one's success away.
 func (f *front) Close() error {
-	gone, cancel := context.WithCancel(context.Background())
-	cancel()
-	_ = f.work.Wait(gone) // keeps no goroutine any more, and waits for none
-	return errors.Join(f.file.Close(), f.Listener.Close())
+	err := net.ErrClosed
+	f.closing.Do(func() {
+		gone, cancel := context.WithCancel(context.Background())
+		cancel()
+		_ = f.work.Wait(gone) // keeps no goroutine any more, and waits for none
+		err = errors.Join(f.file.Close(), f.Listener.Close())
+	})
+	return err
 }
 
 // Accept returns the next connection that is for the http.Server.

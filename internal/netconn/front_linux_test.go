@@ -2,6 +2,7 @@ package netconn_test
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -207,6 +208,30 @@ func TestFrontLeaves(t *testing.T) {
 	}
 	if got := line(t, r); got != "early\n" {
 		t.Errorf("got %q back", got)
+	}
+}
+
+func TestFrontClose(t *testing.T) {
+	t.Parallel()
+	for range 50 {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		front := netconn.NewFront(l, http.NotFoundHandler())
+		second := make(chan error, 1)
+		go func() {
+			if _, err := front.Accept(); !errors.Is(err, net.ErrClosed) {
+				t.Errorf("accept ended with %v", err)
+			}
+			second <- front.Close()
+		}()
+		if err := front.Close(); err != nil {
+			t.Errorf("close: %v", err)
+		}
+		if err := <-second; !errors.Is(err, net.ErrClosed) {
+			t.Errorf("the second close: %v", err)
+		}
 	}
 }
 
