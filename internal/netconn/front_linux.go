@@ -125,11 +125,8 @@ func (f *front) accept() (fd int, peer netip.AddrPort, err error) {
 		fd = int(n)
 		return errno != unix.EAGAIN
 	}
-	if err := f.raw.Read(wait); err != nil {
-		if errors.Is(err, os.ErrClosed) {
-			err = net.ErrClosed
-		}
-		return -1, peer, fmt.Errorf("netconn: accept: %w", err)
+	if f.raw.Read(wait) != nil { // it fails on a closed file only, with an error that nobody else knows
+		return -1, peer, fmt.Errorf("netconn: accept: %w", net.ErrClosed)
 	}
 	if errno != 0 {
 		return -1, peer, &net.OpError{Op: "accept", Net: "tcp", Addr: f.Addr(), Err: errno}
