@@ -31,8 +31,12 @@ func (n *node) waitReady(status int) string {
 
 func TestTwoNodesExchangeMessages(t *testing.T) {
 	t.Parallel()
-	redis := testredis.Start(t)
-	cfg := gateway.Config{Dev: true, Redis: redis.URL(), Namespaces: []string{"/", "/chat"}}
+	t.Run("namespaces", func(t *testing.T) { t.Parallel(); exchangeMessages(t, gateway.Config{}) })
+	t.Run("rooms", func(t *testing.T) { t.Parallel(); exchangeMessages(t, gateway.Config{RedisSubscribeRooms: true}) })
+}
+
+func exchangeMessages(t *testing.T, cfg gateway.Config) {
+	cfg.Dev, cfg.Redis, cfg.Namespaces = true, testredis.Start(t).URL(), []string{"/", "/chat"}
 	one, two := startNode(t, cfg), startNode(t, cfg)
 	one.waitReady(200)
 	two.waitReady(200)

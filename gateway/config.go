@@ -47,6 +47,9 @@ type Config struct {
 	Redis string `placeholder:"URL" help:"Redis that joins this node to a cluster: redis://[user:password@]host:port/db."`
 	// RedisKey is the prefix of the Redis channels. Nodes of one cluster share it.
 	RedisKey string `default:"${redis_key}" placeholder:"PREFIX" help:"Prefix of the Redis channels, the same on all nodes (default ${default})."`
+	// RedisSubscribeRooms has Redis send this node only messages for everyone and for rooms with members on it. See
+	// redispubsub.Options.SubscribeRooms for when to leave it off.
+	RedisSubscribeRooms bool `help:"Have Redis send this node only what its rooms need. Set it on all nodes; not beside Node.js nodes that call socketsJoin."`
 	// MaxBody is the length in bytes of the longest message: a request to publish, or what a Socket.IO client sends.
 	MaxBody int `default:"${max_body}" placeholder:"BYTES" help:"Longest message accepted (default ${default})."`
 	// MaxRooms is how many rooms one client may be in, and one message may be sent to.

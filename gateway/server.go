@@ -80,7 +80,7 @@ func Start(ctx context.Context, cfg Config) (*Server, error) {
 	}
 	s.listener = listener
 	if cfg.Redis != "" {
-		driver, err := redispubsub.New(redispubsub.Options{URL: cfg.Redis, Key: cfg.RedisKey, Logger: cfg.Logger})
+		driver, err := redispubsub.New(redispubsub.Options{URL: cfg.Redis, Key: cfg.RedisKey, SubscribeRooms: cfg.RedisSubscribeRooms, Logger: cfg.Logger})
 		if err != nil {
 			_ = listener.Close()
 			return nil, fmt.Errorf("--redis: %w", err)

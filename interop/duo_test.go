@@ -24,13 +24,13 @@ type duo struct {
 
 var duoReceivers = []string{"s1", "t1", "s2", "t2", "e1", "f1", "e2", "f2"}
 
-// startDuo starts them. An EventSource hears only the events it listens for, which are named here.
-func startDuo(t *testing.T, events ...string) *duo {
+// startDuo starts them with more flags. An EventSource hears only the events it listens for, which are named here.
+func startDuo(t *testing.T, flags []string, events ...string) *duo {
 	t.Helper()
 	redis := testredis.Start(t)
 	d := &duo{t: t, redis: redis, ids: map[string]string{}}
 	d.clients, d.streams = startPeer(t, "client.mjs"), startPeer(t, "sse.mjs")
-	d.nodes = [2]*program{startPeal(t, redis.URL()), startPeal(t, redis.URL())}
+	d.nodes = [2]*program{startPeal(t, redis.URL(), flags...), startPeal(t, redis.URL(), flags...)}
 	events = append(events, "fence")
 	for i, node := range d.nodes {
 		digit := fmt.Sprint(i + 1)
@@ -140,7 +140,7 @@ func TestPealDeliversOnceAndInOrder(t *testing.T) {
 	t.Parallel()
 	const count = 1000
 	events := []string{"http 1", "client 1", "http 2", "client 2"}
-	d := startDuo(t, events...)
+	d := startDuo(t, nil, events...)
 
 	var publishing sync.WaitGroup
 	for i, node := range d.nodes {
@@ -175,6 +175,15 @@ func TestPealDeliversOnceAndInOrder(t *testing.T) {
 
 func TestPealAimsAcrossNodes(t *testing.T) {
 	t.Parallel()
+	for name, flags := range map[string][]string{"namespaces": nil, "rooms": {"--redis-subscribe-rooms"}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			aimAcrossNodes(t, flags)
+		})
+	}
+}
+
+func aimAcrossNodes(t *testing.T, flags []string) {
 	aims := func(d *duo) map[string]struct {
 		to        to
 		receivers []string
@@ -203,7 +212,7 @@ func TestPealAimsAcrossNodes(t *testing.T) {
 			events = append(events, aim+" "+source.name)
 		}
 	}
-	d := startDuo(t, events...)
+	d := startDuo(t, flags, events...)
 	for aim, by := range aims(d) {
 		for _, source := range d.sources() {
 			source.emit(aim+" "+source.name, by.to, "é🐎", params{"n": 1})

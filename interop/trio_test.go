@@ -9,7 +9,7 @@ import (
 // theirs reach its sockets, and its orders are carried out.
 func TestPealWithNodeAsThirdNode(t *testing.T) {
 	t.Parallel()
-	d := startDuo(t, "to all", "to red", "to blue", "to grown", "published", "bytes")
+	d := startDuo(t, nil, "to all", "to red", "to blue", "to grown", "published", "bytes")
 	node := startPeer(t, "node-server.mjs", d.redis.URL())
 	d.clients.do("connect", params{"client": "n", "url": node.url}, nil)
 	d.clients.do("ask", params{"client": "n", "event": "join", "args": []any{"red"}}, nil)

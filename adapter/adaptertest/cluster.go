@@ -188,11 +188,15 @@ func (l *link) post(f func()) {
 // Publish implements [adapter.Link].
 func (l *link) Publish(ctx context.Context, e *adapter.Envelope) error {
 	return l.cluster.send(ctx, l, func(to *link) {
-		if to == l || e.Kind == adapter.KindBroadcast && len(e.Rooms) == 1 && !to.hasOpened(e.Rooms[0]) {
+		if to == l {
 			return
 		}
 		e := clone(e)
-		to.post(func() { to.receiver.Receive(e) })
+		to.post(func() {
+			if e.Kind != adapter.KindBroadcast || len(e.Rooms) != 1 || to.hasOpened(e.Rooms[0]) {
+				to.receiver.Receive(e)
+			}
+		})
 	})
 }
 

@@ -138,3 +138,20 @@ func (s suite) namespaceNames(t *testing.T) {
 		}
 	}
 }
+
+// joinByOthers puts members of other nodes into rooms and publishes there right after: from the same node, and from one
+// that has seen the join go by.
+func (s suite) joinByOthers(t *testing.T) {
+	nodes := s.start(t, 3, "/")
+	m := nodes[1].member(t, "m")
+	for i, room := range roomNames {
+		check(t, nodes[0].JoinRooms(t.Context(), adapter.Target{Rooms: []string{"m"}}, room, "second "+room))
+		nodes[0].emit(t, "same", adapter.Target{Rooms: []string{room}})
+		nodes[0].emit(t, "same", adapter.Target{Rooms: []string{"second " + room}})
+		nodes[0].fence(t, nodes[2].all)
+		nodes[2].emit(t, "other", adapter.Target{Rooms: []string{room}})
+		if got := m.Until(t, "other"); len(got) != 2 {
+			t.Errorf("room %d, %q: got %q before the other node's message, want two of the same node", i, room, got)
+		}
+	}
+}

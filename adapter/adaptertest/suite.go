@@ -34,6 +34,7 @@ func Run(t *testing.T, drivers Drivers) {
 	t.Run("Local", s.local)
 	t.Run("Namespaces", s.namespaces)
 	t.Run("JoinLeaveDisconnect", s.changes)
+	t.Run("JoinByOthers", s.joinByOthers)
 	t.Run("Ping", s.ping)
 	t.Run("CanceledContext", s.canceled)
 	t.Run("CloseLink", s.closeLink)

@@ -35,12 +35,16 @@ func newDriver(t testing.TB, opts redispubsub.Options) *redispubsub.Driver {
 
 func TestConformance(t *testing.T) {
 	server := testredis.Start(t)
-	adaptertest.Run(t, func(t *testing.T, nodes int) []adapter.Driver {
-		drivers := make([]adapter.Driver, nodes)
-		for i := range drivers {
-			// The test's name keeps the clusters of one server apart.
-			drivers[i] = newDriver(t, redispubsub.Options{URL: server.URL(), Key: t.Name()})
-		}
-		return drivers
-	})
+	for name, subscribeRooms := range map[string]bool{"namespaces": false, "rooms": true} {
+		t.Run(name, func(t *testing.T) {
+			adaptertest.Run(t, func(t *testing.T, nodes int) []adapter.Driver {
+				drivers := make([]adapter.Driver, nodes)
+				for i := range drivers {
+					// The test's name keeps the clusters of one server apart.
+					drivers[i] = newDriver(t, redispubsub.Options{URL: server.URL(), Key: t.Name(), SubscribeRooms: subscribeRooms})
+				}
+				return drivers
+			})
+		})
+	}
 }

@@ -9,9 +9,10 @@
 //	socket.io-response#/chat#   answers to those questions
 //	socket.io-response#/chat#uid#   the way of this node's own pings
 //
-// A node receives what its members need: it subscribes to a room's channel while it has members of the room. A join
-// returns when Redis has confirmed that. Only the rooms that are a socket's id share one pattern on all nodes, since
-// else every connection would cost Redis a subscription; a node drops a message to a socket of another node unread.
+// A node receives all broadcasts of a namespace by one pattern, and drops unread those for a room it does not have. With
+// [Options].SubscribeRooms it receives what its members need: it subscribes to a room's channel while it has members of
+// the room, and a join returns when Redis has confirmed that. Only the rooms that are a socket's id share one pattern on
+// all nodes, since else every connection would cost Redis a subscription.
 //
 // Questions are answered, for a Node.js node counts this node among those it waits for: which sockets, which rooms, and
 // broadcasts with acknowledgement. A server-side emit is ignored, as by a Node.js node without a listener for it.

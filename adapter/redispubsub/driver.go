@@ -35,6 +35,12 @@ type Options struct {
 	Timeout time.Duration
 	// QueueSize is how many envelopes may wait to be published. 0 means DefaultQueueSize.
 	QueueSize int
+	// SubscribeRooms has Redis send this node only what is for everyone or for a room that has members on it, instead
+	// of every message of the namespace. Set it on all Peal nodes, or on none. Joining a room that had no member on this
+	// node then waits for Redis. It is for clusters of many nodes with many rooms. Leave it off while Node.js nodes or
+	// emitters put members of other nodes into rooms (socketsJoin) and publish to these rooms right after: Peal nodes
+	// see to it that this is heard everywhere, others do not know that they would have to.
+	SubscribeRooms bool
 	// OnState is called when the connection that receives is there (true) and when it is lost or cannot be made (false,
 	// with the cause). It must not block. It may be nil.
 	OnState func(connected bool, err error)

@@ -24,6 +24,7 @@ type link struct {
 	responses    string
 	ownResponses string
 	listener     *redisx.Listener
+	joins        recentJoins
 
 	// receiving is held while a message is handled, so that closing waits for it.
 	receiving sync.Mutex
@@ -58,10 +59,16 @@ func newLink(d *Driver, namespace string, r adapter.Receiver) *link {
 	return l
 }
 
-// listen subscribes to what concerns every node: all but the rooms, and of these the ids of sockets.
+// listen subscribes to what this node hears whatever rooms it has.
 func (l *link) listen() *redisx.Change {
-	return l.listener.Add(redisx.Channel(l.broadcasts), redisx.Pattern(globEscaper.Replace(l.broadcasts)+idPattern),
-		redisx.Channel(l.requests), redisx.Channel(l.ownResponses))
+	names := []redisx.Name{redisx.Channel(l.requests), redisx.Channel(l.ownResponses)}
+	rooms := globEscaper.Replace(l.broadcasts)
+	if l.driver.opts.SubscribeRooms {
+		names = append(names, redisx.Channel(l.broadcasts), redisx.Pattern(rooms+idPattern))
+	} else {
+		names = append(names, redisx.Pattern(rooms+"*"))
+	}
+	return l.listener.Add(names...)
 }
 
 // globEscaper makes a pattern match the text itself: a namespace may hold any character.
@@ -84,7 +91,7 @@ func (l *link) Publish(ctx context.Context, e *adapter.Envelope) error {
 	switch e.Kind {
 	case adapter.KindBroadcast:
 		channel = l.broadcasts
-		if len(e.Rooms) == 1 {
+		if len(e.Rooms) == 1 && !l.joins.has(e.Rooms[0], time.Now) {
 			channel += e.Rooms[0] + "#"
 		}
 		payload, err = appendBroadcast(nil, l.uid, l.namespace, e)
@@ -94,6 +101,7 @@ func (l *link) Publish(ctx context.Context, e *adapter.Envelope) error {
 	if err != nil {
 		return err
 	}
+	l.note(e)
 	return l.driver.publisher.publish(ctx, channel, payload)
 }
 

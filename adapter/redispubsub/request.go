@@ -177,6 +177,7 @@ func (l *link) change(r *request) error {
 	if r.Opts != nil {
 		t := r.target()
 		e.Rooms, e.Except = t.Rooms, t.Except
+		l.note(e)
 		l.receiver.Receive(e)
 		return nil
 	}
@@ -184,6 +185,8 @@ func (l *link) change(r *request) error {
 		// Without this check it would mean everyone.
 		return fmt.Errorf("%w: neither opts nor sid", errIncomplete)
 	}
+	e.Rooms, e.ChangeRooms = []string{r.SID}, []string{string(r.Room)}
+	l.note(e)
 	here := false
 	l.receiver.Each(adapter.Target{Rooms: []string{r.SID}}, func(m adapter.Member) bool {
 		here = m.ID() == r.SID
@@ -192,7 +195,6 @@ func (l *link) change(r *request) error {
 	if !here {
 		return nil
 	}
-	e.Rooms, e.ChangeRooms = []string{r.SID}, []string{string(r.Room)}
 	l.receiver.Receive(e)
 	if r.RequestID != "" {
 		l.respond(map[string]any{"requestId": r.RequestID})

@@ -33,9 +33,12 @@ func isID(room string) bool {
 	return true
 }
 
+// subscribes reports whether a room is a subscription in its own right.
+func (l *link) subscribes(room string) bool { return l.driver.opts.SubscribeRooms && !isID(room) }
+
 // RoomOpened implements [adapter.Link].
 func (l *link) RoomOpened(room string) adapter.Opening {
-	if isID(room) || l.open(context.Background()) != nil {
+	if !l.subscribes(room) || l.open(context.Background()) != nil {
 		return nil
 	}
 	return &opening{l, l.listener.Add(l.channel(room))}
@@ -43,12 +46,20 @@ func (l *link) RoomOpened(room string) adapter.Opening {
 
 // RoomClosed implements [adapter.Link].
 func (l *link) RoomClosed(room string) {
-	if !isID(room) {
+	if l.subscribes(room) {
 		l.listener.Remove(l.channel(room))
 	}
 }
 
 func (l *link) channel(room string) redisx.Name { return redisx.Channel(l.broadcasts + room + "#") }
+
+// note remembers the rooms of a join that has gone, or is about to go, through the cluster.
+func (l *link) note(e *adapter.Envelope) {
+	if l.driver.opts.SubscribeRooms && e.Kind == adapter.KindJoin {
+		now := time.Now()
+		l.joins.note(e.ChangeRooms, now, now.Add(l.driver.opts.Timeout))
+	}
+}
 
 // opening is the subscription to a room's channel.
 type opening struct {

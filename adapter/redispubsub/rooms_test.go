@@ -23,7 +23,7 @@ func TestNoMoreThanNeeded(t *testing.T) {
 		m *adaptertest.Member
 	}
 	for i := range nodes {
-		nodes[i].Driver = newDriver(t, redispubsub.Options{URL: server.URL()})
+		nodes[i].Driver = newDriver(t, redispubsub.Options{URL: server.URL(), SubscribeRooms: true})
 		nodes[i].Adapter, nodes[i].m = newAdapter(t, nodes[i].Driver)
 	}
 	const rooms, each = 20, 10
@@ -61,10 +61,10 @@ func TestRoomsAfterRestart(t *testing.T) {
 	t.Parallel()
 	server := testredis.Start(t)
 	const timeout = 500 * time.Millisecond
-	opts, state := states(redispubsub.Options{URL: server.URL(), Timeout: timeout})
+	opts, state := states(redispubsub.Options{URL: server.URL(), Timeout: timeout, SubscribeRooms: true})
 	d := newDriver(t, opts)
 	a, m := newAdapter(t, d)
-	publishing, reached := states(redispubsub.Options{URL: server.URL()})
+	publishing, reached := states(redispubsub.Options{URL: server.URL(), SubscribeRooms: true})
 	b, _ := newAdapter(t, newDriver(t, publishing))
 	state(true)
 	reached(true)
@@ -125,7 +125,7 @@ func TestRoomsAfterRestart(t *testing.T) {
 func TestJoinGivenUp(t *testing.T) {
 	t.Parallel()
 	server := testredis.Start(t)
-	d := newDriver(t, redispubsub.Options{URL: server.URL(), Timeout: time.Hour})
+	d := newDriver(t, redispubsub.Options{URL: server.URL(), Timeout: time.Hour, SubscribeRooms: true})
 	links := map[string]adapter.Link{}
 	for _, namespace := range []string{"/link", "/driver"} {
 		l, err := d.Subscribe(t.Context(), namespace, nobody{})

@@ -80,7 +80,7 @@ func freePort() (string, error) {
 }
 
 func (c *cluster) startNode(ctx context.Context, s *settings, i int, fail func(error)) error {
-	cmd := exec.Command(s.peal, "serve", "--dev", "--listen", "127.0.0.1:0", "--redis", "redis://"+c.redisAddr, "--log-level", "warn",
+	cmd := exec.Command(s.peal, "serve", "--dev", "--listen", "127.0.0.1:0", "--redis", "redis://"+c.redisAddr, "--redis-subscribe-rooms", "--log-level", "warn",
 		"--ping-interval", s.pingInterval.String(), "--ping-timeout", s.pingTimeout.String())
 	cmd.Env = append(os.Environ(), "GOGC="+s.gogc)
 	where := &address{found: make(chan string, 1)}
@@ -173,6 +173,7 @@ func (c *cluster) do(req *http.Request) ([]byte, error) {
 // traffic is what a node counts of its adapter.
 type traffic struct {
 	Envelopes  uint64 // received from other nodes and for members here
+	FromRedis  uint64 // messages Redis sent, whatever for
 	Deliveries uint64 // to members here
 	Members    uint64
 }
@@ -187,6 +188,7 @@ func (c *cluster) traffics(ctx context.Context) ([]traffic, error) {
 		}
 		for series, to := range map[string]*uint64{
 			`peal_cluster_envelopes_total{direction="in",namespace="/"}`: &all[i].Envelopes,
+			`peal_redis_received_total`:                                  &all[i].FromRedis,
 			`peal_deliveries_total{namespace="/"}`:                       &all[i].Deliveries,
 			`peal_members{namespace="/"}`:                                &all[i].Members,
 		} {

@@ -21,8 +21,8 @@ import (
 // publishers is how many requests to publish are under way at a time.
 const publishers = 8
 
-// foreignRoom publishes to a room that only the first node has a member of, and looks what that costs the others: Redis
-// sends every message of a namespace to every node.
+// foreignRoom publishes to a room that only the first node has a member of, and looks what that costs the others, which
+// subscribe to the rooms they have.
 func (r *measurement) foreignRoom(ctx context.Context) error {
 	if r.foreign == 0 || len(r.cluster.nodes) < 2 {
 		return nil
@@ -100,7 +100,7 @@ func (r *measurement) foreignRoom(ctx context.Context) error {
 	for i := 1; i < len(after.each); i++ {
 		own := (after.each[i] - before.each[i]).Seconds() - r.idleCPU[i]*cpu.Seconds
 		each = append(each, own/float64(r.foreign)*1e6)
-		f.Decoded += trafficAfter[i].Envelopes - trafficBefore[i].Envelopes
+		f.Elsewhere += trafficAfter[i].FromRedis - trafficBefore[i].FromRedis
 	}
 	slices.Sort(each)
 	f.Microseconds, f.Least, f.Greatest = each[len(each)/2], each[0], each[len(each)-1]

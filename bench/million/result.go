@@ -75,8 +75,8 @@ type nodeTraffic struct {
 // foreignResult is what messages for a room of the first node cost the other nodes.
 type foreignResult struct {
 	Messages     int     `json:"messages"`
-	Received     uint64  `json:"received"` // by the room's member
-	Decoded      uint64  `json:"decoded"`  // by the other nodes, all together
+	Received     uint64  `json:"received"`  // by the room's member
+	Elsewhere    uint64  `json:"elsewhere"` // what Redis sent to the other nodes meanwhile, all together
 	Seconds      float64 `json:"seconds"`
 	Microseconds float64 `json:"us_per_message"` // of processor time, of the node in the middle; heartbeats taken off
 	Least        float64 `json:"us_least"`
@@ -150,9 +150,9 @@ func (r *result) problems() []string {
 		}
 		all = append(all, text)
 	}
-	if f := r.Foreign; f != nil && (f.Decoded > 0 || f.Received != uint64(f.Messages)) {
-		all = append(all, fmt.Sprintf("of %d messages for a room of the first node its member had %d, and the other nodes decoded %d",
-			f.Messages, f.Received, f.Decoded))
+	if f := r.Foreign; f != nil && (f.Elsewhere > 0 || f.Received != uint64(f.Messages)) {
+		all = append(all, fmt.Sprintf("of %d messages for a room of the first node its member had %d, and Redis sent the other nodes %d",
+			f.Messages, f.Received, f.Elsewhere))
 	}
 	return all
 }
