@@ -99,7 +99,7 @@ func (r *measurement) foreignRoom(ctx context.Context) error {
 	var each []float64
 	for i := 1; i < len(after.each); i++ {
 		own := (after.each[i] - before.each[i]).Seconds() - r.idleCPU[i]*cpu.Seconds
-		each = append(each, own/float64(r.foreign)*1e6)
+		each = append(each, max(0, own)/float64(r.foreign)*1e6) // it may have been idler than before
 		f.Elsewhere += trafficAfter[i].FromRedis - trafficBefore[i].FromRedis
 	}
 	slices.Sort(each)
