@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/peal-dev/peal/adapter"
+	"github.com/peal-dev/peal/engineio"
 	"github.com/peal-dev/peal/sse"
 )
 
@@ -48,6 +49,9 @@ func protocols(t *testing.T, opts sse.Options, test func(t *testing.T, b *bundle
 				b.server.EnableHTTP2 = true
 				b.server.StartTLS()
 			} else {
+				if !held { // the other behind net/http alone
+					b.server.Listener = engineio.NewListener(b.server.Listener, b.server.Config.Handler, nil)
+				}
 				b.server.Start()
 			}
 			t.Cleanup(b.server.Close)

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
 	"runtime/debug"
 	"strings"
 	"sync"
@@ -18,8 +19,11 @@ import (
 // NewFront returns a listener for an [http.Server] with the handler h. Requests for a WebSocket that have arrived whole
 // when their connection is accepted are served by h there and then, on a connection that [Loop.Takeover] takes as it is;
 // every other connection goes to the http.Server. Such a request passes h and all that is in it, but none of the
-// http.Server's own settings. A listener that is not of TCP, or not on Linux, is returned as it is.
-func NewFront(l net.Listener, h http.Handler) net.Listener { return newFront(l, h) }
+// http.Server's own settings. keepAlive is that of [net.ListenConfig]. A listener that is not of TCP, or not on Linux, is
+// returned as it is.
+func NewFront(l net.Listener, h http.Handler, keepAlive time.Duration) net.Listener {
+	return newFront(l, h, keepAlive)
+}
 
 // headReader parses requests that are in memory.
 type headReader struct {
@@ -36,7 +40,7 @@ var headReaders = sync.Pool{New: func() any {
 // parseUpgrade reads the request for a WebSocket that p is, or returns nil: whatever is not whole, not usual or not right
 // is for net/http to judge. The request's bytes are copied.
 func parseUpgrade(p []byte) *http.Request {
-	if !bytes.HasPrefix(p, []byte("GET /")) || !bytes.HasSuffix(p, []byte("\r\n\r\n")) || bytes.ContainsFunc(p, unusual) {
+	if !bytes.HasPrefix(p, []byte("GET /")) || !bytes.HasSuffix(p, []byte("\r\n\r\n")) || !upgrades(p) || bytes.ContainsFunc(p, unusual) {
 		return nil
 	}
 	reader := headReaders.Get().(*headReader)
@@ -66,6 +70,20 @@ func parseUpgrade(p []byte) *http.Request {
 	return r
 }
 
+// upgrades reports whether p has a line for the header Upgrade. It spares other requests being parsed twice.
+func upgrades(p []byte) bool {
+	const name = "upgrade:"
+	for {
+		i := bytes.IndexByte(p, '\n')
+		if i < 0 || len(p) < i+1+len(name) {
+			return false
+		}
+		if p = p[i+1:]; p[0]|0x20 == 'u' && strings.EqualFold(string(p[:len(name)]), name) {
+			return true
+		}
+	}
+}
+
 // unusual reports what the head of an ordinary request does not have.
 func unusual(c rune) bool { return (c < ' ' && c != '\r' && c != '\n') || c > '~' }
 
@@ -85,15 +103,21 @@ type answer struct {
 	front   *front
 	request *http.Request
 	header  http.Header
-	fd      int           // -1 once it should have become conn
-	conn    net.Conn      // nil until it is needed
-	body    *bufio.Writer // not nil once the status was written
-	taken   bool          // belongs to somebody else
+	peer    netip.AddrPort
+	local   netip.AddrPort // not valid until it is needed, unless clients reach the front by several addresses
+	fd      int            // -1 once it should have become conn
+	conn    net.Conn       // nil until it is needed
+	body    *bufio.Writer  // not nil once the status was written
+	taken   bool           // belongs to somebody else
 }
 
 // Run serves the request; it is the task of a worker.
 func (a *answer) Run() {
-	ctx, cancel := context.WithCancel(a.front.base)
+	base := a.front.base
+	if a.local.IsValid() {
+		base = context.WithValue(base, http.LocalAddrContextKey, net.Addr(net.TCPAddrFromAddrPort(a.local)))
+	}
+	ctx, cancel := context.WithCancel(base)
 	defer cancel()
 	defer a.end()
 	a.front.handler.ServeHTTP(a, a.request.WithContext(ctx))
@@ -138,9 +162,12 @@ func (a *answer) establish() error {
 	if a.fd < 0 {
 		return net.ErrClosed
 	}
-	var err error
-	a.conn, err = fileConn(a.fd)
+	fd := a.fd
 	a.fd = -1
+	conn, err := newAccepted(fd, localOf(fd), a.peer, nil)
+	if err == nil {
+		a.conn = conn
+	}
 	return err
 }
 
@@ -209,28 +236,4 @@ func answerOf(w http.ResponseWriter) *answer {
 		}
 		w = wrapper.Unwrap()
 	}
-}
-
-// prefixed is a connection of which some bytes have been read.
-type prefixed struct {
-	net.Conn
-	rest []byte
-}
-
-// Read reads these first.
-func (p *prefixed) Read(b []byte) (int, error) {
-	if len(p.rest) == 0 {
-		return p.Conn.Read(b)
-	}
-	n := copy(b, p.rest)
-	p.rest = p.rest[n:]
-	return n, nil
-}
-
-// plain returns the connection within and what has been read of it.
-func plain(nc net.Conn) (net.Conn, []byte) {
-	if p, ok := nc.(*prefixed); ok {
-		return p.Conn, p.rest
-	}
-	return nc, nil
 }

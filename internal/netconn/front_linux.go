@@ -9,8 +9,10 @@ import (
 	"net/http"
 	"net/netip"
 	"os"
+	"strconv"
 	"sync"
 	"syscall"
+	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -25,6 +27,7 @@ type front struct {
 	base    context.Context //nolint:containedctx // what the contexts of all requests begin with, as http.Server.BaseContext
 	file    *os.File        // the same socket; the runtime waits for its clients
 	raw     syscall.RawConn
+	many    bool         // listens on all addresses of the machine
 	work    workers.Pool // for handlers: their stacks have grown
 	closing sync.Once
 
@@ -32,7 +35,7 @@ type front struct {
 	buf []byte
 }
 
-func newFront(l net.Listener, h http.Handler) net.Listener {
+func newFront(l net.Listener, h http.Handler, keepAlive time.Duration) net.Listener {
 	tcp, ok := l.(*net.TCPListener)
 	if !ok {
 		return l
@@ -44,19 +47,37 @@ func newFront(l net.Listener, h http.Handler) net.Listener {
 	raw, err := file.SyscallConn()
 	if err == nil {
 		err = raw.Control(func(fd uintptr) {
-			// Both are inherited by connections. A connection without a request is of no use yet; it is accepted after a second.
+			// A connection without a request is of no use yet; it is accepted after a second.
 			_ = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_DEFER_ACCEPT, 1)
-			_ = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
+			inherit(int(fd), keepAlive)
 		})
 	}
 	if err != nil {
 		_ = file.Close() // nothing was written
 		return l
 	}
+	address, _ := l.Addr().(*net.TCPAddr)
 	return &front{
-		Listener: l, handler: h, file: file, raw: raw, buf: make([]byte, 4<<10),
+		Listener: l, handler: h, file: file, raw: raw, buf: make([]byte, 4<<10), many: address == nil || address.IP.IsUnspecified(),
 		base: context.WithValue(context.Background(), http.LocalAddrContextKey, l.Addr()),
 	}
+}
+
+// inherit gives the listening socket the options that package net sets on each connection: they are born with them.
+func inherit(fd int, keepAlive time.Duration) {
+	_ = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
+	if keepAlive < 0 {
+		return
+	}
+	const usual = 15 // seconds
+	idle := usual
+	if keepAlive > 0 {
+		idle = int((keepAlive + time.Second - 1) / time.Second)
+	}
+	_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_KEEPALIVE, 1)
+	_ = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_KEEPIDLE, idle)
+	_ = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_KEEPINTVL, usual)
+	_ = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_KEEPCNT, 9)
 }
 
 // Close ends Accept. Handlers that run go on. The http.Server closes a listener as soon as Accept has ended, which is not
@@ -88,28 +109,26 @@ func (f *front) Accept() (net.Conn, error) {
 		if n > 0 && err == nil && f.serve(fd, peer, f.buf[:n]) {
 			continue
 		}
-		nc, err := fileConn(fd)
-		if err != nil { // out of descriptors, say: the next client may have more luck
+		nc, err := newAccepted(fd, localOf(fd), peer, bytes.Clone(f.buf[:max(n, 0)])) // an end or an error will be read again
+		if err != nil {                                                               // out of memory, say: the next client may have more luck
 			continue
 		}
-		if n > 0 {
-			nc = &prefixed{nc, bytes.Clone(f.buf[:n])}
-		}
-		return nc, nil // an end or an error will be read again
+		return nc, nil
 	}
 }
 
 // serve serves the request that p is, unless it is not for a front.
 func (f *front) serve(fd int, peer netip.AddrPort, p []byte) bool {
-	if !peer.IsValid() {
-		return false
-	}
 	r := parseUpgrade(p)
 	if r == nil {
 		return false
 	}
 	r.RemoteAddr = peer.String()
-	f.work.Run(&answer{front: f, request: r, fd: fd})
+	a := &answer{front: f, request: r, fd: fd, peer: peer}
+	if f.many {
+		a.local = localOf(fd)
+	}
+	f.work.Run(a)
 	return true
 }
 
@@ -131,11 +150,22 @@ func (f *front) accept() (fd int, peer netip.AddrPort, err error) {
 	if errno != 0 {
 		return -1, peer, &net.OpError{Op: "accept", Net: "tcp", Addr: f.Addr(), Err: errno}
 	}
-	return fd, peerOf(&address), nil
+	return fd, addrPort(&address), nil
 }
 
-// peerOf reads an address. It is not valid for one that needs a zone.
-func peerOf(a *unix.RawSockaddrAny) netip.AddrPort {
+// localOf returns the address of the connection's own end.
+func localOf(fd int) netip.AddrPort {
+	var address unix.RawSockaddrAny
+	size := uint32(unix.SizeofSockaddrAny)
+	_, _, errno := unix.RawSyscall(unix.SYS_GETSOCKNAME, uintptr(fd), uintptr(unsafe.Pointer(&address)), uintptr(unsafe.Pointer(&size)))
+	if errno != 0 {
+		return netip.AddrPort{}
+	}
+	return addrPort(&address)
+}
+
+// addrPort reads an address, which package net would write in the same way.
+func addrPort(a *unix.RawSockaddrAny) netip.AddrPort {
 	var port *[2]byte
 	var addr netip.Addr
 	switch a.Addr.Family {
@@ -145,8 +175,8 @@ func peerOf(a *unix.RawSockaddrAny) netip.AddrPort {
 	case unix.AF_INET6:
 		in := (*unix.RawSockaddrInet6)(unsafe.Pointer(a))
 		port, addr = (*[2]byte)(unsafe.Pointer(&in.Port)), netip.AddrFrom16(in.Addr).Unmap()
-		if addr.IsLinkLocalUnicast() && addr.Is6() {
-			return netip.AddrPort{}
+		if in.Scope_id != 0 {
+			addr = addr.WithZone(zone(in.Scope_id))
 		}
 	default:
 		return netip.AddrPort{}
@@ -154,13 +184,10 @@ func peerOf(a *unix.RawSockaddrAny) netip.AddrPort {
 	return netip.AddrPortFrom(addr, uint16(port[0])<<8|uint16(port[1]))
 }
 
-// fileConn makes a net.Conn of a descriptor, which is not to be used any more, also if it fails.
-func fileConn(fd int) (net.Conn, error) {
-	file := os.NewFile(uintptr(fd), "tcp")
-	nc, err := net.FileConn(file)
-	_ = file.Close() // net has a duplicate
-	if err != nil {
-		return nil, fmt.Errorf("netconn: connection of a descriptor: %w", err)
+// zone names an interface. Only link-local addresses have one.
+func zone(index uint32) string {
+	if i, err := net.InterfaceByIndex(int(index)); err == nil {
+		return i.Name
 	}
-	return nc, nil
+	return strconv.FormatUint(uint64(index), 10)
 }

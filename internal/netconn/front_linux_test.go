@@ -64,7 +64,7 @@ func startFront(t *testing.T) *frontFixture {
 	f.addr = l.Addr().String()
 	server := &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second}
 	served := make(chan error, 1)
-	front := netconn.NewFront(l, handler)
+	front := netconn.NewFront(l, handler, 0)
 	go func() { served <- server.Serve(front) }()
 	t.Cleanup(func() {
 		if err := server.Close(); err != nil {
@@ -218,7 +218,7 @@ func TestFrontClose(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		front := netconn.NewFront(l, http.NotFoundHandler())
+		front := netconn.NewFront(l, http.NotFoundHandler(), 0)
 		second := make(chan error, 1)
 		go func() {
 			if _, err := front.Accept(); !errors.Is(err, net.ErrClosed) {
@@ -242,7 +242,7 @@ func TestFrontOfAnother(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer l.Close()
-	if netconn.NewFront(l, http.NotFoundHandler()) != l {
+	if netconn.NewFront(l, http.NotFoundHandler(), 0) != l {
 		t.Error("a front for a socket that is not of TCP")
 	}
 }

@@ -7,6 +7,8 @@ import (
 	"errors"
 	"net"
 	"net/http"
+	"net/netip"
+	"time"
 )
 
 // front is what the answers of another system have none of.
@@ -15,6 +17,12 @@ type front struct {
 	base    context.Context //nolint:containedctx // as on Linux
 }
 
-func newFront(l net.Listener, _ http.Handler) net.Listener { return l }
+func newFront(l net.Listener, _ http.Handler, _ time.Duration) net.Listener { return l }
 
-func fileConn(int) (net.Conn, error) { return nil, errors.ErrUnsupported }
+func newAccepted(int, netip.AddrPort, netip.AddrPort, []byte) (net.Conn, error) {
+	return nil, errors.ErrUnsupported
+}
+
+func localOf(int) netip.AddrPort { return netip.AddrPort{} }
+
+func plain(net.Conn) []byte { return nil }

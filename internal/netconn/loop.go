@@ -156,8 +156,8 @@ func (l *Loop) Takeover(w http.ResponseWriter, limit int) (c *Conn, buffered []b
 			return nil, nil, err
 		}
 	}
-	nc, rest := plain(nc)
-	return l.Adopt(nc, limit), append(buffered, rest...), nil
+	buffered = append(buffered, plain(nc)...) // before Adopt, which needs a connection of which nothing was read
+	return l.Adopt(nc, limit), buffered, nil
 }
 
 // Adopt makes a Conn of nc, which belongs to the Loop from then on. At most limit bytes wait in its queue; zero means

@@ -50,8 +50,12 @@ func newPoller(l *Loop) (*poller, error) {
 
 // detach takes the descriptor of a plain TCP or Unix connection away from the Go runtime.
 func detach(nc net.Conn) (fd int, ok bool) {
-	switch nc.(type) {
+	switch nc := nc.(type) {
 	case *net.TCPConn, *net.UnixConn:
+	case *accepted:
+		if !nc.whole() {
+			return 0, false
+		}
 	default:
 		return 0, false
 	}
