@@ -119,6 +119,7 @@ func (s *Server) compose() {
 		SendBuffer: s.cfg.SendBuffer, CORS: streamCORS, Logger: s.log})
 	s.http = &http.Server{Handler: s.routes(), ReadHeaderTimeout: readHeaderTimeout, IdleTimeout: idleTimeout,
 		MaxHeaderBytes: maxHeaderBytes, ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelWarn)}
+	s.listener = engineio.NewListener(s.listener, s.http.Handler, &engineio.ListenerOptions{KeepAlive: listening.KeepAlive})
 }
 
 // serve runs the HTTP server until Shutdown closes it.
