@@ -18,6 +18,8 @@ type Pool struct {
 	mu      sync.Mutex
 	idle    []*worker // the last to finish is the first to go on: its stack is warm
 	running int       // tasks
+	looking int       // workers that have finished a task and look for another before they go idle
+	pending []Task    // for them; never more than they are, so that each is taken at once
 	waiters []chan struct{}
 	closed  bool
 }
@@ -34,6 +36,11 @@ type worker struct {
 func (p *Pool) Run(t Task) {
 	p.mu.Lock()
 	p.running++
+	if len(p.pending) < p.looking {
+		p.pending = append(p.pending, t)
+		p.mu.Unlock()
+		return
+	}
 	var w *worker
 	if n := len(p.idle); n > 0 {
 		w = p.idle[n-1]
@@ -56,12 +63,35 @@ func (w *worker) run() {
 		}
 	}()
 	for t := range w.tasks {
-		t.Run()
+		for t != nil {
+			t.Run()
+			t = w.pool.another()
+		}
 		if !w.pool.finished(w) {
 			break
 		}
 	}
 	returned = true
+}
+
+// another ends a task and returns one that has come meanwhile; nil, with the task not ended, if there is none. Other
+// goroutines run first: to hand a task to a worker that looks for one is cheaper than to wake one.
+func (p *Pool) another() Task {
+	p.mu.Lock()
+	p.looking++
+	p.mu.Unlock()
+	runtime.Gosched()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.looking--
+	n := len(p.pending)
+	if n == 0 {
+		return nil
+	}
+	t := p.pending[0]
+	p.pending = append(p.pending[:0], p.pending[1:]...)
+	p.running--
+	return t
 }
 
 // finished counts a task that has ended and reports whether its worker is to wait for another.

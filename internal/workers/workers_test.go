@@ -112,3 +112,25 @@ func BenchmarkRun(b *testing.B) {
 		b.Fatal(err)
 	}
 }
+
+// TestBlockedTasksHoldNobodyUp submits tasks from tasks, of which every other one blocks until all others have run: one
+// that waits for a worker which looks for work must not wait for one that has found it.
+func TestBlockedTasksHoldNobodyUp(t *testing.T) {
+	t.Parallel()
+	var p workers.Pool
+	const tasks = 500
+	var free sync.WaitGroup
+	release := make(chan struct{})
+	for range tasks {
+		free.Add(1)
+		p.Run(task(func() {
+			p.Run(task(func() { <-release }))
+			p.Run(task(free.Done))
+		}))
+	}
+	free.Wait()
+	close(release)
+	if err := p.Wait(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+}
