@@ -302,7 +302,8 @@ func TestFrontAddresses(t *testing.T) {
 		})
 		server := &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second}
 		served := make(chan error, 1)
-		go func() { served <- server.Serve(netconn.NewFront(l, handler, 0)) }()
+		front := netconn.NewFront(l, handler, 0) // before anybody connects: it decides when a connection is accepted
+		go func() { served <- server.Serve(front) }()
 		_, port, _ := net.SplitHostPort(l.Addr().String())
 		for _, host := range test[1:] {
 			for direct, head := range map[bool]string{
@@ -371,7 +372,8 @@ func TestFrontServesHTTP(t *testing.T) {
 	}
 	server := &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 20 * time.Second}
 	served := make(chan error, 1)
-	go func() { served <- server.Serve(netconn.NewFront(l, mux, 0)) }()
+	front := netconn.NewFront(l, mux, 0)
+	go func() { served <- server.Serve(front) }()
 	f := &frontFixture{addr: l.Addr().String()}
 	answer := func(r io.Reader, want string) {
 		t.Helper()
