@@ -113,11 +113,12 @@ type answer struct {
 
 // Run serves the request; it is the task of a worker.
 func (a *answer) Run() {
-	base := a.front.base
+	local := a.front.Addr()
 	if a.local.IsValid() {
-		base = context.WithValue(base, http.LocalAddrContextKey, net.Addr(net.TCPAddrFromAddrPort(a.local)))
+		local = net.TCPAddrFromAddrPort(a.local)
 	}
-	ctx, cancel := context.WithCancel(base)
+	// As in net/http: the request's life hangs on nobody else's context.
+	ctx, cancel := context.WithCancel(context.WithValue(context.Background(), http.LocalAddrContextKey, local))
 	defer cancel()
 	defer a.end()
 	a.front.handler.ServeHTTP(a, a.request.WithContext(ctx))

@@ -24,8 +24,7 @@ import (
 type front struct {
 	net.Listener
 	handler http.Handler
-	base    context.Context //nolint:containedctx // what the contexts of all requests begin with, as http.Server.BaseContext
-	file    *os.File        // the same socket; the runtime waits for its clients
+	file    *os.File // the same socket; the runtime waits for its clients
 	raw     syscall.RawConn
 	many    bool         // listens on all addresses of the machine
 	work    workers.Pool // for handlers: their stacks have grown
@@ -59,7 +58,6 @@ func newFront(l net.Listener, h http.Handler, keepAlive time.Duration) net.Liste
 	address, _ := l.Addr().(*net.TCPAddr)
 	return &front{
 		Listener: l, handler: h, file: file, raw: raw, buf: make([]byte, 4<<10), many: address == nil || address.IP.IsUnspecified(),
-		base: context.WithValue(context.Background(), http.LocalAddrContextKey, l.Addr()),
 	}
 }
 

@@ -3,7 +3,6 @@
 package netconn
 
 import (
-	"context"
 	"errors"
 	"net"
 	"net/http"
@@ -13,8 +12,8 @@ import (
 
 // front is what the answers of another system have none of.
 type front struct {
+	net.Listener
 	handler http.Handler
-	base    context.Context //nolint:containedctx // as on Linux
 }
 
 func newFront(l net.Listener, _ http.Handler, _ time.Duration) net.Listener { return l }
