@@ -116,6 +116,22 @@ func testsWaitForEvents(sources []source) (breaches []string) {
 	return breaches
 }
 
+// foreignDirective finds what golangci-lint would obey, which does not run here.
+var foreignDirective = regexp.MustCompile(`^//\s*nolint\b`)
+
+func directivesAreObeyed(sources []source) (breaches []string) {
+	for _, s := range sources {
+		for _, group := range s.file.Comments {
+			for _, comment := range group.List {
+				if foreignDirective.MatchString(comment.Text) {
+					breaches = append(breaches, fmt.Sprintf("%s: a directive for a linter that does not run here: keep its reason, without the directive", s.at(comment.Pos())))
+				}
+			}
+		}
+	}
+	return breaches
+}
+
 func testsAreNotSkipped(sources []source) (breaches []string) {
 	for _, s := range sources {
 		if !s.isTest() {

@@ -91,6 +91,10 @@ var samples = map[string]struct {
 			{map[string]string{"x/a_test.go": `package x; func f() { b.SkipNow() }`}, "skips"},
 		},
 	},
+	"directives are obeyed": {
+		keep:   []map[string]string{{"x/a.go": "package x\nfunc f() {} // nothing to say\n//lint:ignore U1000 a reason\nfunc g() {}"}},
+		breaks: []sample{{map[string]string{"x/a.go": "package x\nfunc f() {} //nolint:errcheck // no\n"}, "does not run"}},
+	},
 	"open ends have an issue": {
 		keep:   []map[string]string{{"x/a.go": "package x\n// TODO" + "(#12): later"}},
 		breaks: []sample{{map[string]string{"x/a.go": "package x\n// TODO" + ": later"}, "without an issue"}},

@@ -150,6 +150,7 @@ var rules = map[string]func([]source) []string{
 	"tests wait for events":        testsWaitForEvents,
 	"tests are not skipped":        testsAreNotSkipped,
 	"open ends have an issue":      openEndsHaveAnIssue,
+	"directives are obeyed":        directivesAreObeyed,
 	"public means shown by use":    publicMeansShown,
 	"tests look for leaks":         testsLookForLeaks,
 	"decoders are fuzzed":          decodersAreFuzzed,

@@ -160,7 +160,7 @@ func (h *hub) webSocket(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		return
 	}
-	defer conn.CloseNow() //nolint:errcheck // the client has gone
+	defer conn.CloseNow() // the client has gone
 	to := make(chan string, queue)
 	defer h.leave(to)
 	to <- "{}" // a ping, which wants an answer

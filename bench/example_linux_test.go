@@ -15,7 +15,7 @@ func ExampleRun() {
 		fmt.Println(err)
 		return
 	}
-	defer node.Shutdown(ctx) //nolint:errcheck // the example ends here
+	defer node.Shutdown(ctx) // the example ends here
 
 	report, err := bench.Run(ctx, &bench.Options{Scenario: bench.Fanout, URL: node.URL(), Clients: 100, Rounds: 5, Burst: -1})
 	if err != nil {

@@ -249,7 +249,7 @@ func (s *Session) Expire() {
 	default:
 		s.awaiting = true
 		s.alive.Store(false)
-		defer s.Send(pingPacket, 0) //nolint:errcheck // a session that ends meanwhile needs no ping
+		defer s.Send(pingPacket, 0) // a session that ends meanwhile needs no ping
 	}
 	s.due = s.due.Add(timeout) // from when it was due, so that the wheel's lateness does not add up
 	if !s.due.After(now) {

@@ -109,7 +109,7 @@ func TestNothingIsLostOrReorderedWhileUpgrading(t *testing.T) {
 	if got := c.read(); got != "3probe" {
 		t.Fatalf("got %q", got)
 	}
-	for next < n && !poll() { //nolint:revive // a client polls until it is told to stop
+	for next < n && !poll() { // a client polls until it is told to stop
 	}
 	c.send("5")
 	for next < n {

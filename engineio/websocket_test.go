@@ -257,7 +257,7 @@ func TestCookieOnBothHandshakes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer conn.CloseNow() //nolint:errcheck // the test is over
+	defer conn.CloseNow() // the test is over
 	if got := resp.Header.Get("Set-Cookie"); !strings.HasPrefix(got, "io=") {
 		t.Errorf("the WebSocket handshake set the cookie %q", got)
 	}

@@ -22,7 +22,7 @@ func heap() uint64 {
 // TestStalledBesideFast broadcasts to clients of which some do not read: these are disconnected before the server keeps
 // more than their queues may hold, and the others receive everything, in order. It is not parallel, because it measures
 // the heap.
-func TestStalledBesideFast(t *testing.T) { //nolint:paralleltest // see above
+func TestStalledBesideFast(t *testing.T) {
 	const (
 		stalled, fast = 4, 4
 		sendBuffer    = 256 << 10

@@ -109,7 +109,7 @@ func (d *daemon) start(ctx context.Context) (*running, error) {
 	for _, arg := range d.args {
 		args = append(args, fill.Replace(arg))
 	}
-	cmd := exec.CommandContext(ctx, d.path, args...) //nolint:gosec // our own arguments
+	cmd := exec.CommandContext(ctx, d.path, args...) // our own arguments
 	cmd.Dir, cmd.Stderr, cmd.Env = dir, os.Stderr, os.Environ()
 	for _, entry := range d.env {
 		cmd.Env = append(cmd.Env, fill.Replace(entry))

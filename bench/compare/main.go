@@ -57,7 +57,7 @@ func run(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("a directory for the programs: %w", err)
 	}
-	defer os.RemoveAll(dir) //nolint:errcheck // the system cleans up what is left
+	defer os.RemoveAll(dir) // the system cleans up what is left
 	c := &comparison{settings: s, values: map[key][]float64{}, began: time.Now()}
 	if err := c.prepare(ctx, dir); err != nil {
 		return err

@@ -144,7 +144,7 @@ func serveDaemon(port, dir string) {
 	if err != nil {
 		os.Exit(1)
 	}
-	_ = http.ListenAndServe("127.0.0.1:"+port, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { //nolint:gosec // a test's
+	_ = http.ListenAndServe("127.0.0.1:"+port, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { // a test's
 		w.Header().Set("Conf", strings.TrimSpace(string(conf)))
 		w.Header().Set("Dir", dir)
 	}))

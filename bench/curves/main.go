@@ -104,7 +104,7 @@ func (s settings) measure(ctx context.Context) (*results, error) {
 	if err != nil {
 		return nil, fmt.Errorf("a directory for the programs: %w", err)
 	}
-	defer os.RemoveAll(dir) //nolint:errcheck // the system cleans up what is left
+	defer os.RemoveAll(dir) // the system cleans up what is left
 	p, err := build(ctx, dir, s.redis)
 	if err != nil {
 		return nil, err

@@ -137,7 +137,7 @@ func startRedis(ctx context.Context, program string) (*redis, error) {
 	}
 	_, port, _ := net.SplitHostPort(addr) // we have it from the kernel
 	ctx, cancel := context.WithCancel(ctx)
-	cmd := exec.CommandContext(ctx, program, "--bind", "127.0.0.1", "--port", port, "--save", "", "--appendonly", "no", "--daemonize", "no", //nolint:gosec // the user's own program
+	cmd := exec.CommandContext(ctx, program, "--bind", "127.0.0.1", "--port", port, "--save", "", "--appendonly", "no", "--daemonize", "no", // the user's own program
 		"--logfile", "", "--loglevel", "notice", "--dir", os.TempDir())
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 	cmd.WaitDelay = stopTimeout

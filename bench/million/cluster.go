@@ -74,7 +74,7 @@ func freePort() (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("a port for Redis: %w", err)
 	}
-	defer l.Close() //nolint:errcheck // nothing was written
+	defer l.Close() // nothing was written
 	_, port, err := net.SplitHostPort(l.Addr().String())
 	return port, err
 }
@@ -225,7 +225,7 @@ func (c *cluster) redisInfo(ctx context.Context) (redisInfo, error) {
 	if err != nil {
 		return info, err
 	}
-	defer conn.Close() //nolint:errcheck // all was read
+	defer conn.Close() // all was read
 	if err := conn.SetDeadline(time.Now().Add(startUp)); err != nil {
 		return info, err
 	}

@@ -54,16 +54,16 @@ func (c *accepted) whole() bool {
 
 // explain makes an error of the file one of net.
 func (c *accepted) explain(op string, err error) error {
-	if err == nil || err == io.EOF { //nolint:errorlint // as Read must return it
+	if err == nil || err == io.EOF { // as Read must return it
 		return err
 	}
-	if path, ok := err.(*os.PathError); ok { //nolint:errorlint // package os wraps no further, and every timeout comes by here
+	if path, ok := err.(*os.PathError); ok { // package os wraps no further, and every timeout comes by here
 		err = path.Err
 	}
-	if err == os.ErrClosed { //nolint:errorlint // likewise
+	if err == os.ErrClosed { // likewise
 		err = net.ErrClosed
 	}
-	if errno, ok := err.(syscall.Errno); ok { //nolint:errorlint // likewise
+	if errno, ok := err.(syscall.Errno); ok { // likewise
 		err = os.NewSyscallError(op, errno)
 	}
 	return &net.OpError{Op: op, Net: "tcp", Source: c.local, Addr: c.peer, Err: err}
@@ -119,7 +119,7 @@ func (c *accepted) ReadFrom(r io.Reader) (n int64, err error) {
 func (c *accepted) sendFile(file *os.File, remain int64) (sent int64, err error) {
 	source, err := file.SyscallConn()
 	if err != nil {
-		return 0, nil //nolint:nilerr // reading from it will say what is wrong
+		return 0, nil // reading from it will say what is wrong
 	}
 	target, err := c.file.SyscallConn()
 	if err != nil {

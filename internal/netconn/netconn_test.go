@@ -437,7 +437,7 @@ func TestDescriptorsAreNotMixedUp(t *testing.T) {
 					writer := make(chan struct{})
 					go func() {
 						defer close(writer)
-						for c.Write(bytes.Repeat([]byte{id}, 100), netconn.Deferred) == nil { //nolint:revive // until it is closed
+						for c.Write(bytes.Repeat([]byte{id}, 100), netconn.Deferred) == nil { // until it is closed
 						}
 					}()
 					buf := make([]byte, 4096)

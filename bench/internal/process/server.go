@@ -33,7 +33,7 @@ var listening = regexp.MustCompile(`(?i)\blisten(?:ing)?(?: on|:)? (?:https?://)
 func Start(ctx context.Context, command string, stderr io.Writer) (*Server, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	// exec, so that the process measured is the server and not a shell around it.
-	cmd := exec.CommandContext(ctx, "sh", "-c", "exec "+command) //nolint:gosec // the user's own command line
+	cmd := exec.CommandContext(ctx, "sh", "-c", "exec "+command) // the user's own command line
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 	cmd.WaitDelay = stopTimeout
 	cmd.Stderr = stderr
