@@ -26,7 +26,7 @@ const module = "github.com/peal-dev/peal"
 var layers = map[string][]string{
 	".":        {},
 	"cmd/peal": {"gateway/..."},
-	"gateway":  {"adapter", "adapter/redispubsub", "engineio", "gateway/...", "socketio", "socketio/sioproto", "sse", "web"},
+	"gateway":  {"adapter", "adapter/redispubsub", "engineio", "gateway/...", "internal/lograte", "socketio", "socketio/sioproto", "sse", "web"},
 	"web":      {},
 
 	"gateway/cli": {"bench/command", "gateway", "sse", "web"},
@@ -38,12 +38,13 @@ var layers = map[string][]string{
 	"adapter":             {"adapter/internal/...", "socketio/sioproto"},
 	"adapter/adaptertest": {"adapter", "socketio/sioproto"},
 	"adapter/internal":    {"socketio/sioproto"},
-	"adapter/redispubsub": {"adapter", "adapter/internal/...", "adapter/redispubsub/...", "socketio/sioproto", "internal/redisx"},
+	"adapter/redispubsub": {"adapter", "adapter/internal/...", "adapter/redispubsub/...", "socketio/sioproto", "internal/lograte", "internal/redisx"},
 
 	"engineio":          {"engineio/...", "internal/netconn", "internal/wheel", "internal/wsproto"},
 	"engineio/eioproto": {},
 	"socketio/sioproto": {},
 
+	"internal/lograte":   {},
 	"internal/netconn":   {"internal/wheel", "internal/workers", "internal/wsproto"},
 	"internal/redisx":    {},
 	"internal/testredis": {},

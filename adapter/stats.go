@@ -47,6 +47,9 @@ func reasonOf(err error) reason {
 	return reasonOther
 }
 
+// Reason returns the word under which [Stats] counts an error of publishing or joining.
+func Reason(err error) string { return reasonNames[reasonOf(err)] }
+
 type counters struct {
 	broadcasts, deliveries, in, out atomic.Uint64
 	publishErrors, joinErrors       [reasonCount]atomic.Uint64

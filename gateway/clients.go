@@ -147,7 +147,7 @@ func (s *Server) broadcast(ctx context.Context, rooms *adapter.Adapter, p *publi
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), publishTimeout)
 	defer cancel()
 	if err := rooms.Broadcast(ctx, m, p.target()); err != nil {
-		s.log.LogAttrs(ctx, slog.LevelWarn, "the cluster did not take a message", slog.String("namespace", rooms.Namespace()), slog.Any("error", err))
+		s.often.Log(ctx, slog.LevelWarn, "publish "+adapter.Reason(err), "the cluster did not take a message", slog.String("namespace", rooms.Namespace()), slog.Any("error", err))
 		return &apiError{CodeClusterUnavailable, "the cluster did not take the message: it was delivered to clients of this node only"}
 	}
 	return nil

@@ -1,8 +1,11 @@
 package gateway_test
 
 import (
+	"fmt"
+	"log/slog"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -108,6 +111,33 @@ func TestRedisGoesAndComesBack(t *testing.T) {
 	wantEvent(t, stream, "back", "[]")
 }
 
+// TestFailedPublishesShareALine publishes a hundred times in vain: the log says so at once, and how often.
+func TestFailedPublishesShareALine(t *testing.T) {
+	t.Parallel()
+	redis := testredis.Start(t)
+	var log syncBuffer
+	n := startNode(t, gateway.Config{Dev: true, Redis: redis.URL(), Logger: slog.New(slog.NewTextHandler(&log, nil))})
+	n.waitReady(200)
+	redis.Stop()
+	n.waitReady(503)
+	const failures = 100
+	for range failures {
+		if res, body := n.do("POST", "/v1/publish", `{"rooms":["a"],"event":"x"}`); res.StatusCode != http.StatusServiceUnavailable {
+			t.Fatalf("publish without Redis: %d %s", res.StatusCode, body)
+		}
+	}
+	const line = "the cluster did not take a message"
+	if got := strings.Count(log.String(), line); got != 1 {
+		t.Errorf("%d lines about %d failed publishes, want 1", got, failures)
+	}
+	if err := n.Shutdown(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if got := log.String(); strings.Count(got, line) != 2 || !strings.Contains(got, fmt.Sprintf("repeated=%d", failures-1)) {
+		t.Errorf("the log does not say how many publishes failed:\n%s", got)
+	}
+}
+
 func TestNodeStartsBeforeRedis(t *testing.T) {
 	t.Parallel()
 	redis := testredis.Start(t)
@@ -122,4 +152,22 @@ func TestNodeStartsBeforeRedis(t *testing.T) {
 	stream := early.stream("?room=a")
 	late.publish(`{"rooms":["a"],"event":"joined"}`)
 	wantEvent(t, stream, "joined", "[]")
+}
+
+// syncBuffer is a log that is read while it is written.
+type syncBuffer struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (b *syncBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.Write(p)
+}
+
+func (b *syncBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.String()
 }

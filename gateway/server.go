@@ -17,6 +17,7 @@ import (
 	"github.com/peal-dev/peal/adapter"
 	"github.com/peal-dev/peal/adapter/redispubsub"
 	"github.com/peal-dev/peal/engineio"
+	"github.com/peal-dev/peal/internal/lograte"
 	"github.com/peal-dev/peal/socketio"
 	"github.com/peal-dev/peal/sse"
 )
@@ -32,6 +33,7 @@ const (
 type Server struct {
 	cfg      Config
 	log      *slog.Logger
+	often    *lograte.Logger // for what may happen with every request
 	node     string
 	started  time.Time
 	access   access
@@ -73,7 +75,7 @@ func Start(ctx context.Context, cfg Config) (*Server, error) {
 		return nil, err
 	}
 	cfg = cfg.withDefaults()
-	s := &Server{cfg: cfg, log: cfg.Logger, node: nodeName(), started: time.Now(), access: newAccess(&cfg), failed: make(chan error, 1)}
+	s := &Server{cfg: cfg, log: cfg.Logger, often: lograte.New(cfg.Logger, lograte.Every), node: nodeName(), started: time.Now(), access: newAccess(&cfg), failed: make(chan error, 1)}
 	listener, err := listening.Listen(ctx, "tcp", cfg.Listen)
 	if err != nil {
 		return nil, listenError(cfg.Listen, err)
@@ -180,6 +182,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	if s.driver != nil {
 		err = errors.Join(err, within("leave the cluster", s.driver.Close(ctx)))
 	}
+	s.often.Close()
 	return err
 }
 
