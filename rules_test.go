@@ -40,12 +40,13 @@ var layers = map[string][]string{
 	"adapter/internal":    {"socketio/sioproto"},
 	"adapter/redispubsub": {"adapter", "adapter/internal/...", "adapter/redispubsub/...", "socketio/sioproto", "internal/lograte", "internal/redisx"},
 
-	"engineio":          {"engineio/...", "internal/netconn", "internal/wheel", "internal/wsproto"},
+	"engineio":          {"engineio/...", "internal/front", "internal/netconn", "internal/wheel", "internal/wsproto"},
 	"engineio/eioproto": {},
 	"socketio/sioproto": {},
 
+	"internal/front":     {"internal/workers"},
 	"internal/lograte":   {},
-	"internal/netconn":   {"internal/wheel", "internal/workers", "internal/wsproto"},
+	"internal/netconn":   {},
 	"internal/redisx":    {},
 	"internal/testredis": {},
 	"internal/wheel":     {},

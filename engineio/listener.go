@@ -5,7 +5,7 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/peal-dev/peal/internal/netconn"
+	"github.com/peal-dev/peal/internal/front"
 )
 
 // ListenerOptions configures [NewListener]. The zero value is ready to use.
@@ -36,5 +36,5 @@ func NewListener(l net.Listener, h http.Handler, opts *ListenerOptions) net.List
 	if opts == nil {
 		opts = new(ListenerOptions)
 	}
-	return netconn.NewFront(l, h, opts.KeepAlive)
+	return front.New(l, h, opts.KeepAlive)
 }

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"math"
 	"net"
-	"net/http"
 	"runtime"
 	"sync"
 	"sync/atomic"
@@ -132,32 +131,6 @@ func (l *Loop) spawn(f func()) {
 			l.idle.Broadcast()
 		}
 	}()
-}
-
-// Takeover takes the connection of a request over from net/http. The returned bytes were read from the connection but
-// not yet consumed: the caller hands them to Start.
-func (l *Loop) Takeover(w http.ResponseWriter, limit int) (c *Conn, buffered []byte, err error) {
-	if a := answerOf(w); a != nil {
-		l.start()
-		if len(l.pollers) > 0 {
-			if fd, ok := a.take(); ok {
-				return l.adopt(fd, nil, limit), nil, nil
-			}
-		}
-	}
-	nc, rw, err := http.NewResponseController(w).Hijack()
-	if err != nil {
-		return nil, nil, err
-	}
-	if n := rw.Reader.Buffered(); n > 0 {
-		buffered = make([]byte, n)
-		if _, err := rw.Read(buffered); err != nil {
-			_ = nc.Close() // the error of the read is the one to report
-			return nil, nil, err
-		}
-	}
-	buffered = append(buffered, plain(nc)...) // before Adopt, which needs a connection of which nothing was read
-	return l.Adopt(nc, limit), buffered, nil
 }
 
 // Adopt makes a Conn of nc, which belongs to the Loop from then on. At most limit bytes wait in its queue; zero means

@@ -52,10 +52,8 @@ func newPoller(l *Loop) (*poller, error) {
 func detach(nc net.Conn) (fd int, ok bool) {
 	switch nc := nc.(type) {
 	case *net.TCPConn, *net.UnixConn:
-	case *accepted:
-		if !nc.whole() {
-			return 0, false
-		}
+	case descriptorTaker:
+		return nc.TakeDescriptor()
 	default:
 		return 0, false
 	}

@@ -1,4 +1,4 @@
-package netconn_test
+package front_test
 
 import (
 	"bufio"
@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/peal-dev/peal/internal/front"
 	"github.com/peal-dev/peal/internal/netconn"
 )
 
@@ -54,7 +55,7 @@ func startFront(t *testing.T) *frontFixture {
 	mux.HandleFunc("/panic", func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) })
 	mux.HandleFunc("/nothing", func(http.ResponseWriter, *http.Request) {})
 	handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		f.direct <- netconn.Direct(w)
+		f.direct <- front.Direct(w)
 		mux.ServeHTTP(wrapped{w}, r)
 	})
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -64,8 +65,8 @@ func startFront(t *testing.T) *frontFixture {
 	f.addr = l.Addr().String()
 	server := &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second}
 	served := make(chan error, 1)
-	front := netconn.NewFront(l, handler, 0)
-	go func() { served <- server.Serve(front) }()
+	listener := front.New(l, handler, 0)
+	go func() { served <- server.Serve(listener) }()
 	t.Cleanup(func() {
 		if err := server.Close(); err != nil {
 			t.Errorf("close: %v", err)
@@ -218,15 +219,15 @@ func TestFrontClose(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		front := netconn.NewFront(l, http.NotFoundHandler(), 0)
+		listener := front.New(l, http.NotFoundHandler(), 0)
 		second := make(chan error, 1)
 		go func() {
-			if _, err := front.Accept(); !errors.Is(err, net.ErrClosed) {
+			if _, err := listener.Accept(); !errors.Is(err, net.ErrClosed) {
 				t.Errorf("accept ended with %v", err)
 			}
-			second <- front.Close()
+			second <- listener.Close()
 		}()
-		if err := front.Close(); err != nil {
+		if err := listener.Close(); err != nil {
 			t.Errorf("close: %v", err)
 		}
 		if err := <-second; !errors.Is(err, net.ErrClosed) {
@@ -242,7 +243,7 @@ func TestFrontOfAnother(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer l.Close()
-	if netconn.NewFront(l, http.NotFoundHandler(), 0) != l {
+	if front.New(l, http.NotFoundHandler(), 0) != l {
 		t.Error("a front for a socket that is not of TCP")
 	}
 }

@@ -1,6 +1,6 @@
 //go:build !linux
 
-package netconn
+package front
 
 import (
 	"errors"
@@ -24,4 +24,4 @@ func newAccepted(int, netip.AddrPort, netip.AddrPort, []byte) (net.Conn, error) 
 
 func localOf(int) netip.AddrPort { return netip.AddrPort{} }
 
-func plain(net.Conn) []byte { return nil }
+func closeFD(int) {}

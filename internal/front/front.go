@@ -1,4 +1,4 @@
-package netconn
+package front
 
 import (
 	"bufio"
@@ -16,12 +16,13 @@ import (
 	"time"
 )
 
-// NewFront returns a listener for an [http.Server] with the handler h. Requests for a WebSocket that have arrived whole
-// when their connection is accepted are served by h there and then, on a connection that [Loop.Takeover] takes as it is;
+// New returns a listener for an [http.Server] with the handler h. Requests for a WebSocket that have arrived whole
+// when their connection is accepted are served by h there and then, with a ResponseWriter whose TakeDescriptor gives the
+// connection away as it is;
 // every other connection goes to the http.Server. Such a request passes h and all that is in it, but none of the
 // http.Server's own settings. keepAlive is that of [net.ListenConfig]. A listener that is not of TCP, or not on Linux, is
 // returned as it is.
-func NewFront(l net.Listener, h http.Handler, keepAlive time.Duration) net.Listener {
+func New(l net.Listener, h http.Handler, keepAlive time.Duration) net.Listener {
 	return newFront(l, h, keepAlive)
 }
 
@@ -128,7 +129,7 @@ func (a *answer) Run() {
 func (a *answer) end() {
 	if v := recover(); v != nil {
 		if v != http.ErrAbortHandler {
-			slog.Error("netconn: panic in a handler", "client", a.request.RemoteAddr, "panic", v, "stack", string(debug.Stack()))
+			slog.Error("front: panic in a handler", "client", a.request.RemoteAddr, "panic", v, "stack", string(debug.Stack()))
 		}
 	} else if !a.taken {
 		a.WriteHeader(http.StatusOK)
@@ -143,8 +144,8 @@ func (a *answer) end() {
 	}
 }
 
-// take gives the descriptor away.
-func (a *answer) take() (fd int, ok bool) {
+// TakeDescriptor gives the connection away as a descriptor, for a poller.
+func (a *answer) TakeDescriptor() (fd int, ok bool) {
 	if a.taken || a.fd < 0 {
 		return 0, false
 	}
@@ -216,25 +217,11 @@ func (a *answer) Flush() {
 // Hijack implements http.Hijacker.
 func (a *answer) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	if a.body != nil {
-		return nil, nil, errors.New("netconn: the request has been answered")
+		return nil, nil, errors.New("front: the request has been answered")
 	}
 	if err := a.establish(); err != nil {
 		return nil, nil, err
 	}
 	a.taken = true
 	return a.conn, bufio.NewReadWriter(bufio.NewReader(a.conn), bufio.NewWriter(a.conn)), nil
-}
-
-// answerOf finds the answer in a ResponseWriter that middlewares may have wrapped.
-func answerOf(w http.ResponseWriter) *answer {
-	for {
-		if a, ok := w.(*answer); ok {
-			return a
-		}
-		wrapper, ok := w.(interface{ Unwrap() http.ResponseWriter })
-		if !ok {
-			return nil
-		}
-		w = wrapper.Unwrap()
-	}
 }

@@ -1,4 +1,4 @@
-package netconn
+package front
 
 import (
 	"errors"
@@ -30,26 +30,40 @@ func newAccepted(fd int, local, peer netip.AddrPort, rest []byte) (net.Conn, err
 	file := os.NewFile(uintptr(fd), "tcp")
 	if err := file.SetDeadline(time.Time{}); err != nil { // NewFile does not say that the runtime could not take it
 		_ = file.Close() // nothing was written
-		return nil, fmt.Errorf("netconn: watch an accepted connection: %w", err)
+		return nil, fmt.Errorf("front: watch an accepted connection: %w", err)
 	}
 	return &accepted{file: file, local: net.TCPAddrFromAddrPort(local), peer: net.TCPAddrFromAddrPort(peer), rest: rest}, nil
 }
 
-// plain takes what was read of a connection away from it.
-func plain(nc net.Conn) (rest []byte) {
-	if c, ok := nc.(*accepted); ok {
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		rest, c.rest = c.rest, nil
-	}
+// TakeUnread takes what was read of the connection before it was one away from it.
+func (c *accepted) TakeUnread() (rest []byte) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	rest, c.rest = c.rest, nil
 	return rest
 }
 
-// whole reports that nothing was read of the connection that is still to be read from it.
-func (c *accepted) whole() bool {
+// TakeDescriptor gives the connection away as a descriptor, unless there is something to read that the descriptor no
+// longer has.
+func (c *accepted) TakeDescriptor() (fd int, ok bool) {
 	c.mu.Lock()
-	defer c.mu.Unlock()
-	return len(c.rest) == 0
+	unread := len(c.rest) > 0
+	c.mu.Unlock()
+	if unread {
+		return 0, false
+	}
+	rc, err := c.file.SyscallConn()
+	if err != nil {
+		return 0, false
+	}
+	// A duplicate, for os.File does not part with its own.
+	var dupErr error
+	err = rc.Control(func(old uintptr) { fd, dupErr = unix.FcntlInt(old, unix.F_DUPFD_CLOEXEC, 0) })
+	if err != nil || dupErr != nil {
+		return 0, false // closed, or out of descriptors
+	}
+	_ = c.file.Close() // the duplicate keeps the connection
+	return fd, true
 }
 
 // explain makes an error of the file one of net.

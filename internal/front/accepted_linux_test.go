@@ -1,4 +1,4 @@
-package netconn_test
+package front_test
 
 import (
 	"bytes"
@@ -17,6 +17,7 @@ import (
 	"golang.org/x/net/nettest"
 	"golang.org/x/sys/unix"
 
+	"github.com/peal-dev/peal/internal/front"
 	"github.com/peal-dev/peal/internal/netconn"
 )
 
@@ -27,8 +28,8 @@ func acceptedPair(t *testing.T, keepAlive time.Duration) (server net.Conn, clien
 	if err != nil {
 		t.Fatal(err)
 	}
-	front := netconn.NewFront(l, http.NotFoundHandler(), keepAlive)
-	defer front.Close()
+	listener := front.New(l, http.NotFoundHandler(), keepAlive)
+	defer listener.Close()
 	nc, err := net.Dial("tcp", l.Addr().String())
 	if err != nil {
 		t.Fatal(err)
@@ -37,7 +38,7 @@ func acceptedPair(t *testing.T, keepAlive time.Duration) (server net.Conn, clien
 	if _, err := io.WriteString(nc, "ab"); err != nil { // it is not accepted sooner
 		t.Fatal(err)
 	}
-	server, err = front.Accept()
+	server, err = listener.Accept()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -251,8 +252,8 @@ func TestAdoptAccepted(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	front := netconn.NewFront(l, http.NotFoundHandler(), 0)
-	defer front.Close()
+	listener := front.New(l, http.NotFoundHandler(), 0)
+	defer listener.Close()
 	loop := new(netconn.Loop)
 	defer loop.Close()
 	for _, read := range []bool{false, true} {
@@ -263,7 +264,7 @@ func TestAdoptAccepted(t *testing.T) {
 		defer client.Close()
 		_ = client.SetDeadline(time.Now().Add(20 * time.Second))
 		_, _ = io.WriteString(client, "a")
-		server, err := front.Accept()
+		server, err := listener.Accept()
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -298,12 +299,12 @@ func TestFrontAddresses(t *testing.T) {
 		}
 		handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			local := r.Context().Value(http.LocalAddrContextKey).(*net.TCPAddr)
-			fmt.Fprintf(w, "%v %s %v", netconn.Direct(w), r.RemoteAddr, local)
+			fmt.Fprintf(w, "%v %s %v", front.Direct(w), r.RemoteAddr, local)
 		})
 		server := &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second}
 		served := make(chan error, 1)
-		front := netconn.NewFront(l, handler, 0) // before anybody connects: it decides when a connection is accepted
-		go func() { served <- server.Serve(front) }()
+		listener := front.New(l, handler, 0) // before anybody connects: it decides when a connection is accepted
+		go func() { served <- server.Serve(listener) }()
 		_, port, _ := net.SplitHostPort(l.Addr().String())
 		for _, host := range test[1:] {
 			for direct, head := range map[bool]string{
@@ -332,7 +333,7 @@ func TestFrontAddresses(t *testing.T) {
 		t.Fatal(err)
 	}
 	for scope, want := range map[uint32]string{0: "[fe80::1]:443", uint32(loopback.Index): "[fe80::1%lo]:443", 9999: "[fe80::1%9999]:443"} {
-		if got := netconn.AddrPort([16]byte{0: 0xfe, 1: 0x80, 15: 1}, 443, scope); got != want {
+		if got := front.AddrPort([16]byte{0: 0xfe, 1: 0x80, 15: 1}, 443, scope); got != want {
 			t.Errorf("got %s, want %s", got, want)
 		}
 	}
@@ -372,8 +373,8 @@ func TestFrontServesHTTP(t *testing.T) {
 	}
 	server := &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 20 * time.Second}
 	served := make(chan error, 1)
-	front := netconn.NewFront(l, mux, 0)
-	go func() { served <- server.Serve(front) }()
+	listener := front.New(l, mux, 0)
+	go func() { served <- server.Serve(listener) }()
 	f := &frontFixture{addr: l.Addr().String()}
 	answer := func(r io.Reader, want string) {
 		t.Helper()

@@ -1,4 +1,4 @@
-package netconn
+package front
 
 import (
 	"bytes"
@@ -103,7 +103,7 @@ func (f *front) Accept() (net.Conn, error) {
 		case err != nil:
 			return nil, err
 		}
-		n, err := call(unix.SYS_READ, fd, unsafe.Pointer(&f.buf[0]), len(f.buf))
+		n, err := read(fd, f.buf)
 		if n > 0 && err == nil && f.serve(fd, peer, f.buf[:n]) {
 			continue
 		}
@@ -114,6 +114,17 @@ func (f *front) Accept() (net.Conn, error) {
 		return nc, nil
 	}
 }
+
+// read reads what there is, as a raw system call: it does not block, so the scheduler need not know.
+func read(fd int, p []byte) (int, error) {
+	n, _, errno := unix.RawSyscall(unix.SYS_READ, uintptr(fd), uintptr(unsafe.Pointer(&p[0])), uintptr(len(p)))
+	if errno != 0 {
+		return 0, errno
+	}
+	return int(n), nil
+}
+
+func closeFD(fd int) { _ = unix.Close(fd) } // the descriptor is gone whatever close says
 
 // serve serves the request that p is, unless it is not for a front.
 func (f *front) serve(fd int, peer netip.AddrPort, p []byte) bool {
@@ -143,7 +154,7 @@ func (f *front) accept() (fd int, peer netip.AddrPort, err error) {
 		return errno != unix.EAGAIN
 	}
 	if f.raw.Read(wait) != nil { // it fails on a closed file only, with an error that nobody else knows
-		return -1, peer, fmt.Errorf("netconn: accept: %w", net.ErrClosed)
+		return -1, peer, fmt.Errorf("front: accept: %w", net.ErrClosed)
 	}
 	if errno != 0 {
 		return -1, peer, &net.OpError{Op: "accept", Net: "tcp", Addr: f.Addr(), Err: errno}
