@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -145,6 +146,22 @@ func (o *Options) withDefaults() (Options, error) {
 	return d, d.check()
 }
 
+// Validate returns every problem of the options, joined, with the defaults in place of zero fields. [Run] does it first;
+// whoever wants to tell a mistake in the options from a server that does not answer calls it before.
+func (o *Options) Validate() error {
+	_, err := o.withDefaults()
+	return err
+}
+
+// serverURL takes apart the base URL of a server, which must be http.
+func serverURL(raw string) (*url.URL, error) {
+	u, err := url.Parse(raw)
+	if err != nil || u.Scheme != "http" || u.Host == "" {
+		return nil, fmt.Errorf("%q is no URL of a server; write for instance http://127.0.0.1:8080", raw)
+	}
+	return u, nil
+}
+
 // check returns every problem, joined.
 func (o *Options) check() error {
 	var errs []error
@@ -160,6 +177,14 @@ func (o *Options) check() error {
 	}
 	if (o.URL == "") == (o.Command == "") {
 		bad("give either the URL of a running server or the command that starts one")
+	}
+	for _, raw := range []string{o.URL, o.PublishURL} {
+		if raw == "" {
+			continue
+		}
+		if _, err := serverURL(raw); err != nil {
+			errs = append(errs, err)
+		}
 	}
 	if o.Scenario == Cluster && (o.PublishURL == "") == (o.PublishCommand == "") {
 		bad("scenario cluster needs a second node to publish on: either its URL or its command")

@@ -7,7 +7,6 @@ import (
 	"io"
 	"net"
 	"net/netip"
-	"net/url"
 	"os"
 	"time"
 
@@ -32,9 +31,9 @@ func open(ctx context.Context, rawURL, command string, pid int, allowRemote bool
 		}
 		t.server, t.pid, host = s, s.PID(), s.Addr
 	} else {
-		u, err := url.Parse(rawURL)
-		if err != nil || u.Scheme != "http" || u.Host == "" {
-			return nil, fmt.Errorf("%q is no URL of a server; write for instance http://127.0.0.1:8080", rawURL)
+		u, err := serverURL(rawURL)
+		if err != nil {
+			return nil, err
 		}
 		host = u.Host
 		if u.Port() == "" {

@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/peal-dev/peal/adapter/redispubsub"
 )
 
 // Defaults of [Config].
@@ -51,11 +53,11 @@ type Config struct {
 	// redispubsub.Options.SubscribeRooms for when to leave it off.
 	RedisSubscribeRooms bool `help:"Have Redis send this node only what its rooms need. Set it on all nodes; not beside Node.js nodes that call socketsJoin."`
 	// MaxBody is the length in bytes of the longest message: a request to publish, or what a Socket.IO client sends.
-	MaxBody int `default:"${max_body}" placeholder:"BYTES" help:"Longest message accepted (default ${default})."`
+	MaxBody int `type:"size" default:"${max_body}" placeholder:"SIZE" help:"Longest message accepted, such as 500kB or 1MiB (default ${default})."`
 	// MaxRooms is how many rooms one client may be in, and one message may be sent to.
 	MaxRooms int `default:"${max_rooms}" placeholder:"N" help:"Rooms one client may be in (default ${default})."`
 	// SendBuffer is how many bytes may wait for one client before it is closed as too slow.
-	SendBuffer int `default:"${send_buffer}" placeholder:"BYTES" help:"Bytes that may wait for one client before it is closed (default ${default})."`
+	SendBuffer int `type:"size" default:"${send_buffer}" placeholder:"SIZE" help:"What may wait for one client before it is closed (default ${default})."`
 	// PingInterval is the pause between heartbeats of Socket.IO connections.
 	PingInterval time.Duration `default:"${ping_interval}" placeholder:"DURATION" help:"Pause between Socket.IO heartbeats (default ${default})."`
 	// PingTimeout is how long a Socket.IO client may take to answer a heartbeat.
@@ -136,9 +138,8 @@ func (c *Config) Validate() error {
 		}
 	}
 	if d.Redis != "" {
-		if u, err := url.Parse(d.Redis); err != nil || u.Scheme == "" || u.Host == "" && u.Path == "" {
-			// The URL may hold a password and url.Error would repeat it.
-			bad("redis", "this is no URL; write for instance redis://127.0.0.1:6379/0")
+		if err := (&redispubsub.Options{URL: d.Redis}).Validate(); err != nil {
+			bad("redis", "%v; write for instance redis://127.0.0.1:6379/0", err)
 		}
 	}
 	for _, n := range []struct {

@@ -48,6 +48,9 @@ type Options struct {
 	Logger *slog.Logger
 }
 
+// Validate returns what is wrong with the options. It connects to nothing; [New] calls it too.
+func (o *Options) Validate() error { return redisx.Options{URL: o.URL, Timeout: o.Timeout}.Validate() }
+
 // Stats counts what a [Driver] did since it was made. All numbers but Connected only grow.
 type Stats struct {
 	Connected  bool   // whether the connection that receives is there now

@@ -63,6 +63,9 @@ func (c *Bench) options(stderr io.Writer) *bench.Options {
 	}
 }
 
+// Validate returns what is wrong with the flags.
+func (c *Bench) Validate() error { return c.options(io.Discard).Validate() }
+
 // Execute runs the scenario and writes the report to stdout, and what a started server says to stderr.
 func (c *Bench) Execute(ctx context.Context, stdout, stderr io.Writer) error {
 	report, err := bench.Run(ctx, c.options(stderr))

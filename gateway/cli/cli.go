@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -20,17 +22,24 @@ const (
 	exitUsage = 2 // the command was not understood
 )
 
-// envPrefix begins the environment variable of every flag: --api-key is PEAL_API_KEY.
-const envPrefix = "PEAL"
-
 // commands is the grammar of the command line.
 type commands struct {
+	ShowVersion kong.VersionFlag `name:"version" help:"Print the version."`
+
 	Serve   serveCommand   `cmd:"" help:"Run a node."`
 	Pub     pubCommand     `cmd:"" help:"Publish an event through a node."`
 	Sub     subCommand     `cmd:"" help:"Print the events of rooms as they come."`
 	Bench   benchCommand   `cmd:"" help:"Load a node and measure what it costs."`
 	Plan    planCommand    `cmd:"" help:"Work out how many servers a number of clients needs."`
 	Version versionCommand `cmd:"" help:"Print the version."`
+
+	Completion completionCommand `cmd:"" help:"Print a script that completes commands and flags in a shell."`
+	Help       helpCommand       `cmd:"" help:"Explain a command."`
+}
+
+// helpCommand stands for `peal help`, which [Main] has turned into --help before anything is parsed.
+type helpCommand struct {
+	Command string `arg:"" optional:"" help:"The command."`
 }
 
 // streams are what a command writes to.
@@ -39,16 +48,25 @@ type streams struct{ out, err io.Writer }
 // errUsage marks errors that the help would have prevented.
 var errUsage = errors.New("see peal --help")
 
-// Main runs the command line args, without the program's name, until it is done or ctx is, and returns the exit code.
-// What was asked for goes to stdout; errors and logs go to stderr.
+// Main runs the command line args, without the program's name, until it is done or ctx is, and returns the exit code:
+// 0, 1 when the command failed, 2 when it was not understood. What was asked for goes to stdout; errors and logs go to
+// stderr, and the help goes there too when no command was given.
 func Main(ctx context.Context, args []string, stdout, stderr io.Writer) int {
-	command, err := parse(args, new(commands), stdout, stderr)
+	root := new(commands)
+	parser := newParser(root, stdout, stderr)
+	if len(args) == 0 {
+		parser.Stdout = stderr
+		_, _ = parser.parse([]string{"--help"})
+		return exitUsage
+	}
+	command, err := parser.parse(args)
 	switch {
 	case err != nil:
 		return fail(stderr, errors.Join(err, errUsage), exitUsage)
 	case command == nil:
 		return exitOK
 	}
+	warnOfVariables(stderr, os.Environ(), variables(parser.Model))
 	command.BindTo(ctx, (*context.Context)(nil))
 	command.Bind(streams{out: stdout, err: stderr})
 	if err := command.Run(); err != nil {
@@ -57,25 +75,46 @@ func Main(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	return exitOK
 }
 
-// parse fills root from flags, environment and file. The result is nil when --help was all that was wanted.
-func parse(args []string, root *commands, stdout, stderr io.Writer) (*kong.Context, error) {
-	helped := false
-	parser, err := kong.New(root,
+// parser is kong's, and remembers whether it has printed all that was asked for.
+type parser struct {
+	*kong.Kong
+	printed bool
+}
+
+// newParser returns the parser that fills root from flags, environment and file.
+func newParser(root *commands, stdout, stderr io.Writer) *parser {
+	p := new(parser)
+	k, err := kong.New(root,
 		kong.Name("peal"),
-		kong.Description("Real-time push: Socket.IO and Server-Sent Events. A flag can also be set in the environment: --api-key is PEAL_API_KEY."),
+		kong.Description("Real-time push: Socket.IO and Server-Sent Events. Begin with peal serve --dev."),
 		kong.Writers(stdout, stderr),
-		// Only --help comes here, and Parse goes on after it.
-		kong.Exit(func(int) { helped = true }),
-		kong.DefaultEnvars(envPrefix),
+		// Only --help and --version come here, and Parse goes on after it.
+		kong.Exit(func(int) { p.printed = true }),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
+		environment(),
+		sizes(),
 		defaults(),
 	)
 	if err != nil {
 		// A mistake in the tags of the structs above.
 		panic(err)
 	}
-	command, err := parser.Parse(args)
-	if helped {
+	p.Kong = k
+	return p
+}
+
+// parse returns nil when --help or --version was all that was wanted.
+func (p *parser) parse(args []string) (*kong.Context, error) {
+	if len(args) > 0 && args[0] == "help" {
+		isCommand := func(n *kong.Node) bool { return n.Name == args[1] }
+		if len(args) > 1 && !strings.HasPrefix(args[1], "-") && !slices.ContainsFunc(p.Model.Children, isCommand) {
+			args = args[1:] // the error says so
+		} else {
+			args = append(slices.Clone(args[1:]), "--help")
+		}
+	}
+	command, err := p.Parse(args)
+	if p.printed {
 		return nil, nil
 	}
 	return command, err
@@ -89,14 +128,15 @@ func fail(stderr io.Writer, err error, code int) int {
 	return code
 }
 
-// defaults are the values that the tags of gateway.Config refer to.
+// defaults are the values that tags refer to.
 func defaults() kong.Vars {
 	return kong.Vars{
+		"version":          version(),
 		"listen":           gateway.DefaultListen,
 		"redis_key":        gateway.DefaultRedisKey,
-		"max_body":         strconv.Itoa(gateway.DefaultMaxBody),
+		"max_body":         formatSize(gateway.DefaultMaxBody),
 		"max_rooms":        strconv.Itoa(gateway.DefaultMaxRooms),
-		"send_buffer":      strconv.Itoa(gateway.DefaultSendBuffer),
+		"send_buffer":      formatSize(gateway.DefaultSendBuffer),
 		"ping_interval":    gateway.DefaultPingInterval.String(),
 		"ping_timeout":     gateway.DefaultPingTimeout.String(),
 		"keep_alive":       gateway.DefaultKeepAlive.String(),

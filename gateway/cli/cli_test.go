@@ -236,18 +236,25 @@ func TestErrorsSayWhatToDo(t *testing.T) {
 		want string
 	}{
 		{[]string{"serve", "--dev", "--listen", taken}, 1, "the port is in use; stop the program that has it, or choose another port"},
-		{[]string{"serve", "--dev", "--listen", "127.0.0.1:0", "--redis", "http://127.0.0.1"}, 1, "--redis"},
+		{[]string{"serve", "--dev", "--redis", "http://127.0.0.1"}, 2, "--redis: redis: URL scheme"},
+		{[]string{"serve", "--dev", "--redis", "redis://user:secret@"}, 2, "without host"},
+		{[]string{"serve", "--dev", "--max-body", "much"}, 2, "write for instance 500kB, 1MiB"},
+		{[]string{"serve", "--dev", "--redis", "redis://127.0.0.1:6379", "--send-buffer", "-1"}, 2, "--send-buffer"},
+		{[]string{"serve", "--redis", "redis://127.0.0.1:6379"}, 2, "set a key (or PEAL_API_KEY), or use --dev"},
 		{[]string{"serve"}, 2, "--api-key"},
 		{[]string{"pub", "--url", url, "1"}, 1, "401 token_required"},
 		{[]string{"pub", "--url", url, "--api-key", "k", "--event", "connect"}, 1, "400 invalid_event"},
-		{[]string{"pub", "--url", url, "--api-key", "k", "hello"}, 1, `write '"hello"'`},
-		{[]string{"pub", "--url", "127.0.0.1:8080"}, 1, "write for instance http://127.0.0.1:8080"},
+		{[]string{"pub", "--url", url, "--api-key", "k", "hello"}, 2, `write '"hello"'`},
+		{[]string{"pub", "--url", "127.0.0.1:8080"}, 2, "write for instance http://127.0.0.1:8080"},
 		{[]string{"pub", "--url", "http://127.0.0.1:1"}, 1, "is the node running"},
 		{[]string{"pub", "--url", url + "/nowhere"}, 1, "405"},
 		{[]string{"sub", "--url", url, "--room", "a"}, 1, "--anonymous-subscribe"},
-		{[]string{"sub", "--url", "ftp://x"}, 1, "write for instance http://127.0.0.1:8080"},
+		{[]string{"sub", "--url", "ftp://x"}, 2, "write for instance http://127.0.0.1:8080"},
+		{[]string{"bench", "idle", "--url", "127.0.0.1"}, 2, "write for instance http://127.0.0.1:8080"},
+		{[]string{"bench", "cluster", "--url", url, "--publish-url", "x"}, 2, `"x" is no URL`},
+		{[]string{"completion", "tcsh"}, 2, "bash"},
+		{[]string{"help", "what"}, 2, "unexpected argument what"},
 		{[]string{"what"}, 2, "peal --help"},
-		{nil, 2, "peal --help"},
 	} {
 		code, stdout, stderr := run(t, test.args...)
 		if code != test.code || stdout != "" || !strings.Contains(stderr, test.want) || !strings.HasPrefix(stderr, "peal: ") {
@@ -265,13 +272,32 @@ func TestHelpAndVersion(t *testing.T) {
 		want string
 	}{
 		{[]string{"--help"}, "serve"},
+		{[]string{"help"}, "serve"},
+		{[]string{"help", "--help"}, "Explain a command"},
 		{[]string{"serve", "--help"}, "$PEAL_LISTEN"},
+		{[]string{"help", "serve"}, "$PEAL_LISTEN"},
 		{[]string{"pub", "--help"}, "--event"},
+		{[]string{"help", "completion"}, "source <(peal completion bash)"},
 		{[]string{"version"}, "peal "},
+		{[]string{"--version"}, "peal "},
+		{[]string{"serve", "--version"}, "peal "},
 	} {
 		if code, stdout, stderr := run(t, test.args...); code != 0 || !strings.Contains(stdout, test.want) || stderr != "" {
 			t.Errorf("%q: %d\n%s%s", test.args, code, stdout, stderr)
 		}
+	}
+	_, asFlag, _ := run(t, "--version")
+	if _, asCommand, _ := run(t, "version"); asFlag != asCommand || strings.Count(asFlag, "\n") != 1 {
+		t.Errorf("--version: %q, version: %q", asFlag, asCommand)
+	}
+}
+
+// Whoever types the bare name wants to know what there is; a script that forgot the command must notice.
+func TestBareNamePrintsTheHelp(t *testing.T) {
+	t.Parallel()
+	_, help, _ := run(t, "--help")
+	if code, stdout, stderr := run(t); code != 2 || stdout != "" || stderr != help {
+		t.Errorf("%d\n%s%s", code, stdout, stderr)
 	}
 }
 
@@ -279,5 +305,7 @@ func Example() {
 	var stdout, stderr bytes.Buffer
 	code := cli.Main(context.Background(), []string{"pub", "hello"}, &stdout, &stderr)
 	fmt.Print(code, " ", stderr.String())
-	// Output: 1 peal: argument 1 is not JSON: hello; if you mean the text, write '"hello"'
+	// Output:
+	// 2 peal: pub: argument 1 is not JSON: hello; if you mean the text, write '"hello"'
+	// peal: see peal --help
 }

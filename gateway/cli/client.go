@@ -12,17 +12,32 @@ import (
 
 // target is the node that pub and sub talk to.
 type target struct {
-	URL       string   `name:"url" default:"http://127.0.0.1:8080" placeholder:"URL" help:"The node's base URL."`
-	APIKey    string   `name:"api-key" placeholder:"KEY" help:"The node's API key."`
-	Namespace string   `default:"/" placeholder:"/NAME" help:"Namespace of the rooms."`
+	URL       string   `name:"url" env:"PEAL_URL" default:"http://127.0.0.1:8080" placeholder:"URL" help:"The node's base URL (default ${default})."`
+	APIKey    string   `name:"api-key" env:"PEAL_API_KEY" placeholder:"KEY" help:"The node's API key."`
+	Namespace string   `default:"/" placeholder:"/NAME" help:"Namespace of the rooms (default ${default})."`
 	Room      []string `placeholder:"NAME" sep:"none" help:"Room; repeatable. None means everyone in the namespace."`
+}
+
+// base returns the URL taken apart.
+func (t *target) base() (*url.URL, error) {
+	base, err := url.Parse(t.URL)
+	if err != nil || base.Scheme != "http" && base.Scheme != "https" || base.Host == "" {
+		return nil, fmt.Errorf("--url: %q is no URL of a node; write for instance http://127.0.0.1:8080", t.URL)
+	}
+	return base, nil
+}
+
+// Validate returns what is wrong with the flags.
+func (t *target) Validate() error {
+	_, err := t.base()
+	return err
 }
 
 // endpoint returns the URL of an API path on the node.
 func (t *target) endpoint(path string) (string, error) {
-	base, err := url.Parse(t.URL)
-	if err != nil || base.Scheme != "http" && base.Scheme != "https" || base.Host == "" {
-		return "", fmt.Errorf("--url %q is no URL of a node; write for instance http://127.0.0.1:8080", t.URL)
+	base, err := t.base()
+	if err != nil {
+		return "", err
 	}
 	return base.JoinPath(path).String(), nil
 }

@@ -87,6 +87,90 @@ api-key: 12345
 	}
 }
 
+func TestSizes(t *testing.T) {
+	for text, want := range map[string]int{"1MiB": 1 << 20, "1mib": 1 << 20, "500kB": 500_000, "64 KiB": 64 << 10, "1048576": 1 << 20, "0.5MiB": 512 << 10} {
+		file := writeFile(t, "dev: true\nmax-body: "+text+"\n")
+		fromFile, err := cli.Config("--config", file)
+		if err != nil || fromFile.MaxBody != want {
+			t.Errorf("max-body: %s in the file is %d, %v; want %d", text, fromFile.MaxBody, err, want)
+		}
+		fromFlag, err := cli.Config("--dev", "--send-buffer", text)
+		if err != nil || fromFlag.SendBuffer != want {
+			t.Errorf("--send-buffer %s is %d, %v; want %d", text, fromFlag.SendBuffer, err, want)
+		}
+	}
+	for _, text := range []string{"", "MiB", "1 mile", "1MiB1", "99999999999TiB", "NaN"} {
+		if got, err := cli.Config("--dev", "--max-body", text); err == nil {
+			t.Errorf("--max-body %q is %d, want an error", text, got.MaxBody)
+		}
+	}
+}
+
+func TestFormatSize(t *testing.T) {
+	t.Parallel()
+	for n, want := range map[int]string{1 << 20: "1MiB", 64 << 10: "64KiB", 1 << 19: "512KiB", 1_000_000: "1000000", 1<<20 + 1: "1048577", 0: "0B"} {
+		if got := cli.FormatSize(n); got != want {
+			t.Errorf("%d is written %s, want %s", n, got, want)
+		}
+	}
+}
+
+// Every flag tells its default, and what a variable sets is the same setting wherever it is read.
+func TestFlagsSayWhatTheyDo(t *testing.T) {
+	t.Parallel()
+	names := map[string]string{}
+	for _, flag := range cli.Flags() {
+		if flag.HasDefault && flag.Default != "" && !strings.Contains(flag.Help, flag.Default) {
+			t.Errorf("peal %s --%s: the help does not tell the default, %s", flag.Command, flag.Name, flag.Default)
+		}
+		if flag.Help == "" {
+			t.Errorf("peal %s --%s has no help", flag.Command, flag.Name)
+		}
+		for _, variable := range flag.Envs {
+			if before, ok := names[variable]; ok && before != flag.Name {
+				t.Errorf("%s sets --%s and --%s", variable, before, flag.Name)
+			}
+			names[variable] = flag.Name
+		}
+	}
+	if names["PEAL_LISTEN"] != "listen" || names["PEAL_API_KEY"] != "api-key" || names["PEAL_URL"] != "url" {
+		t.Errorf("the variables are %v", names)
+	}
+}
+
+// PEAL_NAMESPACE is the list of a node's namespaces. A client that runs beside it must not take that for its own.
+func TestSettingsOfANodeAreNotThoseOfAClient(t *testing.T) {
+	t.Setenv("PEAL_NAMESPACE", "/a,/b")
+	t.Setenv("PEAL_LISTEN", "nonsense")
+	if code, stdout, stderr := run(t, "pub", "--url", "http://127.0.0.1:1"); code != 1 || !strings.Contains(stderr, "is the node running") || strings.Contains(stderr, "means nothing") {
+		t.Errorf("%d\n%s%s", code, stdout, stderr)
+	}
+}
+
+func TestUnknownVariables(t *testing.T) {
+	for _, test := range []struct{ name, value, want string }{
+		{"PEAL_LISTN", ":1", "peal: the variable PEAL_LISTN means nothing; did you mean PEAL_LISTEN?\n"},
+		{"PEAL_APIKEY", "k", "peal: the variable PEAL_APIKEY means nothing; did you mean PEAL_API_KEY?\n"},
+		{"PEAL_PORT", "8080", "peal: the variable PEAL_PORT means nothing; "},
+		{"PEAL_QWERTYUIOPASDFGHJ", "", "peal serve --help lists"},
+		{"PEAL_PORT", "tcp://10.0.0.1:8080", ""},
+		{"PEAL_PORT_8080_TCP_ADDR", "10.0.0.1", ""},
+		{"PEAL_SERVICE_PORT_HTTP", "8080", ""},
+		{"PEAL_REDIS_SERVICE_HOST", "10.0.0.1", ""},
+		{"PEAL_REDIS_PORT", "tcp://10.0.0.1:6379", ""},
+		{"APPEAL_LISTN", "1", ""},
+		{"PEAL_LOG_LEVEL", "debug", ""},
+	} {
+		t.Run(test.name+"="+test.value, func(t *testing.T) {
+			t.Setenv(test.name, test.value)
+			code, stdout, stderr := run(t, "version")
+			if code != 0 || stdout == "" || !strings.Contains(stderr, test.want) || test.want == "" && stderr != "" {
+				t.Errorf("%d\n%s%s", code, stdout, stderr)
+			}
+		})
+	}
+}
+
 func TestConfigurationErrors(t *testing.T) {
 	for _, test := range []struct {
 		name string

@@ -5,13 +5,15 @@ import (
 	"io"
 	"strings"
 
+	"github.com/alecthomas/kong"
+
 	"github.com/peal-dev/peal/gateway"
 )
 
 // Config returns what the flags of `peal serve`, the environment and the file make of the configuration.
 func Config(args ...string) (gateway.Config, error) {
 	var root commands
-	_, err := parse(append([]string{"serve"}, args...), &root, io.Discard, io.Discard)
+	_, err := newParser(&root, io.Discard, io.Discard).parse(append([]string{"serve"}, args...))
 	return root.Serve.Config, err
 }
 
@@ -19,4 +21,23 @@ func Config(args ...string) (gateway.Config, error) {
 func ParseFile(text string) (string, error) {
 	values, err := parseFile("f.yaml", strings.NewReader(text), []string{"a", "b"})
 	return strings.TrimPrefix(fmt.Sprint(map[string]string(values)), "map"), err
+}
+
+// FormatSize is formatSize.
+func FormatSize(n int) string { return formatSize(n) }
+
+// Flag is one flag of one command.
+type Flag struct {
+	Command string
+	*kong.Flag
+}
+
+// Flags returns the flags of all commands.
+func Flags() (flags []Flag) {
+	for _, command := range newParser(new(commands), io.Discard, io.Discard).Model.Children {
+		for _, flag := range command.Flags {
+			flags = append(flags, Flag{command.Name, flag})
+		}
+	}
+	return flags
 }

@@ -112,16 +112,21 @@ func (r fileResolver) Resolve(_ *kong.Context, _ *kong.Path, flag *kong.Flag) (a
 
 // suggest names the known key that is nearest to an unknown one, or all if none is near.
 func suggest(unknown string, known []string) string {
-	nearest, best := "", 1+len(unknown)/2
+	if name := nearest(unknown, known); name != "" {
+		return fmt.Sprintf("did you mean %q?", name)
+	}
+	return "there are " + strings.Join(known, ", ")
+}
+
+// nearest returns the known word that is most like an unknown one, or "" if none is much like it.
+func nearest(unknown string, known []string) string {
+	found, best := "", 1+len(unknown)/2
 	for _, name := range known {
 		if d := distance(unknown, name); d < best {
-			nearest, best = name, d
+			found, best = name, d
 		}
 	}
-	if nearest == "" {
-		return "there are " + strings.Join(known, ", ")
-	}
-	return fmt.Sprintf("did you mean %q?", nearest)
+	return found
 }
 
 // distance is how many bytes must be inserted, deleted or replaced to make b of a (Levenshtein).

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"time"
@@ -12,20 +13,28 @@ import (
 // pubCommand is `peal pub`.
 type pubCommand struct {
 	target
-	Event   string        `default:"message" placeholder:"NAME" help:"Name of the event."`
+	Event   string        `default:"message" placeholder:"NAME" help:"Name of the event (default ${default})."`
 	Except  []string      `placeholder:"NAME" sep:"none" help:"Room whose members do not receive it; repeatable."`
-	Timeout time.Duration `default:"10s" placeholder:"DURATION" help:"How long the node may take."`
+	Timeout time.Duration `default:"10s" placeholder:"DURATION" help:"How long the node may take (default ${default})."`
 	Args    []string      `arg:"" optional:"" name:"json" help:"Arguments of the event, each as JSON: '\"text\"', 12, '{\"a\":1}'."`
+}
+
+// Validate returns what is wrong with the flags and arguments.
+func (c *pubCommand) Validate() error {
+	errs := []error{c.target.Validate()}
+	for i, arg := range c.Args {
+		if !json.Valid([]byte(arg)) {
+			quoted, _ := json.Marshal(arg) // a string cannot fail
+			errs = append(errs, fmt.Errorf("argument %d is not JSON: %s; if you mean the text, write '%s'", i+1, arg, quoted))
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // Run publishes one event.
 func (c *pubCommand) Run(ctx context.Context, io streams) error {
 	args := make([]json.RawMessage, len(c.Args))
 	for i, arg := range c.Args {
-		if !json.Valid([]byte(arg)) {
-			quoted, _ := json.Marshal(arg) // a string cannot fail
-			return fmt.Errorf("argument %d is not JSON: %s; if you mean the text, write '%s'", i+1, arg, quoted)
-		}
 		args[i] = json.RawMessage(arg)
 	}
 	body, err := json.Marshal(struct {

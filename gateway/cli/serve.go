@@ -17,7 +17,7 @@ type serveCommand struct {
 	gateway.Config `embed:""`
 
 	File     string     `name:"config" placeholder:"FILE" help:"YAML file with the names of these flags as keys. Flags and the environment win over it."`
-	LogLevel slog.Level `default:"info" placeholder:"LEVEL" help:"debug, info, warn or error."`
+	LogLevel slog.Level `default:"info" placeholder:"LEVEL" choices:"debug,info,warn,error" help:"debug, info, warn or error (default ${default})."`
 	LogJSON  bool       `name:"log-json" help:"Log JSON objects instead of key=value lines."`
 }
 

@@ -28,7 +28,7 @@ const (
 type subCommand struct {
 	target
 	JSON    bool          `name:"json" help:"Print JSON objects with id, event and args instead of the event and its arguments."`
-	Silence time.Duration `default:"1m" placeholder:"DURATION" help:"Connect again when nothing came for so long, not even a keep-alive; 0 waits forever."`
+	Silence time.Duration `default:"1m" placeholder:"DURATION" help:"Connect again when nothing came for so long, not even a keep-alive; 0 waits forever (default ${default})."`
 }
 
 // Run prints events until ctx is done. It connects again whenever the stream ends, unless the node refuses it for good.

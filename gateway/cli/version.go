@@ -11,6 +11,12 @@ type versionCommand struct{}
 
 // Run prints one line.
 func (versionCommand) Run(io streams) error {
+	_, err := fmt.Fprintln(io.out, version())
+	return err
+}
+
+// version is the line that tells which binary this is.
+func version() string {
 	version, revision := "unknown", ""
 	if info, ok := debug.ReadBuildInfo(); ok {
 		version = info.Main.Version
@@ -20,6 +26,5 @@ func (versionCommand) Run(io streams) error {
 			}
 		}
 	}
-	_, err := fmt.Fprintf(io.out, "peal %s%s %s %s/%s\n", version, revision, runtime.Version(), runtime.GOOS, runtime.GOARCH)
-	return err
+	return fmt.Sprintf("peal %s%s %s %s/%s", version, revision, runtime.Version(), runtime.GOOS, runtime.GOARCH)
 }

@@ -25,6 +25,12 @@ type Options struct {
 	Timeout time.Duration
 }
 
+// Validate returns what is wrong with o. It does not repeat the URL, which may hold a password, and connects to nothing.
+func (o Options) Validate() error {
+	_, err := o.clientOption()
+	return err
+}
+
 // keepAlive is after how much silence a connection is probed. One that does not answer for Timeout is given up.
 const keepAlive = 2 * time.Second
 
