@@ -74,6 +74,7 @@ func (s *Server) refuse(w http.ResponseWriter, r *http.Request, e *ConnectionErr
 		s.opts.OnError(e)
 	}
 	s.log.Debug("engineio: request refused", "err", e, "url", r.URL.RequestURI(), "remote", r.RemoteAddr)
+	s.dismiss(w, r)
 	status := http.StatusBadRequest
 	if e.Code == Forbidden {
 		status = http.StatusForbidden

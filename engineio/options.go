@@ -18,6 +18,8 @@ const (
 	DefaultPingInterval         = 25 * time.Second
 	DefaultPingTimeout          = 20 * time.Second
 	DefaultUpgradeTimeout       = 10 * time.Second
+	DefaultBodyTimeout          = 30 * time.Second
+	DefaultWriteTimeout         = 10 * time.Second
 	DefaultMaxPayload           = 1_000_000
 	DefaultCompressionThreshold = 1024
 	DefaultSendBuffer           = 1 << 20
@@ -32,6 +34,13 @@ type Options struct {
 	PingTimeout time.Duration
 	// UpgradeTimeout bounds an upgrade from polling to WebSocket; the session stays on polling after it. Zero means 10 s.
 	UpgradeTimeout time.Duration
+	// BodyTimeout is how long the body of a POST may take to arrive before its session is closed. It, and not an
+	// http.Server's ReadTimeout, bounds bodies. Zero means 30 s.
+	BodyTimeout time.Duration
+	// WriteTimeout is how long the client of a poll may take to read 64 KiB of its answer before its session is closed. It
+	// counts from when there is an answer, so that an http.Server's WriteTimeout does not cut polls that wait. Zero means
+	// 10 s.
+	WriteTimeout time.Duration
 	// MaxPayload is the length in bytes of the longest POST body and WebSocket message that is accepted. Clients are told.
 	// Zero means 1,000,000.
 	MaxPayload int
@@ -72,6 +81,8 @@ func (o *Options) withDefaults() Options {
 	setDefault(&out.PingInterval, DefaultPingInterval)
 	setDefault(&out.PingTimeout, DefaultPingTimeout)
 	setDefault(&out.UpgradeTimeout, DefaultUpgradeTimeout)
+	setDefault(&out.BodyTimeout, DefaultBodyTimeout)
+	setDefault(&out.WriteTimeout, DefaultWriteTimeout)
 	setDefault(&out.MaxPayload, DefaultMaxPayload)
 	setDefault(&out.CompressionThreshold, DefaultCompressionThreshold)
 	setDefault(&out.SendBuffer, DefaultSendBuffer)

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"os"
 	"strconv"
 	"strings"
 
@@ -22,8 +23,9 @@ type polling struct {
 	parked  chan struct{} // the poll that waits for something to send; closed to wake it
 	last    *Prepared     // the packet a poll gets in the end, once the session is over
 	posting bool
-	jsonp   bool // fixed by the handshake
-	moved   bool // the session moved to WebSocket while a poll was parked
+	body    *http.ResponseController // of the POST whose body is being read
+	jsonp   bool                     // fixed by the handshake
+	moved   bool                     // the session moved to WebSocket while a poll was parked
 }
 
 func newPolling(q query) *polling {
@@ -136,7 +138,7 @@ func (s *Session) servePolling(w http.ResponseWriter, r *http.Request) {
 		s.servePost(w, r)
 	default:
 		w.Header().Set("Allow", "GET, POST")
-		w.WriteHeader(http.StatusMethodNotAllowed)
+		s.server.turnAway(w, r, http.StatusMethodNotAllowed)
 	}
 }
 
@@ -144,6 +146,7 @@ var (
 	errOverlap   = errors.New("engineio: the client sent a request while its last one was not answered")
 	errPollGone  = errors.New("engineio: the connection of a poll closed before the poll was answered")
 	errPostGone  = errors.New("engineio: the connection of a POST closed before its body was read")
+	errPostSlow  = errors.New("engineio: the body of a POST did not arrive within Options.BodyTimeout")
 	errNoContent = errors.New("engineio: invalid content: EIO=4 clients POST text")
 )
 
@@ -159,7 +162,7 @@ func (s *Session) servePoll(w http.ResponseWriter, r *http.Request) {
 	case t.parked != nil:
 		s.mu.Unlock()
 		s.CloseWith(TransportError, errOverlap)
-		w.WriteHeader(http.StatusBadRequest)
+		s.server.turnAway(w, r, http.StatusBadRequest)
 		return
 	case len(t.buffer) > 0 || t.last != nil:
 		payload := t.take()
@@ -214,7 +217,7 @@ func (s *Session) servePost(w http.ResponseWriter, r *http.Request) {
 	s.mu.Unlock()
 	if overlap {
 		s.CloseWith(TransportError, errOverlap)
-		w.WriteHeader(http.StatusBadRequest)
+		s.server.turnAway(w, r, http.StatusBadRequest)
 		return
 	}
 	defer func() {
@@ -224,7 +227,7 @@ func (s *Session) servePost(w http.ResponseWriter, r *http.Request) {
 	}()
 	if strings.HasPrefix(r.Header.Get("Content-Type"), "application/octet-stream") {
 		s.CloseWith(TransportError, errNoContent)
-		w.WriteHeader(http.StatusBadRequest)
+		s.server.turnAway(w, r, http.StatusBadRequest)
 		return
 	}
 	payload, ok := s.readBody(w, r, t.jsonp)
@@ -232,6 +235,7 @@ func (s *Session) servePost(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	s.receive(r, payload)
+	s.server.answer(w)
 	h := w.Header()
 	h.Set("Content-Type", "text/html")
 	h.Set("Content-Length", "2")
@@ -246,14 +250,20 @@ func (s *Session) readBody(w http.ResponseWriter, r *http.Request, jsonp bool) (
 	if jsonp {
 		limit = limit*3 + 2 // every byte of a form may be escaped
 	}
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, limit))
+	body, err := s.read(w, r, limit)
 	var tooLong *http.MaxBytesError
 	switch {
 	case errors.As(err, &tooLong):
-		w.WriteHeader(http.StatusRequestEntityTooLarge) // the session lives: it was told the limit and may go on
+		s.server.turnAway(w, r, http.StatusRequestEntityTooLarge) // the session lives: it was told the limit and may go on
+		return nil, false
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		s.CloseWith(TransportError, errPostSlow) // unless its end is what ended the reading
+		s.server.answer(w)
+		w.WriteHeader(http.StatusRequestTimeout)
 		return nil, false
 	case err != nil:
 		s.CloseWith(TransportError, errPostGone)
+		s.server.answer(w)
 		w.WriteHeader(http.StatusBadRequest)
 		return nil, false
 	}
@@ -264,6 +274,7 @@ func (s *Session) readBody(w http.ResponseWriter, r *http.Request, jsonp bool) (
 		}
 		body = eioproto.DecodeJSONPData(form.Get("d"))
 		if len(body) > s.server.opts.MaxPayload {
+			s.server.answer(w)
 			w.WriteHeader(http.StatusRequestEntityTooLarge)
 			return nil, false
 		}
@@ -271,6 +282,23 @@ func (s *Session) readBody(w http.ResponseWriter, r *http.Request, jsonp bool) (
 		body = []byte{}
 	}
 	return body, true
+}
+
+// read reads the body of a POST; the end of the session ends it.
+func (s *Session) read(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, error) {
+	s.mu.Lock()
+	t := s.polling
+	if t == nil || s.state != stateOpen {
+		s.mu.Unlock()
+		return nil, ErrClosed
+	}
+	t.body = http.NewResponseController(w)
+	s.mu.Unlock()
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, limit))
+	s.mu.Lock()
+	t.body = nil // from here on net/http watches the connection, which is not to be cut
+	s.mu.Unlock()
+	return body, err
 }
 
 // receive handles the packets of a payload. It waits while the session is paused: the client sends its next payload only
@@ -336,7 +364,10 @@ func (s *Session) respond(w http.ResponseWriter, r *http.Request, payload []byte
 		payload = compress(h, r.Header.Get("Accept-Encoding"), payload)
 	}
 	h.Set("Content-Length", strconv.Itoa(len(payload)))
-	_, _ = w.Write(payload) // a client that has gone is found by its heartbeat
+	s.server.dismiss(w, r) // a GET may have a body too
+	if err := s.write(w, payload); err != nil {
+		s.CloseWith(TransportError, errPollGone) // what it was to read is lost
+	}
 }
 
 func (s *Session) jsonp() bool {

@@ -45,6 +45,7 @@ type Stats struct {
 	Opened    uint64 // since the server was made
 	Refused   uint64 // requests answered with an error
 	Upgrades  uint64 // sessions that moved from polling to WebSocket
+	Requests  int    // being served now: handshakes, polls that wait, POSTs
 	MessageIn uint64 // messages received
 
 	Conns netconn.Stats // WebSocket connections
@@ -66,7 +67,7 @@ type Server struct {
 	sessions map[string]*Session
 	closed   bool
 
-	live                                atomic.Int64
+	live, serving                       atomic.Int64
 	opened, refused, upgraded, received atomic.Uint64
 }
 
@@ -87,7 +88,7 @@ func (s *Server) Len() int { return int(s.live.Load()) }
 func (s *Server) Stats() Stats {
 	return Stats{
 		Sessions: s.Len(), Opened: s.opened.Load(), Refused: s.refused.Load(), Upgrades: s.upgraded.Load(),
-		MessageIn: s.received.Load(), Conns: s.loop.Stats(),
+		Requests: int(s.serving.Load()), MessageIn: s.received.Load(), Conns: s.loop.Stats(),
 	}
 }
 
@@ -118,9 +119,16 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	}
 }
 
-// ServeHTTP serves the requests of Engine.IO clients: those whose path it is mounted on.
+// ServeHTTP serves the requests of Engine.IO clients: those whose path it is mounted on. It sets the deadlines of their
+// connections itself (Options.BodyTimeout and WriteTimeout).
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	s.serving.Add(1)
+	defer s.serving.Add(-1)
+	if hasBody(r) || !isUpgrade(r) {
+		s.accept(w, r)
+	}
 	if s.opts.CORS.headers(w, r) {
+		s.dismiss(w, r)
 		return
 	}
 	q := query(r.URL.RawQuery)
@@ -183,7 +191,7 @@ func (s *Server) open(w http.ResponseWriter, r *http.Request, q query, transport
 	}
 	sess.polling = newPolling(q)
 	if !s.add(sess) {
-		s.refuseShutdown(w)
+		s.refuseShutdown(w, r)
 		return
 	}
 	packet := control(eioproto.Open, s.openText(sess, transport))
@@ -280,7 +288,8 @@ func (s *Server) session(sid string) *Session {
 	return s.sessions[sid]
 }
 
-func (s *Server) refuseShutdown(w http.ResponseWriter) {
+func (s *Server) refuseShutdown(w http.ResponseWriter, r *http.Request) {
+	s.dismiss(w, r)
 	w.Header().Set("Connection", "close")
 	http.Error(w, "the server is shutting down", http.StatusServiceUnavailable)
 }

@@ -160,6 +160,7 @@ func (s *Session) end(reason Reason, cause error, flush bool) {
 		close(s.resumed)
 		s.resumed = nil
 	}
+	s.polling.cut()
 	up := s.upgrade
 	s.upgrade = nil
 	conn := s.conn.Load()

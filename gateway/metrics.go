@@ -40,6 +40,7 @@ var (
 	socketPaused    = describe("socketio_paused_total", "Times a connection was not read because its inbox was full.")
 	socketDropped   = describe("socketio_dropped_total", "Volatile events dropped for one receiver.")
 	engineRefused   = describe("engineio_refused_total", "Requests of Engine.IO clients answered with an error.")
+	engineRequests  = describe("engineio_requests", "Requests of Engine.IO clients being served now: handshakes, polls that wait, POSTs.")
 	engineUpgrades  = describe("engineio_upgrades_total", "Sessions that moved from polling to WebSocket.")
 	engineConns     = describe("engineio_websockets", "WebSocket connections open now, by what drives them.", "driver")
 	engineWrites    = describe("engineio_writes_total", "System calls that wrote to WebSocket connections.")
@@ -98,6 +99,7 @@ func (c *nodeCollector) Collect(out chan<- prometheus.Metric) {
 	count(socketDropped, io.Dropped)
 	conns := io.Engine.Conns
 	count(engineRefused, io.Engine.Refused)
+	gauge(engineRequests, io.Engine.Requests)
 	count(engineUpgrades, io.Engine.Upgrades)
 	gauge(engineConns, int(conns.Polled), "poller")
 	gauge(engineConns, int(conns.Conns-conns.Polled), "goroutine")
