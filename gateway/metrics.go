@@ -63,6 +63,7 @@ var (
 	redisReceived   = describe("redis_received_total", "Messages received from Redis.")
 	redisMalformed  = describe("redis_malformed_total", "Messages from Redis ignored because they are not what they should be.")
 	redisUnanswered = describe("redis_unanswered_total", "Answers not sent because too much waited to be published.")
+	redisRefused    = describe("redis_refused", "Channels that Redis does not let this node subscribe to.")
 	draining        = describe("draining", "1 while the node shuts down.")
 )
 
@@ -139,6 +140,7 @@ func (c *nodeCollector) Collect(out chan<- prometheus.Metric) {
 		count(redisReceived, redis.Received)
 		count(redisMalformed, redis.Malformed)
 		count(redisUnanswered, redis.Unanswered)
+		gauge(redisRefused, redis.Refused)
 	}
 	gauge(draining, oneIf(s.draining.Load()))
 }

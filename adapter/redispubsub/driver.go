@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/peal-dev/peal/adapter"
+	"github.com/peal-dev/peal/internal/lograte"
 	"github.com/peal-dev/peal/internal/redisx"
 )
 
@@ -51,18 +52,20 @@ type Options struct {
 // Validate returns what is wrong with the options. It connects to nothing; [New] calls it too.
 func (o *Options) Validate() error { return redisx.Options{URL: o.URL, Timeout: o.Timeout}.Validate() }
 
-// Stats counts what a [Driver] did since it was made. All numbers but Connected only grow.
+// Stats counts what a [Driver] did since it was made. All but Connected and Refused only grow.
 type Stats struct {
 	Connected  bool   // whether the connection that receives is there now
 	Reconnects uint64 // how often it was made again
 	Received   uint64 // messages that Redis sent
 	Malformed  uint64 // messages ignored because they are not what they should be
 	Unanswered uint64 // answers not sent: too much waited to be published, or they could not be encoded
+	Refused    int    // channels of which Redis lets this node hear nothing now
 }
 
 // Driver connects the adapters of a node to the others through Redis. It is safe for concurrent use.
 type Driver struct {
 	opts       Options
+	often      *lograte.Logger // for what may happen with every message
 	client     *redisx.Client
 	subscriber *redisx.Subscriber
 	publisher  *publisher
@@ -95,9 +98,9 @@ func New(opts Options) (*Driver, error) {
 		return nil, fmt.Errorf("redispubsub: %w", err)
 	}
 	opts.Timeout = client.Timeout()
-	d := &Driver{opts: opts, client: client, links: make(map[string]*link)}
+	d := &Driver{opts: opts, often: lograte.New(opts.Logger, lograte.Every), client: client, links: make(map[string]*link)}
 	d.publisher = newPublisher(client, opts.QueueSize)
-	d.subscriber = client.Subscribe(d.state)
+	d.subscriber = client.Subscribe(redisx.Hooks{State: d.state, Refused: d.refused, Accepted: d.accepted})
 	return d, nil
 }
 
@@ -113,7 +116,7 @@ func (d *Driver) Subscribe(ctx context.Context, namespace string, r adapter.Rece
 	}
 	bounded, cancel := context.WithTimeout(ctx, 2*d.opts.Timeout)
 	defer cancel()
-	err := l.listen().Wait(bounded)
+	err := l.listener.Add(l.names...).Wait(bounded)
 	if err == nil {
 		return l, nil
 	}
@@ -168,6 +171,7 @@ func (d *Driver) Close(ctx context.Context) error {
 		d.client.Close()
 		d.subscriber.Close()
 		d.publisher.close()
+		d.often.Close()
 	}()
 	select {
 	case <-closed:
@@ -185,6 +189,7 @@ func (d *Driver) Stats() Stats {
 		Received:   d.received.Load(),
 		Malformed:  d.malformed.Load(),
 		Unanswered: d.unanswered.Load(),
+		Refused:    d.subscriber.Refused(),
 	}
 }
 
@@ -202,4 +207,14 @@ func (d *Driver) state(up bool, err error) {
 	if d.opts.OnState != nil {
 		d.opts.OnState(up, err)
 	}
+}
+
+func (d *Driver) refused(n redisx.Name, err error) {
+	d.often.Log(context.Background(), slog.LevelWarn, "refused", "redispubsub: Redis refuses a channel: messages of other nodes on it do not arrive; look at this user's ACL",
+		slog.String("channel", n.String()), slog.Any("error", err))
+}
+
+func (d *Driver) accepted(n redisx.Name, since time.Time) {
+	d.often.Log(context.Background(), slog.LevelInfo, "accepted", "redispubsub: Redis accepts a channel it refused before",
+		slog.String("channel", n.String()), slog.Time("since", since))
 }

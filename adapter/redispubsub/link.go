@@ -24,6 +24,7 @@ type link struct {
 	responses    string
 	ownResponses string
 	listener     *redisx.Listener
+	names        []redisx.Name // what this node hears whatever rooms it has
 	joins        recentJoins
 
 	// receiving is held while a message is handled, so that closing waits for it.
@@ -54,21 +55,20 @@ func newLink(d *Driver, namespace string, r adapter.Receiver) *link {
 		ownResponses: d.opts.Key + "-response#" + namespace + "#" + uid + "#",
 		done:         make(chan struct{}),
 	}
+	l.names = l.baseNames()
 	l.listener = d.subscriber.Listen(l.message)
 	l.pings.waiting = make(map[uint64]chan struct{})
 	return l
 }
 
-// listen subscribes to what this node hears whatever rooms it has.
-func (l *link) listen() *redisx.Change {
+// baseNames returns what this node hears whatever rooms it has.
+func (l *link) baseNames() []redisx.Name {
 	names := []redisx.Name{redisx.Channel(l.requests), redisx.Channel(l.ownResponses)}
 	rooms := globEscaper.Replace(l.broadcasts)
 	if l.driver.opts.SubscribeRooms {
-		names = append(names, redisx.Channel(l.broadcasts), redisx.Pattern(rooms+idPattern))
-	} else {
-		names = append(names, redisx.Pattern(rooms+"*"))
+		return append(names, redisx.Channel(l.broadcasts), redisx.Pattern(rooms+idPattern))
 	}
-	return l.listener.Add(names...)
+	return append(names, redisx.Pattern(rooms+"*"))
 }
 
 // globEscaper makes a pattern match the text itself: a namespace may hold any character.
@@ -106,10 +106,14 @@ func (l *link) Publish(ctx context.Context, e *adapter.Envelope) error {
 }
 
 // Ping implements [adapter.Link]: it publishes on the response channel that only this node listens to. It fails with
-// [adapter.ErrUnavailable] when nothing came back within the driver's timeout, even if ctx has more time.
+// [adapter.ErrUnavailable] when nothing came back within the driver's timeout, even if ctx has more time, and when Redis
+// refuses another channel of the namespace, for then the probe would come back and messages would not.
 func (l *link) Ping(ctx context.Context) error {
 	if err := l.open(ctx); err != nil {
 		return err
+	}
+	if err := l.listener.Refusal(l.names...); err != nil {
+		return fmt.Errorf("%w: %v", adapter.ErrUnavailable, err)
 	}
 	pong := make(chan struct{})
 	l.pings.Lock()

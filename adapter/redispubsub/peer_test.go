@@ -32,7 +32,7 @@ func newPeer(t *testing.T, server *testredis.Server) *peer {
 	if p.client, err = redisx.New(redisx.Options{URL: server.URL()}); err != nil {
 		t.Fatal(err)
 	}
-	sub := p.client.Subscribe(nil)
+	sub := p.client.Subscribe(redisx.Hooks{})
 	t.Cleanup(func() { sub.Close(); p.client.Close() })
 	all := sub.Listen(func(channel string, payload []byte) { p.messages <- published{channel, string(payload)} })
 	if err := all.Add(redisx.Pattern("*")).Wait(t.Context()); err != nil {

@@ -1,9 +1,11 @@
 package redispubsub
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"time"
 
 	"github.com/tinylib/msgp/msgp"
@@ -242,7 +244,8 @@ func (l *link) snapshot(m adapter.Member) json.RawMessage {
 		if err == nil && sioproto.Valid(snapshot) {
 			return snapshot
 		}
-		l.driver.opts.Logger.Warn("redispubsub: member without a sound snapshot", "namespace", l.namespace, "member", m.ID(), "error", err)
+		l.driver.often.Log(context.Background(), slog.LevelWarn, "snapshot", "redispubsub: member without a sound snapshot",
+			slog.String("namespace", l.namespace), slog.String("member", m.ID()), slog.Any("error", err))
 	}
 	return minimalSnapshot(m.ID(), l.receiver.RoomsOf(m.ID()))
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/redis/rueidis"
@@ -23,6 +24,12 @@ type Client struct {
 
 	mu     sync.Mutex
 	client rueidis.Client // nil until needed
+
+	// absent are the subscribers that wait for Redis to come back; missing is their number, so that publishing takes no
+	// lock while there are none.
+	absentMu sync.Mutex
+	absent   map[*Subscriber]struct{}
+	missing  atomic.Int32
 }
 
 // New returns a client for the server opts describe. It does not connect yet: an error means that the options are wrong.
@@ -31,7 +38,7 @@ func New(opts Options) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Client{opt: opt, timeout: opts.Timeout, closed: make(chan struct{})}
+	c := &Client{opt: opt, timeout: opts.Timeout, closed: make(chan struct{}), absent: make(map[*Subscriber]struct{})}
 	c.opt.DialCtxFn = dialer(opt.DialCtxFn, c.closed)
 	return c, nil
 }
@@ -65,6 +72,9 @@ type Message struct {
 	Payload []byte
 	// Err is set by Publish: nil if Redis took the message.
 	Err error
+	// Receivers is set by Publish: to how many connections the server that took the message sent it. Those that other
+	// servers of a cluster, or replicas, sent it to are not among them.
+	Receivers int64
 }
 
 // Publish publishes the batch in its order with one round trip, and sets the messages' Err. Calls must not overlap if
@@ -87,8 +97,42 @@ func (c *Client) Publish(ctx context.Context, batch []Message) {
 	for i := range batch {
 		commands[i] = client.B().Publish().Channel(batch[i].Channel).Message(rueidis.BinaryString(batch[i].Payload)).Build()
 	}
+	answered := false
 	for i, result := range client.DoMulti(ctx, commands...) {
-		batch[i].Err = c.explain("publish", result.Error())
+		var err error
+		batch[i].Receivers, err = result.AsInt64()
+		batch[i].Err = c.explain("publish", err)
+		answered = answered || err == nil || isAnswer(err)
+	}
+	if answered && c.missing.Load() > 0 {
+		c.rouse()
+	}
+}
+
+// watch has s roused when Redis answers somebody.
+func (c *Client) watch(s *Subscriber) {
+	c.absentMu.Lock()
+	defer c.absentMu.Unlock()
+	c.absent[s] = struct{}{}
+	c.missing.Store(int32(len(c.absent)))
+}
+
+func (c *Client) unwatch(s *Subscriber) {
+	c.absentMu.Lock()
+	defer c.absentMu.Unlock()
+	delete(c.absent, s)
+	c.missing.Store(int32(len(c.absent)))
+}
+
+// rouse has the subscribers that wait for Redis try again at once.
+func (c *Client) rouse() {
+	c.absentMu.Lock()
+	defer c.absentMu.Unlock()
+	for s := range c.absent {
+		select {
+		case s.nudge <- struct{}{}:
+		default:
+		}
 	}
 }
 

@@ -22,17 +22,19 @@ func (s *Subscriber) Listen(message func(channel string, payload []byte)) *Liste
 	return l
 }
 
-// Add subscribes to names and returns at once; the change tells when Redis has confirmed it. A connection made anew
-// subscribes to them again, until they are removed.
+// Add subscribes to names and returns at once; the change tells when Redis has confirmed or refused them. A connection
+// made anew subscribes to them again, until they are removed. A name that Redis refuses is asked for again from time to
+// time; until then whoever adds it is told at once.
 func (l *Listener) Add(names ...Name) *Change {
 	s := l.subscriber
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	c := &Change{subscriber: s, names: names}
 	if l.closed || s.closed {
-		c := &Change{subscriber: s, done: make(chan struct{}), err: ErrClosed}
-		close(c.done)
+		c.round = ended(ErrClosed)
 		return c
 	}
+	pending := len(names) == 0
 	for _, n := range names {
 		sub, known := s.names[n]
 		switch {
@@ -44,13 +46,43 @@ func (l *Listener) Add(names ...Name) *Change {
 			sub.owners = append(slices.Clip(sub.owners), l)
 		}
 		s.names[n] = sub
+		pending = pending || sub.status != barred
+	}
+	if !pending {
+		c.round = ended(nil)
+		return c
 	}
 	// A name that was there already may be under way: the change is over when that is.
 	s.note(names...)
-	if s.change == nil {
-		s.change = &Change{subscriber: s, done: make(chan struct{})}
+	if s.round == nil {
+		s.round = &round{done: make(chan struct{})}
 	}
-	return s.change
+	c.round = s.round
+	return c
+}
+
+// ended returns a round that nothing is left to do for.
+func ended(err error) *round {
+	r := &round{done: make(chan struct{}), err: err}
+	close(r.done)
+	return r
+}
+
+// Refusal returns Redis' answer to the first of names that it refuses now, or nil.
+func (l *Listener) Refusal(names ...Name) error { return l.subscriber.refusal(names) }
+
+func (s *Subscriber) refusal(names []Name) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.refused) == 0 {
+		return nil
+	}
+	for _, n := range names {
+		if r, refused := s.refused[n]; refused {
+			return fmt.Errorf("%q: %w", n.text, r.err)
+		}
+	}
+	return nil
 }
 
 // Remove ends the subscription to names and returns at once. Messages that are on their way may still come.
@@ -86,8 +118,9 @@ func (s *Subscriber) drop(n Name, l *Listener) {
 		s.names[n] = sub
 		return
 	}
-	if sub.status == wanted {
-		delete(s.names, n) // Redis has never heard of it
+	if sub.status == wanted || sub.status == barred {
+		delete(s.names, n) // Redis has nothing to take back
+		delete(s.refused, n)
 		return
 	}
 	s.names[n] = subscription{nil, dropped}
@@ -106,32 +139,39 @@ func (s *Subscriber) note(names ...Name) {
 	}
 }
 
-// Change is a step of what Redis sends to a [Subscriber]. All that ask for one at the same time share it.
+// Change is a step of what Redis sends to a [Subscriber].
 type Change struct {
 	subscriber *Subscriber
-	done       chan struct{}
-	err        error // set before done is closed
+	names      []Name
+	round      *round // shared with all that ask at the same time
 }
 
 // Done is closed when Redis has confirmed the change or refused it.
-func (c *Change) Done() <-chan struct{} { return c.done }
+func (c *Change) Done() <-chan struct{} { return c.round.done }
 
 // Wait returns when Redis has confirmed the change, which may mean waiting for a connection. An error of Redis is about
-// all that was asked for at the same time. The error of a context that ended wraps also the reason for which there is no
-// connection, if so; the change may still come true, unless it is taken back.
+// a name of this change, or about the connection. The error of a context that ended wraps also the reason for which there
+// is no connection, if so; the change may still come true, unless it is taken back.
 func (c *Change) Wait(ctx context.Context) error {
 	select {
-	case <-c.done:
-		return c.err
+	case <-c.round.done:
+		return c.result()
 	default:
 	}
 	select {
-	case <-c.done:
-		return c.err
+	case <-c.round.done:
+		return c.result()
 	case <-ctx.Done():
 		if _, cause := c.subscriber.Away(); cause != nil {
 			return fmt.Errorf("%w (%w)", ctx.Err(), cause)
 		}
 		return ctx.Err()
 	}
+}
+
+func (c *Change) result() error {
+	if c.round.err != nil {
+		return c.round.err
+	}
+	return c.subscriber.refusal(c.names)
 }

@@ -23,26 +23,45 @@ func Channel(channel string) Name { return Name{channel, false} }
 // Pattern is the name of all channels that match a pattern of Redis' PSUBSCRIBE.
 func Pattern(pattern string) Name { return Name{pattern, true} }
 
+// String returns the channel or the pattern.
+func (n Name) String() string { return n.text }
+
 // Subscriber keeps one connection on which it receives what its listeners subscribed to. It is told what is wanted and
 // brings Redis there: what is asked for while a command is under way leaves together in the next one, and a new
-// connection gets everything. It is safe for concurrent use.
+// connection gets everything. A name that Redis refuses (a rule of its ACL forbids it) holds up no other; it is asked for
+// again from time to time. A Subscriber is safe for concurrent use.
 type Subscriber struct {
 	client *Client
-	state  func(up bool, err error)
+	hooks  Hooks
 	stop   context.CancelFunc
 	done   chan struct{}
 	wake   chan struct{} // full: something has changed
+	nudge  chan struct{} // full: Redis has just answered somebody else
 
 	mu      sync.Mutex // protects the following and is held for moments only
 	names   map[Name]subscription
-	live    bool    // a connection has taken all names over; without one there is nothing to keep up with
-	changed []Name  // what happened to names since; they may repeat
-	change  *Change // of these; nil if nobody asked for it
-	cause   error   // why there is no connection; nil while there is one
+	refused map[Name]refusal // those with that status
+	live    bool             // a connection has taken all names over; without one there is nothing to keep up with
+	changed []Name           // what happened to names since; they may repeat
+	round   *round           // of these; nil if nobody asked for it
+	cause   error            // why there is no connection; nil while there is one
 	since   time.Time
 	closed  bool
 
-	waiting []*Change // under way; belongs to the goroutine
+	// The following belong to the goroutine.
+	waiting []*round  // under way
+	roused  time.Time // when a nudge was last followed
+}
+
+// Hooks are told what becomes of a subscriber. Each may be nil. They are called one at a time and must not block.
+type Hooks struct {
+	// State is called when the connection was made and everything is subscribed to (true), and when it was lost or could
+	// not be made (false, with the cause).
+	State func(up bool, err error)
+	// Refused is called when Redis does not let this user subscribe to a name.
+	Refused func(n Name, err error)
+	// Accepted is called when it lets him after all, with the time of the refusal.
+	Accepted func(n Name, since time.Time)
 }
 
 // subscription is what is known of one name.
@@ -57,7 +76,20 @@ const (
 	wanted  status = iota // Redis has not been asked for it
 	asked                 // it has
 	dropped               // it has, and the name is not wanted any more
+	barred                // it has, and said no
 )
+
+// refusal is Redis' answer to a name.
+type refusal struct {
+	err   error
+	since time.Time
+}
+
+// round is what all that ask for something at the same time wait for.
+type round struct {
+	done chan struct{}
+	err  error // set before done is closed
+}
 
 // Backoff between attempts to connect.
 const (
@@ -65,21 +97,28 @@ const (
 	maxBackoff = time.Second
 )
 
-// maxNames is how many names one command has at most: Redis confirms each by itself, and what waits to be sent to a
-// subscriber has a limit there.
-const maxNames = 1000
+// Backoff between attempts to subscribe to what was refused. Redis' rules change seldom.
+const (
+	minRetry = time.Second
+	maxRetry = 30 * time.Second
+)
 
 // Subscribe returns a subscriber with a connection of its own, which it makes at once and keeps until it is closed.
-// The function state, which may be nil, is called when the connection was made and everything is subscribed to (true),
-// and when it was lost or could not be made (false, with the cause). It must not block.
-func (c *Client) Subscribe(state func(up bool, err error)) *Subscriber {
-	if state == nil {
-		state = func(bool, error) {}
+func (c *Client) Subscribe(hooks Hooks) *Subscriber {
+	if hooks.State == nil {
+		hooks.State = func(bool, error) {}
+	}
+	if hooks.Refused == nil {
+		hooks.Refused = func(Name, error) {}
+	}
+	if hooks.Accepted == nil {
+		hooks.Accepted = func(Name, time.Time) {}
 	}
 	// The connection outlives every call, so it hangs on no caller's context.
 	ctx, stop := context.WithCancel(context.Background())
-	s := &Subscriber{client: c, state: state, stop: stop, done: make(chan struct{}), wake: make(chan struct{}, 1),
-		names: make(map[Name]subscription), cause: errors.New("redis: not connected yet"), since: time.Now()}
+	s := &Subscriber{client: c, hooks: hooks, stop: stop, done: make(chan struct{}), wake: make(chan struct{}, 1),
+		nudge: make(chan struct{}, 1), names: make(map[Name]subscription), refused: make(map[Name]refusal),
+		cause: errors.New("redis: not connected yet"), since: time.Now()}
 	go s.run(ctx)
 	return s
 }
@@ -89,6 +128,13 @@ func (s *Subscriber) Away() (since time.Time, cause error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.since, s.cause
+}
+
+// Refused returns how many names are wanted and refused by Redis now.
+func (s *Subscriber) Refused() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.refused)
 }
 
 // Close closes the connection. When it has returned, the listeners are not called any more.
@@ -108,19 +154,41 @@ func (s *Subscriber) run(ctx context.Context) {
 			return
 		}
 		s.lost(err)
-		s.state(false, err)
+		s.hooks.State(false, err)
 		if up {
 			backoff = minBackoff
+			select {
+			case <-s.nudge: // of before
+			default:
+			}
 		}
-		timer := time.NewTimer(backoff/2 + rand.N(backoff/2))
-		select {
-		case <-ctx.Done():
-			timer.Stop()
+		if !s.pause(ctx, backoff/2+rand.N(backoff/2)) {
 			return
-		case <-timer.C:
 		}
 		backoff = min(2*backoff, maxBackoff)
 	}
+}
+
+// pause waits until the next attempt to connect is due. It is due at once when Redis has answered a publish: what is
+// published from then on would be missed. But if that does not help, not again before maxBackoff is over. It reports false
+// when ctx is over.
+func (s *Subscriber) pause(ctx context.Context, d time.Duration) bool {
+	nudge := s.nudge
+	if time.Since(s.roused) < maxBackoff {
+		nudge = nil
+	}
+	s.client.watch(s)
+	defer s.client.unwatch(s)
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-nudge:
+		s.roused = time.Now()
+	case <-timer.C:
+	}
+	return true
 }
 
 // session makes a connection, subscribes to all that is wanted and keeps up with what changes until the connection is
@@ -130,17 +198,31 @@ func (s *Subscriber) session(ctx context.Context) (up bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	conn, release := client.Dedicate()
+	dedicated, release := client.Dedicate()
 	defer release()
-	defer conn.Close()
-	lost := conn.SetPubSubHooks(rueidis.PubSubHooks{OnMessage: s.message})
+	defer dedicated.Close()
+	lost := dedicated.SetPubSubHooks(rueidis.PubSubHooks{OnMessage: s.message})
+	conn := &connection{dedicated, s.client}
 
-	if err := s.subscribe(ctx, conn, s.takeAll()); err != nil {
+	all := s.takeAll()
+	if len(all) == 0 {
+		// Still make sure that somebody answers.
+		if err := conn.ping(ctx); err != nil {
+			return false, err
+		}
+	}
+	if err := s.add(ctx, conn, all); err != nil {
+		return false, err
+	}
+	if err := s.retry(ctx, conn); err != nil {
 		return false, err
 	}
 	s.found()
-	s.state(true, nil)
+	s.hooks.State(true, nil)
 	s.finish(nil)
+	wait := minRetry
+	again := time.NewTimer(wait)
+	defer again.Stop()
 	for {
 		select {
 		case <-ctx.Done():
@@ -152,21 +234,103 @@ func (s *Subscriber) session(ctx context.Context) (up bool, err error) {
 			return true, err
 		case <-s.wake:
 			add, remove := s.take()
-			err := s.update(ctx, conn, add, remove)
-			if err != nil && !isRedisError(err) {
+			if err := conn.unsubscribe(ctx, remove); err != nil {
 				return true, err
 			}
-			s.finish(err)
+			if err := s.add(ctx, conn, add); err != nil {
+				return true, err
+			}
+			s.finish(nil)
+		case <-again.C:
+			if s.Refused() == 0 {
+				wait = minRetry
+			} else {
+				if err := s.retry(ctx, conn); err != nil {
+					return true, err
+				}
+				wait = min(2*wait, maxRetry)
+			}
+			again.Reset(wait)
 		}
 	}
 }
 
-// takeAll returns all that is wanted, for a connection that knows nothing yet.
+// add subscribes to names and notes which of them Redis refuses.
+func (s *Subscriber) add(ctx context.Context, conn *connection, names []Name) error {
+	refused, err := conn.subscribe(ctx, names)
+	for n, answer := range refused {
+		if s.bar(n, answer) {
+			s.hooks.Refused(n, answer)
+		}
+	}
+	return err
+}
+
+// bar notes that Redis does not want to hear of n. It reports false if nobody wants it any more.
+func (s *Subscriber) bar(n Name, answer error) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	sub := s.names[n]
+	if sub.status != asked {
+		delete(s.names, n) // dropped meanwhile, and Redis has nothing to take back
+		return false
+	}
+	s.names[n] = subscription{sub.owners, barred}
+	s.refused[n] = refusal{answer, time.Now()}
+	return true
+}
+
+// retry asks again for what was refused, each by itself.
+func (s *Subscriber) retry(ctx context.Context, conn *connection) error {
+	s.mu.Lock()
+	names := make([]Name, 0, len(s.refused))
+	for n := range s.refused {
+		names = append(names, n)
+	}
+	s.mu.Unlock()
+	refused, err := conn.subscribeSingly(ctx, names)
+	if err != nil {
+		return err
+	}
+	for _, n := range names {
+		if refused[n] != nil {
+			continue
+		}
+		if since, ok := s.unbar(n); ok {
+			s.hooks.Accepted(n, since)
+		}
+	}
+	return nil
+}
+
+// unbar notes that Redis has accepted n. It reports false if nobody wants it any more.
+func (s *Subscriber) unbar(n Name) (since time.Time, ok bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r, ok := s.refused[n]
+	if !ok {
+		// Let go while it was asked for: what follows is the same as for any name that is not wanted any more. If it is
+		// wanted again by now, it is asked for again.
+		if _, known := s.names[n]; !known {
+			s.names[n] = subscription{nil, dropped}
+			s.note(n)
+		}
+		return time.Time{}, false
+	}
+	delete(s.refused, n)
+	s.names[n] = subscription{s.names[n].owners, asked}
+	return r.since, true
+}
+
+// takeAll returns all that is wanted, for a connection that knows nothing yet, but for what was refused.
 func (s *Subscriber) takeAll() []Name {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	all := make([]Name, 0, len(s.names))
 	for n, sub := range s.names {
+		if sub.status == barred {
+			continue
+		}
 		s.names[n] = subscription{sub.owners, asked}
 		all = append(all, n)
 	}
@@ -196,17 +360,17 @@ func (s *Subscriber) take() (add, remove []Name) {
 
 func (s *Subscriber) taken() {
 	s.changed = nil
-	if s.change != nil {
-		s.waiting = append(s.waiting, s.change)
-		s.change = nil
+	if s.round != nil {
+		s.waiting = append(s.waiting, s.round)
+		s.round = nil
 	}
 }
 
-// finish ends the changes under way.
+// finish ends the rounds under way.
 func (s *Subscriber) finish(err error) {
-	for i, c := range s.waiting {
-		c.err = err
-		close(c.done)
+	for i, r := range s.waiting {
+		r.err = err
+		close(r.done)
 		s.waiting[i] = nil
 	}
 	s.waiting = s.waiting[:0]
@@ -236,14 +400,16 @@ func (s *Subscriber) lost(cause error) {
 	s.cause = cause
 	s.live, s.changed = false, nil
 	for n, sub := range s.names {
-		if sub.status == dropped {
+		switch sub.status {
+		case dropped:
 			delete(s.names, n)
-		} else {
+		case asked:
 			s.names[n] = subscription{sub.owners, wanted}
+		case wanted, barred:
 		}
 	}
-	if isRedisError(cause) {
-		// Redis' answer to what was asked for: waiting longer would not change it.
+	if isAnswer(cause) {
+		// Redis' answer to the connection: waiting longer would not change it.
 		s.taken()
 		s.finish(cause)
 	}
@@ -263,77 +429,4 @@ func (s *Subscriber) message(m rueidis.PubSubMessage) {
 	for _, l := range owners {
 		l.message(m.Channel, payload)
 	}
-}
-
-// update tells Redis what to add and what to remove, and waits for the confirmation.
-func (s *Subscriber) update(ctx context.Context, conn rueidis.DedicatedClient, add, remove []Name) error {
-	if len(remove) > 0 {
-		if err := s.unsubscribe(ctx, conn, remove); err != nil {
-			return err
-		}
-	}
-	if len(add) > 0 {
-		return s.subscribe(ctx, conn, add)
-	}
-	return nil
-}
-
-func (s *Subscriber) subscribe(ctx context.Context, conn rueidis.DedicatedClient, names []Name) error {
-	if len(names) == 0 {
-		// Still make sure that somebody answers.
-		return s.command(ctx, conn, "connect", conn.B().Ping().Build())
-	}
-	return split(names, func(patterns, channels []string) error {
-		if len(patterns) > 0 {
-			return s.command(ctx, conn, "subscribe", conn.B().Psubscribe().Pattern(patterns...).Build())
-		}
-		return s.command(ctx, conn, "subscribe", conn.B().Subscribe().Channel(channels...).Build())
-	})
-}
-
-func (s *Subscriber) unsubscribe(ctx context.Context, conn rueidis.DedicatedClient, names []Name) error {
-	return split(names, func(patterns, channels []string) error {
-		if len(patterns) > 0 {
-			return s.command(ctx, conn, "unsubscribe", conn.B().Punsubscribe().Pattern(patterns...).Build())
-		}
-		return s.command(ctx, conn, "unsubscribe", conn.B().Unsubscribe().Channel(channels...).Build())
-	})
-}
-
-func (s *Subscriber) command(ctx context.Context, conn rueidis.DedicatedClient, what string, command rueidis.Completed) error {
-	ctx, cancel := context.WithTimeout(ctx, s.client.timeout)
-	defer cancel()
-	return s.client.explain(what, conn.Do(ctx, command).Error())
-}
-
-// split calls do with patterns or with channels, as many as one command may have.
-func split(names []Name, do func(patterns, channels []string) error) error {
-	var patterns, channels []string
-	for i, n := range names {
-		if n.pattern {
-			patterns = append(patterns, n.text)
-		} else {
-			channels = append(channels, n.text)
-		}
-		last := i == len(names)-1
-		if len(patterns) == maxNames || last && len(patterns) > 0 {
-			if err := do(patterns, nil); err != nil {
-				return err
-			}
-			patterns = patterns[:0]
-		}
-		if len(channels) == maxNames || last && len(channels) > 0 {
-			if err := do(nil, channels); err != nil {
-				return err
-			}
-			channels = channels[:0]
-		}
-	}
-	return nil
-}
-
-// isRedisError reports whether err is an answer, after which the connection is as good as before.
-func isRedisError(err error) bool {
-	var answer *rueidis.RedisError
-	return errors.As(err, &answer)
 }

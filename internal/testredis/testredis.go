@@ -94,6 +94,43 @@ func (s *Server) signal(sig syscall.Signal) {
 	}
 }
 
+// Do sends a command and returns the first line of the answer, without its end. An error as answer fails the test.
+func (s *Server) Do(args ...string) string {
+	s.t.Helper()
+	answer, err := do(s.addr, args...)
+	if err != nil {
+		s.t.Fatalf("testredis: %q: %v", args, err)
+	}
+	return answer
+}
+
+func do(addr string, args ...string) (string, error) {
+	conn, err := net.DialTimeout("tcp", addr, patience)
+	if err != nil {
+		return "", err
+	}
+	defer conn.Close()
+	if err := conn.SetDeadline(time.Now().Add(patience)); err != nil {
+		return "", err
+	}
+	command := fmt.Sprintf("*%d\r\n", len(args))
+	for _, arg := range args {
+		command += fmt.Sprintf("$%d\r\n%s\r\n", len(arg), arg)
+	}
+	if _, err := io.WriteString(conn, command); err != nil {
+		return "", err
+	}
+	answer, err := bufio.NewReader(conn).ReadString('\n')
+	if err != nil {
+		return "", err
+	}
+	answer = strings.TrimSuffix(answer, "\r\n")
+	if strings.HasPrefix(answer, "-") {
+		return "", errors.New(answer)
+	}
+	return answer, nil
+}
+
 func freeAddr(t testing.TB) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -134,19 +171,8 @@ func (s *Server) run() error {
 }
 
 func ping(addr string) error {
-	conn, err := net.DialTimeout("tcp", addr, patience)
-	if err != nil {
-		return err
-	}
-	defer conn.Close()
-	if err := conn.SetDeadline(time.Now().Add(patience)); err != nil {
-		return err
-	}
-	if _, err := io.WriteString(conn, "PING\r\n"); err != nil {
-		return err
-	}
-	answer, err := bufio.NewReader(conn).ReadString('\n')
-	if err == nil && answer != "+PONG\r\n" {
+	answer, err := do(addr, "PING")
+	if err == nil && answer != "+PONG" {
 		err = fmt.Errorf("answer to PING: %q", answer)
 	}
 	return err

@@ -1,0 +1,147 @@
+package redisx
+
+import (
+	"context"
+	"errors"
+
+	"github.com/redis/rueidis"
+)
+
+// maxNames is how many names one command has at most: Redis confirms each by itself, and what waits to be sent to a
+// subscriber has a limit there.
+const maxNames = 1000
+
+// connection is the one on which a [Subscriber] receives.
+type connection struct {
+	rueidis.DedicatedClient
+	client *Client
+}
+
+// ping makes the connection and returns when Redis answers, whatever it says.
+func (c *connection) ping(ctx context.Context) error {
+	if err := c.command(ctx, "connect", c.B().Ping().Build()); !isAnswer(err) {
+		return err
+	}
+	return nil
+}
+
+// subscribe subscribes to names, as many with one command as it may have. Redis takes a command whole or not at all: of
+// one that it refuses, each name is asked for by itself. It returns Redis' answer to those that are refused.
+func (c *connection) subscribe(ctx context.Context, names []Name) (refused map[Name]error, err error) {
+	err = split(names, func(part []Name) error {
+		err := c.command(ctx, "subscribe", c.subscribing(part))
+		if !isAnswer(err) {
+			return err
+		}
+		answers := map[Name]error{part[0]: err}
+		if len(part) > 1 {
+			if answers, err = c.subscribeSingly(ctx, part); err != nil {
+				return err
+			}
+		}
+		if refused == nil {
+			refused = make(map[Name]error, len(answers))
+		}
+		for n, answer := range answers {
+			refused[n] = answer
+		}
+		return nil
+	})
+	return refused, err
+}
+
+// subscribeSingly subscribes to each of names with a command of its own, many with one round trip. It returns Redis'
+// answer to those that are refused.
+func (c *connection) subscribeSingly(ctx context.Context, names []Name) (refused map[Name]error, err error) {
+	err = split(names, func(part []Name) error {
+		ctx, cancel := context.WithTimeout(ctx, c.client.timeout)
+		defer cancel()
+		commands := make(rueidis.Commands, len(part))
+		for i := range part {
+			commands[i] = c.subscribing(part[i : i+1])
+		}
+		for i, result := range c.DoMulti(ctx, commands...) {
+			err := c.client.explain("subscribe", result.Error())
+			if err == nil {
+				continue
+			}
+			if !isAnswer(err) {
+				return err
+			}
+			if refused == nil {
+				refused = make(map[Name]error)
+			}
+			refused[part[i]] = err
+		}
+		return nil
+	})
+	return refused, err
+}
+
+// unsubscribe ends the subscription to names. A refusal leaves them subscribed: what comes finds no listener.
+func (c *connection) unsubscribe(ctx context.Context, names []Name) error {
+	return split(names, func(part []Name) error {
+		texts := texts(part)
+		command := rueidis.Completed{}
+		if part[0].pattern {
+			command = c.B().Punsubscribe().Pattern(texts...).Build()
+		} else {
+			command = c.B().Unsubscribe().Channel(texts...).Build()
+		}
+		if err := c.command(ctx, "unsubscribe", command); !isAnswer(err) {
+			return err
+		}
+		return nil
+	})
+}
+
+// subscribing is the command for names, which are all channels or all patterns.
+func (c *connection) subscribing(names []Name) rueidis.Completed {
+	if names[0].pattern {
+		return c.B().Psubscribe().Pattern(texts(names)...).Build()
+	}
+	return c.B().Subscribe().Channel(texts(names)...).Build()
+}
+
+func (c *connection) command(ctx context.Context, what string, command rueidis.Completed) error {
+	ctx, cancel := context.WithTimeout(ctx, c.client.timeout)
+	defer cancel()
+	return c.client.explain(what, c.Do(ctx, command).Error())
+}
+
+func texts(names []Name) []string {
+	list := make([]string, len(names))
+	for i, n := range names {
+		list[i] = n.text
+	}
+	return list
+}
+
+// split calls do with parts of names that are all channels or all patterns, as many as one command may have.
+func split(names []Name, do func(part []Name) error) error {
+	var parts [2][]Name
+	for i, n := range names {
+		kind := 0
+		if n.pattern {
+			kind = 1
+		}
+		parts[kind] = append(parts[kind], n)
+		for kind := range parts {
+			part := parts[kind]
+			if len(part) == 0 || len(part) < maxNames && i < len(names)-1 {
+				continue
+			}
+			parts[kind] = part[:0]
+			if err := do(part); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// isAnswer reports whether err is Redis' answer, after which the connection is as good as before.
+func isAnswer(err error) bool {
+	var answer *rueidis.RedisError
+	return errors.As(err, &answer)
+}
