@@ -60,7 +60,8 @@ func refused(code ErrorCode, name, detail string) *ConnectionError {
 var (
 	// ErrClosed is returned when something is sent to a session that has ended.
 	ErrClosed = errors.New("engineio: the session is closed")
-	// ErrSlowConsumer ends a session whose client reads too slowly: more than Options.SendBuffer bytes wait for it.
+	// ErrSlowConsumer ends a session whose client reads too slowly: more than Options.SendBuffer
+	// bytes wait for it, or PollBuffer on polling.
 	ErrSlowConsumer = errors.New("engineio: slow consumer: too many bytes wait for the client")
 	// ErrDropped is returned for a volatile message that the session cannot take now.
 	ErrDropped = errors.New("engineio: volatile message dropped: the client is busy")

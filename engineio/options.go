@@ -23,6 +23,7 @@ const (
 	DefaultMaxPayload           = 1_000_000
 	DefaultCompressionThreshold = 1024
 	DefaultSendBuffer           = 1 << 20
+	DefaultPollBuffer           = 8 << 20
 )
 
 // Options configures a Server. Its zero value, and nil, mean the defaults.
@@ -59,9 +60,16 @@ type Options struct {
 	// CompressionThreshold is the length in bytes from which poll responses are compressed, if the client allows it. Zero
 	// means 1024, a negative value never.
 	CompressionThreshold int
-	// SendBuffer is how many bytes may wait for one client. A client for which more wait is a slow consumer: its volatile
-	// messages are dropped first, then its session is closed. A message always fits if nothing else waits. Zero means 1 MiB.
+	// SendBuffer is how many bytes may wait for one client on WebSocket. A client for which more wait is a slow consumer: its
+	// volatile messages are dropped first, then its session is closed. A message always fits if nothing else waits. Zero
+	// means 1 MiB.
 	SendBuffer int
+	// PollBuffer is how many bytes may wait for one client on polling, where a message counts for 64 bytes more than its
+	// length. It is another bound than SendBuffer because it means something else: between two polls everything waits,
+	// however fast the client reads, so what is sent in that time must fit, and only more tells of a client that is too
+	// slow. One that does not poll at all is found by its heartbeat. An answer takes 1 MiB of it. Zero means 8 MiB, or
+	// SendBuffer if that is more.
+	PollBuffer int
 	// GenerateID makes session ids; they must be unguessable, for they are all a polling client authenticates with. Nil
 	// means NewID.
 	GenerateID func(*http.Request) (string, error)
@@ -86,6 +94,7 @@ func (o *Options) withDefaults() Options {
 	setDefault(&out.MaxPayload, DefaultMaxPayload)
 	setDefault(&out.CompressionThreshold, DefaultCompressionThreshold)
 	setDefault(&out.SendBuffer, DefaultSendBuffer)
+	setDefault(&out.PollBuffer, max(DefaultPollBuffer, out.SendBuffer))
 	if len(out.Transports) == 0 {
 		out.Transports = []string{Polling, WebSocket}
 	}

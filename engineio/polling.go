@@ -18,8 +18,8 @@ import (
 
 // polling is the state of a session on HTTP long-polling. It is guarded by the session's mutex.
 type polling struct {
-	buffer  []*Prepared // what waits for a poll
-	bytes   int
+	buffer  []*Prepared   // what waits for a poll
+	bytes   int           // what it counts for
 	parked  chan struct{} // the poll that waits for something to send; closed to wake it
 	last    *Prepared     // the packet a poll gets in the end, once the session is over
 	posting bool
@@ -40,6 +40,38 @@ func (p *polling) wake() {
 	}
 }
 
+const (
+	// answerSize is how much one poll is answered with, unless a single message is longer: what waits beyond it is for the
+	// next poll, which comes at once. It bounds what is copied, and compressed, for a client at a time.
+	answerSize = 1 << 20
+	// bookkeeping is what a message that waits counts for beside its bytes, so that empty ones are bounded too.
+	bookkeeping = 64
+)
+
+func (p *Prepared) cost() int { return p.size + bookkeeping*len(p.packets) }
+
+// push queues a packet for the next poll.
+func (p *polling) push(packet *Prepared) {
+	p.buffer = append(p.buffer, packet)
+	p.bytes += packet.cost()
+}
+
+// next removes up to limit bytes from the buffer, or one message.
+func (p *polling) next(limit int) []*Prepared {
+	n, size := 0, 0
+	for n < len(p.buffer) && (n == 0 || size+p.buffer[n].cost() <= limit) {
+		size += p.buffer[n].cost()
+		n++
+	}
+	taken := p.buffer[:n:n]
+	p.buffer = p.buffer[n:]
+	p.bytes -= size
+	if len(p.buffer) == 0 {
+		p.buffer = nil
+	}
+	return taken
+}
+
 // discard ends the transport: a parked poll is answered with last, and what waits is dropped. It reports whether there
 // was no such poll.
 func (p *polling) discard(last *Prepared) (pollToCome bool) {
@@ -57,23 +89,24 @@ func (p *polling) leave() (pollToCome bool) {
 		return false
 	}
 	if len(p.buffer) == 0 {
-		p.buffer = append(p.buffer, noopPacket) // the poll of a client that waits for nothing, then the close
+		p.push(noopPacket) // the poll of a client that waits for nothing, then the close
 	}
 	return true
 }
 
-// take empties the buffer into one payload. Messages leave without the packet that ends the session, which stays for the
+// take moves what waits into one payload. Messages leave without the packet that ends the session, which stays for the
 // poll after: official clients act on an end as they read it, but on a message only a moment later, and so would miss it.
 func (p *polling) take() []byte {
-	parts := p.buffer
+	taken := p.next(answerSize)
+	defer clear(taken) // the buffer may go on in the same array
+	parts := taken
 	switch {
-	case p.last != nil && (len(parts) == 0 || parts[0] == noopPacket):
+	case p.last != nil && len(p.buffer) == 0 && (len(parts) == 0 || parts[0] == noopPacket):
 		parts = append(parts, p.last)
 		p.last = nil
 	case len(parts) == 0: // an upgrade took what woke the poll
 		parts = append(parts, noopPacket)
 	}
-	p.buffer, p.bytes = nil, 0
 	if len(parts) == 1 {
 		return parts[0].polling()
 	}
@@ -101,11 +134,10 @@ func (s *Session) sendPolling(p *Prepared, flags SendFlags) (sent bool, conn *ne
 	if flags&Volatile != 0 && t.parked == nil {
 		return false, nil
 	}
-	if t.bytes > 0 && t.bytes+p.size > s.server.opts.SendBuffer {
+	if t.bytes > 0 && t.bytes+p.cost() > s.server.opts.PollBuffer {
 		return false, nil
 	}
-	t.buffer = append(t.buffer, p)
-	t.bytes += p.size
+	t.push(p)
 	t.wake()
 	return true, nil
 }

@@ -133,7 +133,7 @@ func (s *Session) Send(p *Prepared, flags SendFlags) error {
 	case errors.Is(err, netconn.ErrDropped):
 		return ErrDropped
 	case errors.Is(err, netconn.ErrSlow):
-		s.CloseWith(TransportError, ErrSlowConsumer)
+		s.CloseWith(lost(err))
 		return ErrSlowConsumer
 	default:
 		return ErrClosed

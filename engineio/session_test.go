@@ -104,13 +104,62 @@ func TestSlowConsumer(t *testing.T) {
 
 func TestSlowConsumerOnPolling(t *testing.T) {
 	t.Parallel()
-	f := start(t, &engineio.Options{SendBuffer: 256 << 10})
-	f.openPolling()
-	s := receive(t, f.sessions)
-	if sent, err := flood(t, s, 0); sent != 4 || !errors.Is(err, engineio.ErrSlowConsumer) {
-		t.Errorf("%d messages, then %v", sent, err)
+	for _, tt := range []struct {
+		opts          engineio.Options
+		size, accepts int
+	}{
+		{engineio.Options{SendBuffer: 4 << 10, PollBuffer: 256 << 10}, 64<<10 - 64, 4},
+		{engineio.Options{SendBuffer: 4 << 10, PollBuffer: 256 << 10}, 0, 4096}, // messages of nothing are something
+		{engineio.Options{SendBuffer: 4 << 10, PollBuffer: 4 << 10}, 1 << 20, 1},
+		{engineio.Options{SendBuffer: 4 << 10}, 64<<10 - 64, engineio.DefaultPollBuffer / (64 << 10)},
+		{engineio.Options{SendBuffer: 64 << 20}, 1<<20 - 64, 64},
+	} {
+		f := start(t, &tt.opts)
+		f.openPolling()
+		s := receive(t, f.sessions)
+		message := engineio.Prepare(engineio.Message{Binary: true, Data: make([]byte, tt.size)})
+		sent := 0
+		var err error
+		for ; err == nil && sent <= tt.accepts; sent++ {
+			err = s.Send(message, 0)
+		}
+		if sent--; sent != tt.accepts || !errors.Is(err, engineio.ErrSlowConsumer) {
+			t.Errorf("%+v: %d messages of %d bytes, then %v; want %d", tt.opts, sent, tt.size, err, tt.accepts)
+		}
+		f.ended(engineio.TransportError)
 	}
-	f.ended(engineio.TransportError)
+}
+
+// TestABurstBetweenTwoPolls sends far more than SendBuffer at once: the client could not have read any of it.
+func TestABurstBetweenTwoPolls(t *testing.T) {
+	t.Parallel()
+	f := start(t, &engineio.Options{SendBuffer: 4 << 10})
+	p := f.openPolling()
+	s := receive(t, f.sessions)
+	const n, size = 3000, 2000
+	for i := range n {
+		if err := s.Send(engineio.Prepare(engineio.Message{Data: fmt.Appendf(nil, "%0*d", size, i)}), 0); err != nil {
+			t.Fatalf("message %d: %v", i, err)
+		}
+	}
+	s.Close()
+	next, polls := 0, 0
+	for last := false; !last; polls++ {
+		a := p.poll()
+		if a.status != 200 || len(a.body) > 1<<20 {
+			t.Fatalf("poll %d got %d and %d bytes", polls, a.status, len(a.body))
+		}
+		for packet := range strings.SplitSeq(a.body, "\x1e") {
+			if last = packet == "1"; !last && packet != fmt.Sprintf("4%0*d", size, next) {
+				t.Fatalf("%.20s… is not message %d", packet, next)
+			}
+			next++
+		}
+	}
+	if next-1 != n || polls < n*size>>20 {
+		t.Errorf("%d messages in %d polls", next-1, polls)
+	}
+	f.ended(engineio.ForcedClose)
 }
 
 func TestVolatileOnPollingNeedsAParkedPoll(t *testing.T) {

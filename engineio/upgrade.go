@@ -1,6 +1,7 @@
 package engineio
 
 import (
+	"errors"
 	"net/http"
 	"time"
 
@@ -90,7 +91,7 @@ func (s *Session) sendNoop(u *upgrade) {
 		return
 	}
 	if s.polling.parked != nil && len(s.polling.buffer) == 0 {
-		s.polling.buffer = append(s.polling.buffer, noopPacket)
+		s.polling.push(noopPacket)
 		s.polling.wake()
 	}
 	u.noop.Reset(noopInterval)
@@ -108,25 +109,51 @@ func (s *Session) completeUpgrade(ws *webSocket) {
 	u.stop()
 	s.upgrade = nil
 	t := s.polling
-	waiting := t.buffer
-	t.buffer = nil
+	err := ws.carry(t.next(t.bytes))
+	t.cut()                   // a client that upgrades has had the answers to its POSTs
 	t.moved = t.parked != nil // a client stops polling before it completes an upgrade: this poll is late
 	t.wake()
 	ws.probing = false
 	if s.paused {
 		ws.conn.Pause()
 	}
-	for _, p := range waiting {
-		frames := p.webSocket()
-		if s.base64 {
-			frames = p.webSocketBase64()
-		}
-		_ = ws.conn.Write(frames, netconn.Deferred) // fails only on a connection that has gone
-	}
 	s.polling = nil
 	s.conn.Store(ws.conn) // from here on senders write to it
 	s.mu.Unlock()
 	s.server.upgraded.Add(1)
+	if err != nil { // what was accepted is lost, and so the session is
+		s.CloseWith(lost(err))
+	}
+}
+
+// carry sends what waited for a poll, whole: it was accepted, however much may wait on a WebSocket. What the kernel does
+// not take at once does not count against what is sent later.
+func (ws *webSocket) carry(waiting []*Prepared) error {
+	var frames []byte
+	for _, p := range waiting {
+		if ws.session.base64 {
+			frames = append(frames, p.webSocketBase64()...)
+		} else {
+			frames = append(frames, p.webSocket()...)
+		}
+	}
+	if len(frames) == 0 {
+		return nil
+	}
+	ws.conn.Widen(len(frames))
+	err := ws.conn.Write(frames, 0)
+	if err == nil && ws.conn.Queued() == 0 { // as nearly always
+		ws.conn.Widen(-len(frames))
+	}
+	return err
+}
+
+// lost says how a session ends whose connection did not take a message.
+func lost(err error) (Reason, error) {
+	if errors.Is(err, netconn.ErrSlow) {
+		return TransportError, ErrSlowConsumer
+	}
+	return TransportClose, err
 }
 
 // abandonUpgrade gives an attempt up; the session stays on polling.

@@ -1,7 +1,9 @@
 package engineio_test
 
 import (
+	"errors"
 	"fmt"
+	"net/http"
 	"strings"
 	"testing"
 	"time"
@@ -71,6 +73,72 @@ func TestWhatWaitsMovesAlong(t *testing.T) {
 			if got := c.read(); got != want {
 				t.Fatalf("got %q, want %q", got, want)
 			}
+		}
+	})
+}
+
+// TestMoreThanAWebSocketMayHoldMovesAlong upgrades with a backlog beyond SendBuffer, and goes on sending.
+func TestMoreThanAWebSocketMayHoldMovesAlong(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct{ buffer, n, size int }{{4 << 10, 200, 20}, {4 << 10, 4000, 1000}, {1 << 20, 7, 1 << 20}} {
+		both(t, engineio.Options{SendBuffer: tt.buffer}, func(t *testing.T, f *fixture) {
+			p := f.openPolling()
+			s := receive(t, f.sessions)
+			c := f.dial("EIO=4&transport=websocket&sid=" + p.sid)
+			c.send("2probe")
+			c.read()
+			send := func(i int) {
+				if err := s.Send(engineio.Prepare(engineio.Message{Data: fmt.Appendf(nil, "%0*d", tt.size, i)}), 0); err != nil {
+					t.Fatalf("message %d: %v", i, err)
+				}
+			}
+			for i := range tt.n {
+				send(i)
+			}
+			c.send("5")
+			c.send("4x") // by the time this one is there, the upgrade is complete, and the client has not read a byte
+			receive(t, f.messages)
+			send(tt.n)
+			f.expectRun(c, tt.n, tt.size)
+		})
+	}
+}
+
+// expectRun reads the numbered messages that were sent to c, among which is the echo of its own.
+func (f *fixture) expectRun(c *wsClient, n, size int) {
+	f.Helper()
+	for next := 0; next <= n; {
+		got := c.read()
+		if got == "4x" {
+			continue
+		}
+		if want := fmt.Sprintf("4%0*d", size, next); got != want {
+			f.Fatalf("got %.20s…, want message %d", got, next)
+		}
+		next++
+	}
+}
+
+// TestAnUpgradeThatLosesWhatWaitedEndsTheSession completes an upgrade on a connection that takes nothing any more.
+func TestAnUpgradeThatLosesWhatWaitedEndsTheSession(t *testing.T) {
+	t.Parallel()
+	bubble(t, engineio.Options{SendBuffer: 64}, &http.Server{}, func(t *testing.T, f *fixture, network *pipes) {
+		p := f.openPolling()
+		s := receive(t, f.sessions)
+		conn := network.dial()
+		defer conn.Close()
+		fmt.Fprintf(conn, "GET /?%s HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"+
+			"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n", strings.Replace(p.query, "=polling", "=websocket", 1))
+		if err := s.Send(engineio.Prepare(engineio.Message{Data: []byte("waits")}), 0); err != nil {
+			t.Fatal(err)
+		}
+		frame := func(text string) { conn.Write(append([]byte{0x81, 0x80 | byte(len(text)), 0, 0, 0, 0}, text...)) }
+		for range 20 {
+			frame("2probe") // whose answers nobody reads
+		}
+		frame("5")
+		if got := receive(t, f.ends); got.reason != engineio.TransportError || !errors.Is(got.cause, engineio.ErrSlowConsumer) {
+			t.Errorf("ended with %v", got)
 		}
 	})
 }

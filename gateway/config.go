@@ -21,6 +21,7 @@ const (
 	DefaultMaxBody         = 1 << 20
 	DefaultMaxRooms        = 1000
 	DefaultSendBuffer      = 1 << 20
+	DefaultPollBuffer      = 8 << 20
 	DefaultPingInterval    = 25 * time.Second
 	DefaultPingTimeout     = 20 * time.Second
 	DefaultKeepAlive       = 15 * time.Second
@@ -56,8 +57,11 @@ type Config struct {
 	MaxBody int `type:"size" default:"${max_body}" placeholder:"SIZE" help:"Longest message accepted, such as 500kB or 1MiB (default ${default})."`
 	// MaxRooms is how many rooms one client may be in, and one message may be sent to.
 	MaxRooms int `default:"${max_rooms}" placeholder:"N" help:"Rooms one client may be in (default ${default})."`
-	// SendBuffer is how many bytes may wait for one client before it is closed as too slow.
+	// SendBuffer is how many bytes may wait for one client before it is closed as too slow, unless it polls.
 	SendBuffer int `type:"size" default:"${send_buffer}" placeholder:"SIZE" help:"What may wait for one client before it is closed (default ${default})."`
+	// PollBuffer is how many bytes may wait for one client that polls: all that is sent between two polls. See
+	// engineio.Options.PollBuffer.
+	PollBuffer int `type:"size" default:"${poll_buffer}" placeholder:"SIZE" help:"What may wait for one client on long-polling, between two polls (default ${default})."`
 	// PingInterval is the pause between heartbeats of Socket.IO connections.
 	PingInterval time.Duration `default:"${ping_interval}" placeholder:"DURATION" help:"Pause between Socket.IO heartbeats (default ${default})."`
 	// PingTimeout is how long a Socket.IO client may take to answer a heartbeat.
@@ -86,6 +90,7 @@ func (c *Config) withDefaults() Config {
 	setDefault(&d.MaxBody, DefaultMaxBody)
 	setDefault(&d.MaxRooms, DefaultMaxRooms)
 	setDefault(&d.SendBuffer, DefaultSendBuffer)
+	setDefault(&d.PollBuffer, DefaultPollBuffer)
 	setDefault(&d.PingInterval, DefaultPingInterval)
 	setDefault(&d.PingTimeout, DefaultPingTimeout)
 	setDefault(&d.KeepAlive, DefaultKeepAlive)
@@ -146,7 +151,7 @@ func (c *Config) Validate() error {
 		setting string
 		value   int64
 	}{
-		{"max-body", int64(d.MaxBody)}, {"max-rooms", int64(d.MaxRooms)}, {"send-buffer", int64(d.SendBuffer)},
+		{"max-body", int64(d.MaxBody)}, {"max-rooms", int64(d.MaxRooms)}, {"send-buffer", int64(d.SendBuffer)}, {"poll-buffer", int64(d.PollBuffer)},
 		{"ping-interval", int64(d.PingInterval)}, {"ping-timeout", int64(d.PingTimeout)},
 		{"keep-alive", int64(d.KeepAlive)}, {"shutdown-timeout", int64(d.ShutdownTimeout)},
 	} {

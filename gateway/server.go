@@ -107,7 +107,7 @@ func (s *Server) compose() {
 	}
 	s.io = socketio.NewServer(&socketio.Options{
 		Engine: engineio.Options{PingInterval: s.cfg.PingInterval, PingTimeout: s.cfg.PingTimeout,
-			MaxPayload: s.cfg.MaxBody, SendBuffer: s.cfg.SendBuffer, CORS: engineCORS},
+			MaxPayload: s.cfg.MaxBody, SendBuffer: s.cfg.SendBuffer, PollBuffer: s.cfg.PollBuffer, CORS: engineCORS},
 		Driver: driver,
 		Logger: s.log,
 	})

@@ -137,6 +137,7 @@ func defaults() kong.Vars {
 		"max_body":         formatSize(gateway.DefaultMaxBody),
 		"max_rooms":        strconv.Itoa(gateway.DefaultMaxRooms),
 		"send_buffer":      formatSize(gateway.DefaultSendBuffer),
+		"poll_buffer":      formatSize(gateway.DefaultPollBuffer),
 		"ping_interval":    gateway.DefaultPingInterval.String(),
 		"ping_timeout":     gateway.DefaultPingTimeout.String(),
 		"keep_alive":       gateway.DefaultKeepAlive.String(),

@@ -3,6 +3,7 @@ package netconn
 import (
 	"errors"
 	"io"
+	"math"
 	"net"
 	"runtime"
 	"sync"
@@ -311,6 +312,13 @@ func (c *Conn) Queued() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.queue.bytes
+}
+
+// Widen lets n more bytes wait, or fewer if n is negative.
+func (c *Conn) Widen(n int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.limit = int32(min(max(int(c.limit)+n, 0), math.MaxInt32))
 }
 
 // Busy reports whether the peer has not yet taken what was sent before.
