@@ -36,6 +36,9 @@ func Prepare(messages ...Message) *Prepared {
 	return p
 }
 
+// Size returns how many bytes of data the messages have.
+func (p *Prepared) Size() int { return p.size }
+
 // Headroom is how many bytes a text given to PrepareText has in front of it.
 const Headroom = wsproto.MaxServerHeader + 1
 

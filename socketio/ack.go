@@ -145,7 +145,7 @@ func (s *Socket) Ask(m *adapter.Message, timeout time.Duration, reply func(argum
 	}
 	id := p.ID
 	q.timer.Store(time.AfterFunc(timeout, func() { s.forget(id) }))
-	if s.client.send(prepare(&p), engineio.Deferred) != nil {
+	if s.send(prepare(&p), engineio.Deferred) != nil {
 		s.forget(p.ID)
 		q.stop()
 		return

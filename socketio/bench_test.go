@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"strings"
@@ -146,6 +147,29 @@ func BenchmarkBroadcast(b *testing.B) {
 				}
 			}
 			b.ReportMetric(float64(b.N*members)/b.Elapsed().Seconds(), "deliveries/s")
+		})
+	}
+}
+
+// BenchmarkConnect connects over WebSocket and joins a namespace, one client after the other.
+func BenchmarkConnect(b *testing.B) {
+	for name, register := range map[string]func(io *socketio.Server){
+		"plain": nil,
+		"join":  func(io *socketio.Server) { io.OnConnect(func(s *socketio.Socket) { s.Join(s.Context(), "room") }) },
+		"emit":  func(io *socketio.Server) { io.OnConnect(func(s *socketio.Socket) { s.Emit("welcome") }) },
+	} {
+		b.Run(name, func(b *testing.B) {
+			r := newRig(b, &socketio.Options{Logger: slog.New(slog.DiscardHandler)}, register)
+			b.ReportAllocs()
+			for b.Loop() {
+				conn, reader := r.raw()
+				for range 2 { // the open packet and the answer to CONNECT
+					if _, err := reader.ReadString('}'); err != nil {
+						b.Fatal(err)
+					}
+				}
+				conn.Close()
+			}
 		})
 	}
 }

@@ -114,7 +114,7 @@ func (b Broadcast) ask(s *Socket, c *collector, id uint64, p *engineio.Prepared)
 		c.gone(s, id)
 		return
 	}
-	if s.client.send(p, engineio.Deferred) != nil {
+	if s.send(p, engineio.Deferred) != nil {
 		s.forget(id)
 		c.gone(s, id)
 		return

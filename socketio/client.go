@@ -23,7 +23,7 @@ type client struct {
 	joined bool // a namespace was joined, now or before
 	pause  pauseState
 	inbox  *inbox      // what waits for handlers; nil when nothing does and no goroutine drains it
-	timer  *time.Timer // closes a connection that joins nothing; nil once it has
+	timer  *time.Timer // runs expire; nil when there is nothing to wait for
 	first  *Socket     // most clients join one namespace
 	others []*Socket
 }
@@ -40,14 +40,22 @@ func newClient(s *Server, session *engineio.Session) *client {
 	return c
 }
 
-// expire closes a connection that has joined no namespace in time.
+// expire closes a connection that has joined no namespace in time. One that has is told so, though OnConnect goes on.
 func (c *client) expire() {
 	c.mu.Lock()
 	idle := !c.joined && !c.closed
+	sockets := c.sockets()
 	c.mu.Unlock()
 	if idle {
 		c.server.log.Debug("socketio: no namespace joined in time", "session", c.session.ID())
 		c.session.Close()
+		return
+	}
+	for _, s := range sockets {
+		if s.state.Load() == stateOpening {
+			c.server.counters.lateOpenings.Add(1)
+			s.open()
+		}
 	}
 }
 
@@ -56,6 +64,26 @@ func (c *client) settle() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.joined = true
+	c.stopTimer()
+}
+
+// settleWithin notes that a namespace was joined of which the client is to be told within d. Its sockets join one at a
+// time.
+func (c *client) settleWithin(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.joined = true
+	switch {
+	case c.closed:
+	case c.timer == nil:
+		c.timer = time.AfterFunc(d, c.expire)
+	default:
+		c.timer.Reset(d)
+	}
+}
+
+// stopTimer is called with c.mu held.
+func (c *client) stopTimer() {
 	if c.timer != nil {
 		c.timer.Stop()
 		c.timer = nil
@@ -86,10 +114,7 @@ func (c *client) Message(m engineio.Message) {
 func (c *client) Close(reason engineio.Reason, _ error) {
 	c.mu.Lock()
 	c.closed = true
-	if c.timer != nil {
-		c.timer.Stop()
-		c.timer = nil
-	}
+	c.stopTimer()
 	sockets := c.sockets()
 	c.mu.Unlock()
 	for _, s := range sockets {
@@ -155,8 +180,8 @@ func (c *client) connect(p *sioproto.Packet) {
 		return
 	}
 	if old := c.find(ns); old != nil {
-		switch old.now() {
-		case statePending:
+		switch old.settled() {
+		case statePending, stateOpening:
 			c.mu.Unlock()
 			return
 		case stateClosed:

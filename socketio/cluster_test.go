@@ -14,6 +14,7 @@ import (
 
 	"github.com/peal-dev/peal/adapter"
 	"github.com/peal-dev/peal/adapter/adaptertest"
+	"github.com/peal-dev/peal/engineio"
 	"github.com/peal-dev/peal/socketio"
 	"github.com/peal-dev/peal/socketio/sioproto"
 )
@@ -144,7 +145,8 @@ func TestConnectWaits(t *testing.T) {
 	t.Parallel()
 	cluster := adaptertest.NewCluster()
 	pending := make(chan *socketio.Socket, 1)
-	r := newRig(t, &socketio.Options{Driver: cluster.NewDriver()}, func(io *socketio.Server) {
+	opts := &socketio.Options{Driver: cluster.NewDriver(), Engine: engineio.Options{SendBuffer: 64 << 10}}
+	r := newRig(t, opts, func(io *socketio.Server) {
 		io.Use(func(ctx context.Context, s *socketio.Socket) error {
 			pending <- s
 			return s.Join(ctx, "room")

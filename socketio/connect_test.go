@@ -1,12 +1,9 @@
 package socketio_test
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"net/http"
 	"slices"
 	"strings"
 	"testing"
@@ -104,33 +101,13 @@ func TestPolling(t *testing.T) {
 	r := newRig(t, nil, func(io *socketio.Server) {
 		io.Of("/chat").On("n", func(n int) int { return n })
 	})
-	base := r.http.URL + "/socket.io/?EIO=4&transport=polling"
-	do := func(method, url, body string) string {
-		t.Helper()
-		req, err := http.NewRequestWithContext(deadline(t), method, url, bytes.NewBufferString(body))
-		if err != nil {
-			t.Fatal(err)
-		}
-		resp, err := r.http.Client().Do(req)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer resp.Body.Close()
-		text, err := io.ReadAll(resp.Body)
-		if err != nil || resp.StatusCode != http.StatusOK {
-			t.Fatal(resp.Status, string(text), err)
-		}
-		return string(text)
+	p := r.poll()
+	p.post(`40/chat,`, `42/chat,1["n",7]`)
+	var got []string
+	for !slices.Contains(got, `43/chat,1[7]`) {
+		got = append(got, p.get()...)
 	}
-	open := do(http.MethodGet, base, "")
-	_, sid, _ := strings.Cut(open, `"sid":"`)
-	base += "&sid=" + sid[:strings.IndexByte(sid, '"')]
-	do(http.MethodPost, base, "40/chat,\x1e42/chat,1[\"n\",7]")
-	var got string
-	for !strings.Contains(got, `43/chat,1[7]`) {
-		got += do(http.MethodGet, base, "")
-	}
-	if !strings.HasPrefix(got, `40/chat,{"sid":"`) {
+	if !strings.HasPrefix(got[0], `40/chat,{"sid":"`) {
 		t.Errorf("got %q", got)
 	}
 	for s := range r.io.Of("/chat").Sockets() {
@@ -138,7 +115,7 @@ func TestPolling(t *testing.T) {
 			t.Errorf("transport %s", s.Transport())
 		}
 	}
-	do(http.MethodPost, base, "1")
+	p.post(`1`)
 }
 
 func TestConnectTimeout(t *testing.T) {

@@ -3,6 +3,7 @@ package socketio
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/peal-dev/peal/engineio"
 )
@@ -21,7 +22,7 @@ func (s *Socket) emit(event string, args []any, flags engineio.SendFlags) error 
 	if err != nil {
 		return err
 	}
-	if err := s.client.send(prepare(&p), flags); err != nil {
+	if err := s.send(prepare(&p), flags); err != nil {
 		return err
 	}
 	s.namespace.server.counters.eventsOut.Add(1)
@@ -44,9 +45,12 @@ func (s *Socket) EmitWithAck(ctx context.Context, event string, args ...any) (*R
 	if !s.expect(p.ID, w) {
 		return nil, ErrDisconnected
 	}
-	if err := s.client.send(prepare(&p), 0); err != nil {
+	if err := s.send(prepare(&p), 0); err != nil {
 		s.forget(p.ID)
 		return nil, err
+	}
+	if s.state.Load() == stateOpening {
+		defer time.AfterFunc(askPatience, s.open).Stop()
 	}
 	s.namespace.server.counters.eventsOut.Add(1)
 	select {

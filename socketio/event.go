@@ -96,7 +96,7 @@ func (ev *Event) Ack(args ...any) error {
 	p := sioproto.Packet{
 		Type: sioproto.Ack, Namespace: s.namespace.name, ID: ev.id, HasID: true, Data: data, Attachments: attachments,
 	}
-	if err := s.client.send(prepare(&p), 0); err != nil {
+	if err := s.send(prepare(&p), 0); err != nil {
 		return err
 	}
 	s.namespace.server.counters.acksOut.Add(1)

@@ -41,6 +41,7 @@ type inbox struct {
 	items []item
 	head  int
 	bytes int
+	held  held
 }
 
 var inboxes = sync.Pool{New: func() any { return &inbox{items: make([]item, 0, 4)} }}
@@ -69,6 +70,7 @@ func (in *inbox) pop() item {
 }
 
 func (in *inbox) recycle() {
+	in.held.reset()
 	if cap(in.items) <= maxPooledInbox {
 		in.items, in.head, in.bytes = in.items[:0], 0, 0
 		inboxes.Put(in)

@@ -4,9 +4,6 @@ import (
 	"context"
 	"errors"
 	"runtime/debug"
-
-	"github.com/peal-dev/peal/engineio"
-	"github.com/peal-dev/peal/socketio/sioproto"
 )
 
 // join decides about a CONNECT: middleware, adapter, answer, OnConnect. It runs on the draining goroutine.
@@ -30,19 +27,29 @@ func (s *Socket) join() {
 		s.undo()
 		return
 	}
-	s.client.settle()
+	if len(hs.connect) == 0 {
+		s.client.settle()
+		s.open()
+		return
+	}
+	s.client.settleWithin(openTimeout)
+	defer func() { // a function may end the goroutine
+		s.client.settle()
+		s.open()
+	}()
 	for _, fn := range hs.connect {
 		s.guard("OnConnect", func() { fn(s) })
 	}
 }
 
-// enter joins the adapter and tells the client. It reports whether the socket is connected.
+// enter joins the adapter and reports whether the socket is connected.
 func (s *Socket) enter() bool {
 	a := s.namespace.adapter
 	// Other nodes may publish to a room once the client knows that it is in there: so it is waited for, as long as the
 	// driver allows. What fails then is counted by the adapter and mends itself; the client is no worse off than those
 	// that have been in the room for long.
 	ctx := context.Background()
+	s.client.inbox.held.reset() // of what a socket before this one left when it closed
 	_, _ = a.Add(ctx, s, s.takeRooms()...)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -55,20 +62,7 @@ func (s *Socket) enter() bool {
 	if s.state.Load() == stateClosed {
 		return false
 	}
-	// Broadcasts find the socket since it was added. They wait, in release, until CONNECT is on its way before them.
-	data := append(append(append(make([]byte, 0, len(s.id)+10), `{"sid":"`...), s.id...), `"}`...)
-	p := sioproto.Packet{Type: sioproto.Connect, Namespace: s.namespace.name, Data: data}
-	if s.client.send(prepare(&p), 0) != nil {
-		return false
-	}
-	if x = s.extra.Load(); x != nil {
-		for _, m := range x.held {
-			// What a new client cannot take is counted by send, and the session is closed.
-			_ = s.client.send(wire.Of(m), engineio.Deferred)
-		}
-		x.held = nil
-	}
-	s.state.Store(stateConnected)
+	s.state.Store(stateOpening)
 	s.namespace.server.counters.connected.Add(1)
 	s.namespace.server.counters.sockets.Add(1)
 	return true
@@ -132,8 +126,7 @@ func (s *Socket) shut(reason Reason) (was uint32) {
 	}
 	x := s.more()
 	s.state.Store(stateClosed)
-	x.reason, x.joined = reason, was == stateConnected
-	x.held = nil
+	x.reason, x.joined = reason, was != statePending
 	acks := x.acks
 	x.acks = nil
 	cancel := x.life.cancel
@@ -145,7 +138,7 @@ func (s *Socket) shut(reason Reason) (was uint32) {
 	for id, w := range acks {
 		w.gone(s, id)
 	}
-	if was != stateConnected {
+	if was == statePending {
 		return was // join sees it, and no handler knows this socket
 	}
 	rooms := s.namespace.adapter.Remove(s.id)

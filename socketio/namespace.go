@@ -80,7 +80,10 @@ func (ns *Namespace) Use(fn func(ctx context.Context, s *Socket) error) {
 	ns.change(func(h *handlers) { h.middleware = add(h.middleware, fn) })
 }
 
-// OnConnect adds a function that runs when a client has joined the namespace.
+// OnConnect adds a function that runs when a client has joined the namespace, right before the client is told: when it
+// sees its connect event it is in the rooms that were joined here. What is sent to it meanwhile follows that event, in
+// order. The event leaves when all OnConnect functions have returned, and before that when one of them waits for the
+// client's answer ([Socket.EmitWithAck]), has sent more than the send buffer holds, or takes longer than a second.
 func (ns *Namespace) OnConnect(fn func(s *Socket)) {
 	must(fn != nil, "OnConnect", "the handler is nil")
 	ns.change(func(h *handlers) { h.connect = add(h.connect, fn) })

@@ -56,6 +56,7 @@ type Server struct {
 	connectTimeout time.Duration
 	maxAttachments int
 	maxPacketBytes int
+	holdLimit      int // bytes that may wait for a client to be told that it is connected
 	inboxLimit     int
 	counters       counters
 	work           workers.Pool // runs the handlers
@@ -93,6 +94,10 @@ func NewServer(opts *Options) *Server {
 	payload := o.Engine.MaxPayload
 	if payload <= 0 {
 		payload = defaultMaxPayload
+	}
+	s.holdLimit = o.Engine.SendBuffer
+	if s.holdLimit <= 0 {
+		s.holdLimit = engineio.DefaultSendBuffer
 	}
 	s.maxPacketBytes = payload * (s.maxAttachments + 1)
 	if o.Engine.Logger == nil {

@@ -27,7 +27,8 @@ type Socket struct {
 
 // The life of a socket. It only goes forward, and from each state it may go to stateClosed.
 const (
-	statePending   uint32 = iota // middleware runs; at its end broadcasts are held back until CONNECT is on its way
+	statePending   uint32 = iota // middleware runs; at its end broadcasts are held back
+	stateOpening                 // connected, but the client does not know: OnConnect runs, and all that is sent is held back
 	stateConnected               // messages go out
 	stateClosed
 )
@@ -36,7 +37,6 @@ const (
 type extra struct {
 	auth     []byte
 	rooms    []string // to join with CONNECT; once closed: where the socket was
-	held     []*adapter.Message
 	acks     map[uint64]waiter
 	handlers map[string]*handler
 	data     []datum
@@ -73,17 +73,16 @@ func (s *Socket) ID() string { return s.id }
 func (s *Socket) Namespace() *Namespace { return s.namespace }
 
 // Connected reports whether the socket has joined its namespace and was not disconnected since.
-func (s *Socket) Connected() bool { return s.now() == stateConnected }
-
-// now returns the state as the client may know it: it waits out the moment in which CONNECT is being sent.
-func (s *Socket) now() uint32 {
+func (s *Socket) Connected() bool {
 	state := s.state.Load()
-	if state == statePending {
-		s.mu.Lock()
-		state = s.state.Load()
-		s.mu.Unlock()
-	}
-	return state
+	return state == stateOpening || state == stateConnected
+}
+
+// settled returns the state as the client may know it: it waits out the moment in which CONNECT is being sent.
+func (s *Socket) settled() uint32 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.state.Load()
 }
 
 // Handshake returns the request that opened the connection.
@@ -195,6 +194,7 @@ func (s *Socket) Disconnect(closeConn bool) {
 }
 
 func (s *Socket) disconnect() {
+	s.open() // whoever is told that it is disconnected was told that it is connected
 	if s.shut(ReasonServerDisconnect) != stateConnected {
 		return // a client whose CONNECT is being decided is told by join
 	}
@@ -205,42 +205,17 @@ func (s *Socket) disconnect() {
 
 // Deliver implements [adapter.Member]; it is not for users.
 func (s *Socket) Deliver(m *adapter.Message) {
-	if s.state.Load() != stateConnected && !s.release(m) {
-		return
-	}
 	flags := engineio.Deferred
 	if m.Volatile {
 		flags |= engineio.Volatile
+	}
+	if s.state.Load() != stateConnected {
+		if held, _ := s.hold(wire.Of(m), flags); held {
+			return
+		}
 	}
 	// The session closes what cannot be sent to, and it is counted; a broadcast has nobody to tell.
 	if err := s.session.Send(wire.Of(m), flags); err != nil {
 		_ = s.client.unsent(err)
 	}
-}
-
-// maxHeld is how many messages wait for CONNECT to be sent. It waits for the cluster at most, some seconds.
-const maxHeld = 4096
-
-// release keeps m back until CONNECT is sent. It reports whether m is to be sent now.
-func (s *Socket) release(m *adapter.Message) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	switch s.state.Load() {
-	case stateConnected:
-		return true
-	case stateClosed:
-		return false
-	}
-	if m.Volatile {
-		return false
-	}
-	x := s.more()
-	if len(x.held) == maxHeld {
-		x.held = nil
-		_ = s.client.unsent(engineio.ErrSlowConsumer)
-		s.session.CloseWith(engineio.TransportError, engineio.ErrSlowConsumer)
-		return false
-	}
-	x.held = append(x.held, m)
-	return false
 }

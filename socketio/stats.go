@@ -18,6 +18,7 @@ type Stats struct {
 	EventsOut    uint64 // events handed to connections, one for each receiver
 	AcksIn       uint64 // acknowledgements received that somebody waited for
 	AcksOut      uint64 // acknowledgements sent
+	LateOpenings uint64 // clients told of their connection before OnConnect had returned, because it took too long
 	Paused       uint64 // times a connection was not read any further because its inbox was full
 
 	ProtocolErrors uint64 // connections closed for a violation of the protocol
@@ -33,7 +34,7 @@ type Stats struct {
 // counters are the server's own. Deliveries of broadcasts are counted by the adapters, once per broadcast.
 type counters struct {
 	sockets                                      atomic.Int64
-	connected, refused                           atomic.Uint64
+	connected, refused, lateOpenings             atomic.Uint64
 	eventsIn, eventsOut, acksIn, acksOut, paused atomic.Uint64
 	protocolErrors, handlerErrors, handlerPanics atomic.Uint64
 	badArguments, dropped, slowConsumers         atomic.Uint64
@@ -60,7 +61,7 @@ func (s *Server) Stats() Stats {
 		Connections: s.engine.Len(), Sockets: int(c.sockets.Load()),
 		Connected: c.connected.Load(), Refused: c.refused.Load(), Disconnected: make(map[Reason]uint64, len(reasons)),
 		EventsIn: c.eventsIn.Load(), EventsOut: c.eventsOut.Load(), AcksIn: c.acksIn.Load(), AcksOut: c.acksOut.Load(),
-		Paused: c.paused.Load(), ProtocolErrors: c.protocolErrors.Load(), HandlerErrors: c.handlerErrors.Load(),
+		LateOpenings: c.lateOpenings.Load(), Paused: c.paused.Load(), ProtocolErrors: c.protocolErrors.Load(), HandlerErrors: c.handlerErrors.Load(),
 		HandlerPanics: c.handlerPanics.Load(), BadArguments: c.badArguments.Load(), Dropped: c.dropped.Load(),
 		SlowConsumers: c.slowConsumers.Load(), Engine: s.engine.Stats(),
 	}
