@@ -26,21 +26,22 @@ const module = "github.com/peal-dev/peal"
 var layers = map[string][]string{
 	".":        {},
 	"cmd/peal": {"gateway/..."},
-	"gateway":  {"adapter", "adapter/redispubsub", "engineio", "gateway/...", "internal/lograte", "socketio", "socketio/sioproto", "sse", "web"},
+	"gateway":  {"adapter", "adapter/redispubsub", "engineio", "gateway/...", "internal/lograte", "origin", "socketio", "socketio/sioproto", "sse", "web"},
 	"web":      {},
 
 	"gateway/cli": {"bench/command", "gateway", "sse", "web"},
 	"bench":       {"bench/..."}, // it measures servers from outside
 
 	"socketio": {"adapter", "engineio", "socketio/...", "internal/..."},
-	"sse":      {"adapter", "sse/...", "socketio/sioproto", "internal/netconn", "internal/wheel"},
+	"sse":      {"adapter", "sse/...", "socketio/sioproto", "origin", "internal/netconn", "internal/wheel"},
 
 	"adapter":             {"adapter/internal/...", "socketio/sioproto"},
 	"adapter/adaptertest": {"adapter", "socketio/sioproto"},
 	"adapter/internal":    {"socketio/sioproto"},
 	"adapter/redispubsub": {"adapter", "adapter/internal/...", "adapter/redispubsub/...", "socketio/sioproto", "internal/lograte", "internal/redisx"},
 
-	"engineio":          {"engineio/...", "internal/front", "internal/netconn", "internal/wheel", "internal/wsproto"},
+	"engineio":          {"engineio/...", "origin", "internal/front", "internal/netconn", "internal/wheel", "internal/wsproto"},
+	"origin":            {},
 	"engineio/eioproto": {},
 	"socketio/sioproto": {},
 

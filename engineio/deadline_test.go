@@ -83,7 +83,7 @@ func TestBodiesThatDoNotArrive(t *testing.T) {
 		{"handshake with a body", "GET /?EIO=4&transport=polling%.0s HTTP/1.1\r\nContent-Length: 10", 3 * time.Second, "200", false},
 		{"poll with a body", "GET /?%s HTTP/1.1\r\nTransfer-Encoding: chunked", 5 * time.Second, "200", false},
 		{"other method", "PUT /?%s HTTP/1.1\r\nContent-Length: 10", 3 * time.Second, "405", false},
-		{"preflight", "OPTIONS /?%s HTTP/1.1\r\nContent-Length: 10", 3 * time.Second, "204", false},
+		{"preflight", "OPTIONS /?%s HTTP/1.1\r\nOrigin: https://a.example\r\nAccess-Control-Request-Method: GET\r\nContent-Length: 10", 3 * time.Second, "204", false},
 		{"WebSocket of nobody", "GET /?EIO=4&transport=websocket&sid=x%.0s HTTP/1.1\r\nContent-Length: 10\r\nConnection: upgrade\r\nUpgrade: websocket", 3 * time.Second, "400", false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

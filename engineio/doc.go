@@ -1,5 +1,5 @@
 // Package engineio is a server of the Engine.IO protocol, revision 4: sessions with clients over HTTP long-polling
-// (also JSONP) and WebSocket, with upgrade from the first to the second and heartbeats.
+// (also JSONP, if asked) and WebSocket, with upgrade from the first to the second and heartbeats.
 //
 // A [Server] is an http.Handler; mount it where its clients look for it:
 //
@@ -11,6 +11,6 @@
 //
 // Where the Node.js server has a known bug, this one does right instead: heartbeats survive an upgrade, a close packet
 // is honoured on every transport, a wrong protocol version is refused before the connection is upgraded, one origin
-// policy holds for polling and WebSocket alike, the cookie is set on both handshakes, JSONP is served as a script, a
+// policy holds for every request of polling, JSONP and WebSocket, the cookie is set on both handshakes, JSONP is served as a script, a
 // method other than GET and POST is answered with 405, and what waits for a slow client is bounded.
 package engineio

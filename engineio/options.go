@@ -52,8 +52,12 @@ type Options struct {
 	// AllowRequest is asked before a session is opened. An error refuses it with the error's text as the message. Nil
 	// allows all.
 	AllowRequest func(*http.Request) error
-	// CORS says which web sites may connect. Nil allows the server's own origin only.
+	// CORS says which web sites may connect. Nil allows the server's own origin only. Pages of others get no answer of
+	// any transport.
 	CORS *CORS
+	// JSONP serves polling by script elements, for pages that are so old that they can do nothing else. Over plain HTTP
+	// browsers do not always tell which site a script is asked for by, and CORS cannot keep its answer from that site.
+	JSONP bool
 	// Cookie, if not nil, is set on the answer to a handshake with the session's id as its value, for load balancers that
 	// route by cookie. An empty Name means "io", an empty Path "/".
 	Cookie *http.Cookie

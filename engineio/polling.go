@@ -377,6 +377,7 @@ func (s *Session) awaitResume(r *http.Request) bool {
 // common sets the headers of every polling response.
 func (s *Session) common(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Cache-Control", "no-store")
+	w.Header().Set("X-Content-Type-Options", "nosniff") // a script element of another site must not run it
 	if ua := r.UserAgent(); strings.Contains(ua, ";MSIE") || strings.Contains(ua, "Trident/") {
 		w.Header().Set("X-XSS-Protection", "0") // these browsers take base64 in a script for an attack
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/peal-dev/peal/engineio/eioproto"
 	"github.com/peal-dev/peal/internal/netconn"
 	"github.com/peal-dev/peal/internal/wheel"
+	"github.com/peal-dev/peal/origin"
 )
 
 // Handler is told of new sessions.
@@ -59,6 +60,7 @@ type Server struct {
 	loop    netconn.Loop
 	wheel   wheel.Wheel
 
+	pages     *origin.Guard
 	openTails [2]string // for Polling and WebSocket
 
 	wg sync.WaitGroup // sessions whose receivers have not been told of their end
@@ -71,10 +73,11 @@ type Server struct {
 	opened, refused, upgraded, received atomic.Uint64
 }
 
-// NewServer makes a Server whose sessions are given to h.
+// NewServer makes a Server whose sessions are given to h. It panics if Options.CORS is not valid.
 func NewServer(h Handler, opts *Options) *Server {
 	s := &Server{handler: h, opts: opts.withDefaults(), sessions: make(map[string]*Session)}
 	s.log = s.opts.Logger
+	s.pages = s.opts.CORS.Guard(http.MethodGet, http.MethodPost)
 	s.openTails = [2]string{openTail(&s.opts, Polling), openTail(&s.opts, WebSocket)}
 	s.loop.Goroutines = s.opts.Goroutines
 	s.wheel.Tick = min(wheel.DefaultTick, max(s.opts.PingInterval/100, time.Millisecond))
@@ -127,14 +130,27 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if hasBody(r) || !isUpgrade(r) {
 		s.accept(w, r)
 	}
-	if s.opts.CORS.headers(w, r) {
+	if controlled(r.Header.Get("Origin")) {
+		s.refuse(w, r, refused(BadRequest, "INVALID_ORIGIN", "the Origin header has control characters"))
+		return
+	}
+	if r.Method == http.MethodOptions { // the answer is written below
 		s.dismiss(w, r)
+	}
+	done, err := s.pages.Admit(w, r)
+	if err != nil {
+		e := refused(Forbidden, "ORIGIN_NOT_ALLOWED", "list it in CORS.AllowOrigins")
+		e.Err = err
+		s.refuse(w, r, e)
+		return
+	}
+	if done {
 		return
 	}
 	q := query(r.URL.RawQuery)
 	transport, sid := q.last("transport"), q.last("sid")
-	if e := s.verify(r, transport); e != nil {
-		s.refuse(w, r, e)
+	if !s.opts.allows(transport) {
+		s.refuse(w, r, refused(UnknownTransport, "", "transport "+transport))
 		return
 	}
 	if sid == "" {
@@ -160,19 +176,9 @@ func mismatch(sess *Session) *ConnectionError {
 	return refused(BadRequest, "TRANSPORT_MISMATCH", "the session's transport is "+sess.Transport())
 }
 
-// verify makes the checks that come before it matters which session a request is for.
-func (s *Server) verify(r *http.Request, transport string) *ConnectionError {
-	if !s.opts.allows(transport) {
-		return refused(UnknownTransport, "", "transport "+transport)
-	}
-	origin := r.Header.Get("Origin")
-	if strings.ContainsFunc(origin, func(c rune) bool { return c < 0x20 || c == 0x7f }) {
-		return refused(BadRequest, "INVALID_ORIGIN", "the Origin header has control characters")
-	}
-	if isUpgrade(r) && !s.opts.CORS.allows(origin, r.Host) {
-		return refused(Forbidden, "", "origin "+origin+" is not allowed: list it in CORS.AllowOrigins")
-	}
-	return nil
+// controlled reports whether a header has control characters, which net/http lets pass.
+func controlled(header string) bool {
+	return strings.ContainsFunc(header, func(c rune) bool { return c < 0x20 || c == 0x7f })
 }
 
 // open opens a session.
@@ -206,6 +212,8 @@ func (s *Server) newSession(r *http.Request, q query, transport string) (*Sessio
 		return nil, refused(BadHandshakeMethod, "", "method "+r.Method)
 	case transport == WebSocket && !isUpgrade(r):
 		return nil, refused(BadRequest, "TRANSPORT_HANDSHAKE_ERROR", "a WebSocket handshake asks for an upgrade")
+	case q.has("j") && !s.opts.JSONP:
+		return nil, refused(Forbidden, "JSONP_DISABLED", "JSONP is off; see Options.JSONP")
 	}
 	if s.opts.AllowRequest != nil {
 		if err := s.opts.AllowRequest(r); err != nil {

@@ -74,9 +74,6 @@ func appendHeader(b []byte, h http.Header) []byte {
 	if len(h) == 0 {
 		return b
 	}
-	if values := h["Access-Control-Allow-Origin"]; len(h) == 1 && len(values) == 1 && values[0] == "*" { // set by CORS
-		return append(b, "Access-Control-Allow-Origin: *\r\n"...)
-	}
 	var out bytes.Buffer
 	_ = h.Write(&out) // a buffer takes everything
 	return append(b, out.Bytes()...)

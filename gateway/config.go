@@ -5,13 +5,13 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"net/url"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/peal-dev/peal/adapter/redispubsub"
+	"github.com/peal-dev/peal/origin"
 )
 
 // Defaults of [Config].
@@ -43,9 +43,14 @@ type Config struct {
 	AnonymousPublish bool `help:"Socket.IO clients without a token may publish."`
 	// Namespaces are the namespaces clients can use; none means "/".
 	Namespaces []string `name:"namespace" default:"/" placeholder:"/NAME" help:"Namespace clients can use; repeatable (default ${default})."`
-	// AllowOrigins are the other origins whose pages may connect, such as "https://app.example.org"; "*" allows any.
-	// One policy for polling, WebSocket, Server-Sent Events and the HTTP API.
-	AllowOrigins []string `name:"allow-origin" placeholder:"ORIGIN" help:"Origin whose pages may connect, or *; repeatable."`
+	// AllowOrigins are the other origins whose pages may connect, such as "https://app.example.org" or
+	// "https://*.example.org"; "*" allows any. One policy for polling, WebSocket, Server-Sent Events and the HTTP API: see
+	// origin.Policy.
+	AllowOrigins []string `name:"allow-origin" placeholder:"ORIGIN" help:"Origin whose pages may connect, such as https://*.example.org, or *; repeatable."`
+	// AllowCredentials lets pages of AllowOrigins send cookies along, for load balancers and proxies that go by them.
+	AllowCredentials bool `help:"Pages of allowed origins may send cookies."`
+	// JSONP serves polling by script elements, for very old pages. See engineio.Options.
+	JSONP bool `name:"jsonp" help:"Serve JSONP to very old browsers. Pages of other sites can use it, too, where the browser does not tell."`
 	// Redis is the URL of the Redis that connects this node to the others; empty means a single node.
 	Redis string `placeholder:"URL" help:"Redis that joins this node to a cluster: redis://[user:password@]host:port/db."`
 	// RedisKey is the prefix of the Redis channels. Nodes of one cluster share it.
@@ -137,10 +142,8 @@ func (c *Config) Validate() error {
 			bad("namespace", "%q is given twice; remove one", ns)
 		}
 	}
-	for _, origin := range d.AllowOrigins {
-		if problem := originProblem(origin); problem != "" {
-			bad("allow-origin", "%q %s", origin, problem)
-		}
+	for _, err := range problems(d.pages().Validate()) {
+		bad("allow-origin", "%v", err)
 	}
 	if d.Redis != "" {
 		if err := (&redispubsub.Options{URL: d.Redis}).Validate(); err != nil {
@@ -174,16 +177,15 @@ func namespaceProblem(ns string) string {
 	return ""
 }
 
-func originProblem(origin string) string {
-	if origin == "*" {
-		return ""
+// pages returns the policy about pages of other origins.
+func (c *Config) pages() *origin.Policy {
+	return &origin.Policy{AllowOrigins: c.AllowOrigins, AllowCredentials: c.AllowCredentials}
+}
+
+// problems returns the errors that were joined to err.
+func problems(err error) []error {
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
+		return joined.Unwrap()
 	}
-	u, err := url.Parse(origin)
-	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
-		return "is no origin; write for instance https://app.example.org, or * for any"
-	}
-	if want := u.Scheme + "://" + u.Host; want != origin {
-		return "is more than an origin, which has no path; write " + want
-	}
-	return ""
+	return nil
 }

@@ -61,6 +61,9 @@ func (n *node) do(method, path, body string, header ...string) (*http.Response, 
 		n.t.Fatal(err)
 	}
 	for i := 0; i < len(header); i += 2 {
+		if header[i] == "Host" {
+			req.Host = header[i+1]
+		}
 		req.Header.Set(header[i], header[i+1])
 	}
 	res, err := n.client.Do(req)

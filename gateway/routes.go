@@ -21,20 +21,39 @@ const publishTimeout = 5 * time.Second
 
 func (s *Server) routes() http.Handler {
 	mux := http.NewServeMux()
-	mux.Handle("/socket.io/", s.whileServing(s.io))
-	mux.Handle("/v1/events", s.whileServing(s.streams))
-	mux.Handle("/v1/publish", s.whileServing(s.sameOrigin(s.only(http.MethodPost, s.publish))))
-	mux.Handle("/v1/stats", s.only(http.MethodGet, s.stats))
-	mux.HandleFunc("/v1/", func(w http.ResponseWriter, r *http.Request) {
+	// A client told addTrailingSlash: false leaves the slash out, and follows no redirect with an upgrade.
+	for _, path := range []string{"/socket.io", "/socket.io/"} {
+		mux.Handle(path, s.whileServing(s.io, http.MethodGet, http.MethodPost))
+	}
+	mux.Handle("/v1/events", s.whileServing(s.streams, http.MethodGet))
+	mux.Handle("/v1/publish", s.whileServing(s.forPages(s.only(http.MethodPost, s.publish), http.MethodPost), http.MethodPost))
+	mux.Handle("/v1/stats", s.forPages(s.only(http.MethodGet, s.stats), http.MethodGet, http.MethodHead))
+	mux.Handle("/v1/", s.forPages(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		s.fail(w, r, &apiError{CodeNotFound, "there are GET /v1/events, POST /v1/publish and GET /v1/stats"})
-	})
-	mux.Handle("/metrics", s.metrics())
-	mux.Handle("/healthz", s.only(http.MethodGet, func(w http.ResponseWriter, _ *http.Request) {
+	})))
+	mux.Handle("/metrics", s.readable(s.metrics()))
+	mux.Handle("/healthz", s.readable(s.only(http.MethodGet, func(w http.ResponseWriter, _ *http.Request) {
 		respond(w, http.StatusOK, map[string]bool{"ok": true})
-	}))
-	mux.Handle("/readyz", s.only(http.MethodGet, s.readyz))
+	})))
+	mux.Handle("/readyz", s.readable(s.only(http.MethodGet, s.readyz)))
 	mux.Handle("/", web.Handler())
 	return mux
+}
+
+// forPages lets only pages of allowed origins use next, which takes the given methods. In --dev no key protects the API,
+// and any page the developer visits could post to it.
+func (s *Server) forPages(next http.Handler, methods ...string) http.Handler {
+	return s.cfg.pages().Guard(methods...).Handler(next, func(w http.ResponseWriter, r *http.Request, _ error) {
+		s.fail(w, r, &apiError{CodeOriginNotAllowed, "pages of this origin may not use this node; allow it with --allow-origin"})
+	})
+}
+
+// readable lets pages of allowed origins read what next answers to GET. Others may ask, for it does nothing and a link
+// may lead to it, but browsers keep the answer from them.
+func (s *Server) readable(next http.Handler) http.Handler {
+	return s.cfg.pages().Guard(http.MethodGet, http.MethodHead).Handler(next, func(w http.ResponseWriter, r *http.Request, _ error) {
+		next.ServeHTTP(w, r)
+	})
 }
 
 // only refuses other methods; HEAD counts as GET.
@@ -53,35 +72,20 @@ func (s *Server) only(method string, next http.HandlerFunc) http.Handler {
 	})
 }
 
-// whileServing refuses requests once the server shuts down; clients then try another node.
-func (s *Server) whileServing(next http.Handler) http.Handler {
+// whileServing refuses requests once the server shuts down; clients then try another node. Next takes the given methods
+// and knows the policy about pages.
+func (s *Server) whileServing(next http.Handler, methods ...string) http.Handler {
+	gone := s.forPages(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Retry-After", "1")
+		s.fail(w, r, &apiError{CodeShuttingDown, "this node is shutting down; try again to reach another"})
+	}), methods...)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if s.draining.Load() {
-			w.Header().Set("Retry-After", "1")
-			s.fail(w, r, &apiError{CodeShuttingDown, "this node is shutting down; try again to reach another"})
+			gone.ServeHTTP(w, r)
 			return
 		}
 		next.ServeHTTP(w, r)
 	})
-}
-
-// sameOrigin refuses what pages of origins that are not allowed send. In --dev no key protects the API, and any page
-// the developer visits could post to it.
-func (s *Server) sameOrigin(next http.Handler) http.Handler {
-	protection := http.NewCrossOriginProtection()
-	for _, origin := range s.cfg.AllowOrigins {
-		if origin == "*" {
-			return next
-		}
-		if err := protection.AddTrustedOrigin(origin); err != nil {
-			// Validate has let only origins through.
-			panic(err)
-		}
-	}
-	protection.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		s.fail(w, r, &apiError{CodeOriginNotAllowed, "pages of this origin may not publish; allow it with --allow-origin"})
-	}))
-	return protection.Handler(next)
 }
 
 // publish is POST /v1/publish.

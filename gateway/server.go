@@ -96,18 +96,14 @@ func Start(ctx context.Context, cfg Config) (*Server, error) {
 
 // compose connects the parts; only adapters meet Redis, in the background.
 func (s *Server) compose() {
-	var engineCORS *engineio.CORS
-	var streamCORS *sse.CORS
-	if origins := s.cfg.AllowOrigins; len(origins) > 0 {
-		engineCORS, streamCORS = &engineio.CORS{AllowOrigins: origins}, &sse.CORS{AllowOrigins: origins}
-	}
+	pages := s.cfg.pages()
 	var driver adapter.Driver // a nil *redispubsub.Driver in it would be no nil
 	if s.driver != nil {
 		driver = s.driver
 	}
 	s.io = socketio.NewServer(&socketio.Options{
 		Engine: engineio.Options{PingInterval: s.cfg.PingInterval, PingTimeout: s.cfg.PingTimeout,
-			MaxPayload: s.cfg.MaxBody, SendBuffer: s.cfg.SendBuffer, PollBuffer: s.cfg.PollBuffer, CORS: engineCORS},
+			MaxPayload: s.cfg.MaxBody, SendBuffer: s.cfg.SendBuffer, PollBuffer: s.cfg.PollBuffer, CORS: pages, JSONP: s.cfg.JSONP},
 		Driver: driver,
 		Logger: s.log,
 	})
@@ -118,7 +114,7 @@ func (s *Server) compose() {
 		s.ready.watch(name, ns.Adapter())
 	}
 	s.streams = sse.NewHandler(s.subscribeStream, &sse.Options{KeepAlive: s.cfg.KeepAlive,
-		SendBuffer: s.cfg.SendBuffer, CORS: streamCORS, Logger: s.log})
+		SendBuffer: s.cfg.SendBuffer, CORS: pages, Logger: s.log})
 	s.http = &http.Server{Handler: s.routes(), ReadHeaderTimeout: readHeaderTimeout, IdleTimeout: idleTimeout,
 		MaxHeaderBytes: maxHeaderBytes, ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelWarn)}
 	s.listener = engineio.NewListener(s.listener, s.http.Handler, &engineio.ListenerOptions{KeepAlive: listening.KeepAlive})

@@ -2,7 +2,6 @@ package gateway_test
 
 import (
 	"encoding/json"
-	"net/http"
 	"strconv"
 	"strings"
 	"testing"
@@ -281,42 +280,6 @@ func TestBackendsNeedTheKey(t *testing.T) {
 	}
 	n := startNode(t, gateway.Config{APIKey: key})
 	n.publish(`{"event":"a"}`, bearer...)
-}
-
-func TestOrigins(t *testing.T) {
-	t.Parallel()
-	const app, other = "https://app.example", "https://other.example"
-	for _, test := range []struct {
-		allow   []string
-		origin  string
-		allowed bool
-	}{
-		{nil, app, false},
-		{[]string{app}, app, true},
-		{[]string{app}, other, false},
-		{[]string{"*"}, other, true},
-	} {
-		n := startNode(t, gateway.Config{Dev: true, AllowOrigins: test.allow})
-		origin := []string{"Origin", test.origin}
-		polling, _ := n.do("GET", "/socket.io/?EIO=4&transport=polling", "", origin...)
-		if got := polling.Header.Get("Access-Control-Allow-Origin") != ""; got != test.allowed {
-			t.Errorf("%v: polling from %s: %v", test.allow, test.origin, got)
-		}
-		upgrade, _ := n.do("GET", "/socket.io/?EIO=4&transport=websocket", "", "Origin", test.origin, "Connection", "Upgrade",
-			"Upgrade", "websocket", "Sec-WebSocket-Version", "13", "Sec-WebSocket-Key", "x")
-		if got := upgrade.StatusCode != http.StatusForbidden; got != test.allowed {
-			t.Errorf("%v: WebSocket from %s: %d", test.allow, test.origin, upgrade.StatusCode)
-		}
-		publish, _ := n.do("POST", "/v1/publish", `{"event":"a"}`, origin...)
-		if got := publish.StatusCode == 200; got != test.allowed {
-			t.Errorf("%v: publish from %s: %d", test.allow, test.origin, publish.StatusCode)
-		}
-		if test.allowed {
-			n.stream("?room=a", origin...)
-		} else if events, _ := n.do("GET", "/v1/events", "", origin...); events.StatusCode != http.StatusForbidden {
-			t.Errorf("%v: stream from %s: %d", test.allow, test.origin, events.StatusCode)
-		}
-	}
 }
 
 func TestStatsAndMetrics(t *testing.T) {

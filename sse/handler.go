@@ -13,6 +13,7 @@ import (
 	"github.com/peal-dev/peal/adapter"
 	"github.com/peal-dev/peal/internal/netconn"
 	"github.com/peal-dev/peal/internal/wheel"
+	"github.com/peal-dev/peal/origin"
 )
 
 // Defaults of [Options].
@@ -59,6 +60,7 @@ type Options struct {
 type Handler struct {
 	subscribe func(*http.Request) (Subscription, error)
 	opts      Options
+	pages     *origin.Guard
 	log       *slog.Logger
 	loop      netconn.Loop // drives the connections that were taken over
 	wheel     wheel.Wheel
@@ -74,7 +76,7 @@ type Handler struct {
 
 // NewHandler returns a Handler that asks subscribe what a request may listen to. subscribe must be safe for concurrent
 // use; it refuses with an *[Error], and any other error is logged and answered with 500. The Handler must be shut down
-// before the adapters that subscribe returns are closed.
+// before the adapters that subscribe returns are closed. NewHandler panics if Options.CORS is not valid.
 func NewHandler(subscribe func(r *http.Request) (Subscription, error), opts *Options) *Handler {
 	h := &Handler{subscribe: subscribe, streams: make(map[*stream]struct{}), idle: make(chan struct{})}
 	if opts != nil {
@@ -84,6 +86,7 @@ func NewHandler(subscribe func(r *http.Request) (Subscription, error), opts *Opt
 	setDefault(&h.opts.Retry, DefaultRetry)
 	setDefault(&h.opts.SendBuffer, DefaultSendBuffer)
 	setDefault(&h.opts.WriteTimeout, DefaultWriteTimeout)
+	h.pages = h.opts.CORS.Guard(http.MethodGet)
 	h.log = h.opts.Logger
 	if h.log == nil {
 		h.log = slog.Default()
@@ -102,17 +105,16 @@ func setDefault[T comparable](v *T, def T) {
 // over and ServeHTTP returns at once; otherwise it returns when the stream has ended. It clears the connection's read
 // deadline and sets its own write deadlines, so http.Server's timeouts do not cut streams.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if !h.opts.CORS.apply(w.Header(), r) {
+	done, err := h.pages.Admit(w, r)
+	if err != nil {
 		h.refuse(w, r, &Error{Status: http.StatusForbidden, Code: CodeOriginNotAllowed,
 			Message: "pages of this origin may not open streams; add the origin to the server's list of allowed origins"})
 		return
 	}
-	switch {
-	case r.Method == http.MethodGet:
-	case r.Method == http.MethodOptions && r.Header.Get("Access-Control-Request-Method") != "":
-		h.opts.CORS.preflight(w)
+	if done {
 		return
-	default:
+	}
+	if r.Method != http.MethodGet {
 		w.Header().Set("Allow", http.MethodGet)
 		h.refuse(w, r, &Error{Status: http.StatusMethodNotAllowed, Code: CodeMethodNotAllowed,
 			Message: "a stream is opened with GET"})
