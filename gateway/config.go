@@ -17,6 +17,7 @@ import (
 // Defaults of [Config].
 const (
 	DefaultListen          = ":8080"
+	DefaultDevListen       = "127.0.0.1:8080" // with Dev
 	DefaultRedisKey        = "socket.io"
 	DefaultMaxBody         = 1 << 20
 	DefaultMaxRooms        = 1000
@@ -31,8 +32,8 @@ const (
 // Config configures a [Server]. A zero field means its default; the zero Config is refused, because nobody could do
 // anything with such a server. The tags name the flags, environment variables and keys of the file that set a field.
 type Config struct {
-	// Listen is the address to listen on; port 0 takes a free one.
-	Listen string `default:"${listen}" placeholder:"HOST:PORT" help:"Address to listen on; port 0 takes a free one (default ${default})."`
+	// Listen is the address to listen on; port 0 takes a free one. Empty means DefaultListen, with Dev DefaultDevListen.
+	Listen string `placeholder:"HOST:PORT" help:"Address to listen on; port 0 takes a free one (default ${listen}, with --dev ${dev_listen})."`
 	// Dev lets everybody subscribe and publish, and lets the HTTP API be used without a key if there is none.
 	Dev bool `help:"For your own machine: everybody may subscribe and publish without a token."`
 	// APIKey is the secret of backends; whoever presents it may do everything. Empty means that nobody can.
@@ -51,6 +52,14 @@ type Config struct {
 	AllowCredentials bool `help:"Pages of allowed origins may send cookies."`
 	// JSONP serves polling by script elements, for very old pages. See engineio.Options.
 	JSONP bool `name:"jsonp" help:"Serve JSONP to very old browsers. Pages of other sites can use it, too, where the browser does not tell."`
+	// InternalListen is a second address, for operators: it serves everything, /metrics without a key and the reasons of
+	// /readyz. Listen then serves clients and backends only, without playground, /metrics and /v1/stats. Empty means that
+	// Listen serves all, /metrics to whoever has the key.
+	InternalListen string `placeholder:"HOST:PORT" help:"Second address, for you alone: metrics, counters and the playground are then there only."`
+	// AllowHosts are the names by which the node may be asked (the Host header); "*" stands for any. Addresses, localhost
+	// and the hosts of Listen and InternalListen always are. None means any, with Dev no other: a page of another site
+	// whose name leads to this machine (DNS rebinding) would else be of the same origin.
+	AllowHosts []string `name:"allow-host" placeholder:"NAME" help:"Host name this node answers to, or *; repeatable (default any, with --dev addresses and localhost)."`
 	// Redis is the URL of the Redis that connects this node to the others; empty means a single node.
 	Redis string `placeholder:"URL" help:"Redis that joins this node to a cluster: redis://[user:password@]host:port/db."`
 	// RedisKey is the prefix of the Redis channels. Nodes of one cluster share it.
@@ -90,6 +99,9 @@ func (e *SettingError) Error() string { return "--" + e.Setting + ": " + e.Probl
 
 func (c *Config) withDefaults() Config {
 	d := *c
+	if d.Dev {
+		setDefault(&d.Listen, DefaultDevListen)
+	}
 	setDefault(&d.Listen, DefaultListen)
 	setDefault(&d.RedisKey, DefaultRedisKey)
 	setDefault(&d.MaxBody, DefaultMaxBody)
@@ -124,10 +136,16 @@ func (c *Config) Validate() error {
 	bad := func(setting, format string, args ...any) {
 		errs = append(errs, &SettingError{Setting: setting, Problem: fmt.Sprintf(format, args...)})
 	}
-	if _, port, err := net.SplitHostPort(d.Listen); err != nil {
-		bad("listen", "%q is not HOST:PORT; write for instance %s or 127.0.0.1:8080", d.Listen, DefaultListen)
-	} else if n, err := strconv.Atoi(port); err != nil || n < 0 || n > 65535 {
-		bad("listen", "the port %q is not a number from 0 to 65535", port)
+	if problem := addressProblem(d.Listen); problem != "" {
+		bad("listen", "%s", problem)
+	}
+	if problem := addressProblem(d.InternalListen); d.InternalListen != "" && problem != "" {
+		bad("internal-listen", "%s", problem)
+	}
+	for _, host := range d.AllowHosts {
+		if host != "*" && hostName(host) != strings.ToLower(host) || host == "" {
+			bad("allow-host", "%q is no name of a host; write it without scheme and port, such as peal.example.org", host)
+		}
 	}
 	if !d.Dev && d.APIKey == "" && !d.AnonymousSubscribe && !d.AnonymousPublish {
 		bad("api-key", "nobody could subscribe or publish; set a key (or PEAL_API_KEY), or use --dev on your own machine")
@@ -163,6 +181,17 @@ func (c *Config) Validate() error {
 		}
 	}
 	return errors.Join(errs...)
+}
+
+func addressProblem(address string) string {
+	_, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return fmt.Sprintf("%q is not HOST:PORT; write for instance %s or 127.0.0.1:8080", address, DefaultListen)
+	}
+	if n, err := strconv.Atoi(port); err != nil || n < 0 || n > 65535 {
+		return fmt.Sprintf("the port %q is not a number from 0 to 65535", port)
+	}
+	return ""
 }
 
 func namespaceProblem(ns string) string {

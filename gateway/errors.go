@@ -16,6 +16,7 @@ const (
 	CodeTokenRequired      = "token_required"
 	CodeInvalidToken       = "invalid_token"
 	CodeOriginNotAllowed   = sse.CodeOriginNotAllowed
+	CodeHostNotAllowed     = "host_not_allowed"
 	CodeNotFound           = "not_found"
 	CodeMethodNotAllowed   = sse.CodeMethodNotAllowed
 	CodeInvalidJSON        = "invalid_json"
@@ -37,6 +38,7 @@ var statuses = map[string]int{
 	CodeTokenRequired:      http.StatusUnauthorized,
 	CodeInvalidToken:       http.StatusUnauthorized,
 	CodeOriginNotAllowed:   http.StatusForbidden,
+	CodeHostNotAllowed:     http.StatusForbidden,
 	CodeNotFound:           http.StatusNotFound,
 	CodeUnknownNamespace:   http.StatusNotFound,
 	CodeMethodNotAllowed:   http.StatusMethodNotAllowed,

@@ -3,6 +3,9 @@ package gateway
 // SetDraining puts the server into the state in which a shutdown finds requests that come in meanwhile, and back.
 func (s *Server) SetDraining(draining bool) { s.draining.Store(draining) }
 
+// Defaults returns the configuration with the defaults of zero fields.
+func Defaults(c Config) Config { return c.withDefaults() }
+
 // ParsePublication parses a request to publish and returns the message it makes, as JSON.
 func ParsePublication(data []byte, maxRooms int) ([]byte, error) {
 	p, err := parsePublication(data, maxRooms)

@@ -30,7 +30,7 @@ type readiness struct {
 type readyReply struct {
 	Ready    bool             `json:"ready"`
 	Draining bool             `json:"draining,omitempty"`
-	Checks   map[string]check `json:"namespaces"` // by namespace
+	Checks   map[string]check `json:"namespaces,omitempty"` // by namespace
 }
 
 type check struct {
@@ -74,8 +74,17 @@ func (r *readiness) check(ctx context.Context) readyReply {
 	return result
 }
 
+// readyz is GET /readyz for operators: with what does not work, and why.
 func (s *Server) readyz(w http.ResponseWriter, r *http.Request) {
-	reply := s.ready.check(r.Context())
+	s.tellReady(w, s.ready.check(r.Context()))
+}
+
+// ifReady is GET /readyz for everybody: the errors would tell strangers where Redis is.
+func (s *Server) ifReady(w http.ResponseWriter, r *http.Request) {
+	s.tellReady(w, readyReply{Ready: s.ready.check(r.Context()).Ready})
+}
+
+func (s *Server) tellReady(w http.ResponseWriter, reply readyReply) {
 	status := http.StatusOK
 	if s.draining.Load() {
 		reply.Ready, reply.Draining = false, true

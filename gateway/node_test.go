@@ -27,12 +27,23 @@ type node struct {
 	*gateway.Server
 	t      *testing.T
 	client *http.Client
+	base   string // of its URLs; empty is the public one
+}
+
+// URL returns the base URL that requests go to.
+func (n *node) URL() string {
+	if n.base != "" {
+		return n.base
+	}
+	return n.Server.URL()
 }
 
 // startNode starts a node on a free port that is shut down, cleanly, at the end of the test.
 func startNode(t *testing.T, cfg gateway.Config) *node {
 	t.Helper()
-	cfg.Listen = "127.0.0.1:0"
+	if cfg.Listen == "" {
+		cfg.Listen = "127.0.0.1:0"
+	}
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.NewTextHandler(t.Output(), nil))
 	}

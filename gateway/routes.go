@@ -19,7 +19,28 @@ const bodyTimeout = 30 * time.Second
 // publishTimeout is how long the cluster may take to accept a message.
 const publishTimeout = 5 * time.Second
 
+// routes answers clients and backends, and operators where they come in by the same address.
 func (s *Server) routes() http.Handler {
+	mux := s.clientRoutes()
+	if s.cfg.InternalListen == "" {
+		s.operatorRoutes(mux, s.withKey)
+	} else {
+		mux.Handle("/readyz", s.readable(s.only(http.MethodGet, s.ifReady)))
+		mux.Handle("/", s.forPages(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			s.fail(w, r, &apiError{CodeNotFound, "there are /socket.io/, GET /v1/events and POST /v1/publish"})
+		})))
+	}
+	return s.onlyKnownHosts(mux)
+}
+
+// internalRoutes answers operators, and everybody else too: the playground is a client of where it came from.
+func (s *Server) internalRoutes() http.Handler {
+	mux := s.clientRoutes()
+	s.operatorRoutes(mux, func(private, _ http.HandlerFunc) http.HandlerFunc { return private })
+	return s.onlyKnownHosts(mux)
+}
+
+func (s *Server) clientRoutes() *http.ServeMux {
 	mux := http.NewServeMux()
 	// A client told addTrailingSlash: false leaves the slash out, and follows no redirect with an upgrade.
 	for _, path := range []string{"/socket.io", "/socket.io/"} {
@@ -27,17 +48,41 @@ func (s *Server) routes() http.Handler {
 	}
 	mux.Handle("/v1/events", s.whileServing(s.streams, http.MethodGet))
 	mux.Handle("/v1/publish", s.whileServing(s.forPages(s.only(http.MethodPost, s.publish), http.MethodPost), http.MethodPost))
-	mux.Handle("/v1/stats", s.forPages(s.only(http.MethodGet, s.stats), http.MethodGet, http.MethodHead))
 	mux.Handle("/v1/", s.forPages(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		s.fail(w, r, &apiError{CodeNotFound, "there are GET /v1/events, POST /v1/publish and GET /v1/stats"})
 	})))
-	mux.Handle("/metrics", s.readable(s.metrics()))
 	mux.Handle("/healthz", s.readable(s.only(http.MethodGet, func(w http.ResponseWriter, _ *http.Request) {
 		respond(w, http.StatusOK, map[string]bool{"ok": true})
 	})))
-	mux.Handle("/readyz", s.readable(s.only(http.MethodGet, s.readyz)))
-	mux.Handle("/", web.Handler())
 	return mux
+}
+
+// operatorRoutes adds what tells of the node. Private is what those get whom to lets have it, of what tells more than
+// clients need.
+func (s *Server) operatorRoutes(mux *http.ServeMux, to func(private, others http.HandlerFunc) http.HandlerFunc) {
+	mux.Handle("/v1/stats", s.forPages(s.only(http.MethodGet, s.stats), http.MethodGet, http.MethodHead))
+	mux.Handle("/metrics", s.readable(to(s.metrics().ServeHTTP, s.refuseWithoutKey)))
+	mux.Handle("/readyz", s.readable(s.only(http.MethodGet, to(s.readyz, s.ifReady))))
+	mux.Handle("/", web.Handler())
+}
+
+// withKey gives private to whoever has the key, and to everybody in --dev.
+func (s *Server) withKey(private, others http.HandlerFunc) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		if s.access.dev || s.access.backend(r) == nil {
+			private(w, r)
+			return
+		}
+		others(w, r)
+	}
+}
+
+func (s *Server) refuseWithoutKey(w http.ResponseWriter, r *http.Request) {
+	err := s.access.backend(r)
+	if bearer(r) == "" {
+		err = &apiError{CodeTokenRequired, "send the server's API key as Authorization: Bearer KEY, or start the server with --internal-listen"}
+	}
+	s.fail(w, r, err)
 }
 
 // forPages lets only pages of allowed origins use next, which takes the given methods. In --dev no key protects the API,

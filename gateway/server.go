@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -43,7 +44,8 @@ type Server struct {
 	ready    *readiness
 	listener net.Listener
 	http     *http.Server
-	failed   chan error // what ended the HTTP server, once
+	internal *internal  // nil without Config.InternalListen
+	failed   chan error // what ended an HTTP server, once for each
 	draining atomic.Bool
 }
 
@@ -75,22 +77,39 @@ func Start(ctx context.Context, cfg Config) (*Server, error) {
 		return nil, err
 	}
 	cfg = cfg.withDefaults()
-	s := &Server{cfg: cfg, log: cfg.Logger, often: lograte.New(cfg.Logger, lograte.Every), node: nodeName(), started: time.Now(), access: newAccess(&cfg), failed: make(chan error, 1)}
+	s := &Server{cfg: cfg, log: cfg.Logger, often: lograte.New(cfg.Logger, lograte.Every), node: nodeName(), started: time.Now(), access: newAccess(&cfg), failed: make(chan error, 2)}
 	listener, err := listening.Listen(ctx, "tcp", cfg.Listen)
 	if err != nil {
-		return nil, listenError(cfg.Listen, err)
+		return nil, listenError("listen", cfg.Listen, err)
 	}
 	s.listener = listener
+	if s.internal, err = listenInternally(ctx, cfg.InternalListen); err != nil {
+		_ = listener.Close()
+		return nil, err
+	}
 	if cfg.Redis != "" {
 		driver, err := redispubsub.New(redispubsub.Options{URL: cfg.Redis, Key: cfg.RedisKey, SubscribeRooms: cfg.RedisSubscribeRooms, Logger: cfg.Logger})
 		if err != nil {
 			_ = listener.Close()
+			s.internal.close()
 			return nil, fmt.Errorf("--redis: %w", err)
 		}
 		s.driver = driver
 	}
 	s.compose()
-	go s.serve()
+	var serving sync.WaitGroup
+	serving.Go(func() { s.serve(s.http, s.listener) })
+	if s.internal != nil {
+		serving.Go(func() { s.serve(s.internal.http, s.internal.listener) })
+	}
+	go func() { // ends with both
+		serving.Wait()
+		close(s.failed)
+	}()
+	if cfg.Dev && !isLoopback(listener.Addr()) {
+		s.log.LogAttrs(ctx, slog.LevelWarn, "--dev lets everybody who reaches this address subscribe and publish; on your own machine leave --listen out, elsewhere use --api-key",
+			slog.String("listen", cfg.Listen))
+	}
 	return s, nil
 }
 
@@ -115,26 +134,44 @@ func (s *Server) compose() {
 	}
 	s.streams = sse.NewHandler(s.subscribeStream, &sse.Options{KeepAlive: s.cfg.KeepAlive,
 		SendBuffer: s.cfg.SendBuffer, CORS: pages, Logger: s.log})
-	s.http = &http.Server{Handler: s.routes(), ReadHeaderTimeout: readHeaderTimeout, IdleTimeout: idleTimeout,
-		MaxHeaderBytes: maxHeaderBytes, ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelWarn)}
+	s.http = s.newHTTP(s.routes())
+	if s.internal != nil {
+		s.internal.http = s.newHTTP(s.internalRoutes())
+	}
 	s.listener = engineio.NewListener(s.listener, s.http.Handler, &engineio.ListenerOptions{KeepAlive: listening.KeepAlive})
 }
 
-// serve runs the HTTP server until Shutdown closes it.
-func (s *Server) serve() {
-	err := s.http.Serve(s.listener)
+func (s *Server) newHTTP(handler http.Handler) *http.Server {
+	return &http.Server{Handler: handler, ReadHeaderTimeout: readHeaderTimeout, IdleTimeout: idleTimeout,
+		MaxHeaderBytes: maxHeaderBytes, ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelWarn)}
+}
+
+// serve runs an HTTP server until Shutdown closes it.
+func (s *Server) serve(server *http.Server, listener net.Listener) {
+	err := server.Serve(listener)
 	if s.draining.Load() {
 		err = nil
+	} else {
+		err = fmt.Errorf("serve %s: %w", baseURL(listener), err)
 	}
 	s.failed <- err
-	close(s.failed)
 }
 
 // URL returns the base URL under which this machine reaches the node, without a slash at its end.
-func (s *Server) URL() string {
-	addr, ok := s.listener.Addr().(*net.TCPAddr)
+func (s *Server) URL() string { return baseURL(s.listener) }
+
+// InternalURL is URL of the address for operators; "" if there is none.
+func (s *Server) InternalURL() string {
+	if s.internal == nil {
+		return ""
+	}
+	return baseURL(s.internal.listener)
+}
+
+func baseURL(listener net.Listener) string {
+	addr, ok := listener.Addr().(*net.TCPAddr)
 	if !ok || !addr.IP.IsUnspecified() {
-		return "http://" + s.listener.Addr().String()
+		return "http://" + listener.Addr().String()
 	}
 	return fmt.Sprintf("http://127.0.0.1:%d", addr.Port)
 }
@@ -151,10 +188,7 @@ func (s *Server) Wait(ctx context.Context) error {
 	case <-ctx.Done():
 		return nil
 	case err := <-s.failed:
-		if err != nil {
-			return fmt.Errorf("serve %s: %w", s.URL(), err)
-		}
-		return nil
+		return err
 	}
 }
 
@@ -178,6 +212,8 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	if s.driver != nil {
 		err = errors.Join(err, within("leave the cluster", s.driver.Close(ctx)))
 	}
+	// Last, for it tells operators of the shutdown.
+	err = errors.Join(err, within("end the internal HTTP requests", s.internal.shutdown(ctx)))
 	s.often.Close()
 	return err
 }
@@ -190,16 +226,17 @@ func within(step string, err error) error {
 }
 
 // listenError says what to do about an address that cannot be listened on.
-func listenError(addr string, err error) error {
+func listenError(setting, addr string, err error) error {
+	addr = "--" + setting + " " + addr
 	switch {
 	case errors.Is(err, syscall.EADDRINUSE):
-		return fmt.Errorf("--listen %s: the port is in use; stop the program that has it, or choose another port (0 takes a free one): %w", addr, err)
+		return fmt.Errorf("%s: the port is in use; stop the program that has it, or choose another port (0 takes a free one): %w", addr, err)
 	case errors.Is(err, syscall.EACCES):
-		return fmt.Errorf("--listen %s: not permitted; choose a port above 1023, or give the binary the capability cap_net_bind_service: %w", addr, err)
+		return fmt.Errorf("%s: not permitted; choose a port above 1023, or give the binary the capability cap_net_bind_service: %w", addr, err)
 	case errors.Is(err, syscall.EADDRNOTAVAIL):
-		return fmt.Errorf("--listen %s: this machine does not have that address; leave the host out to listen on all: %w", addr, err)
+		return fmt.Errorf("%s: this machine does not have that address; leave the host out to listen on all: %w", addr, err)
 	}
-	return fmt.Errorf("--listen %s: %w", addr, err)
+	return fmt.Errorf("%s: %w", addr, err)
 }
 
 // nodeName tells nodes apart in logs and counters, two on one machine and one before and after a restart too.

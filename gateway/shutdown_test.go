@@ -21,7 +21,7 @@ func TestShutdownIsClean(t *testing.T) {
 	stream := n.stream("?room=a")
 	c := n.connect("/", "")
 	// A request in the middle of its body is answered before the node goes.
-	publish := n.begin("POST /v1/publish HTTP/1.1\r\nHost: x\r\nContent-Length: 13\r\nExpect: 100-continue\r\n\r\n")
+	publish := n.begin("POST /v1/publish HTTP/1.1\r\nHost: localhost\r\nContent-Length: 13\r\nExpect: 100-continue\r\n\r\n")
 	n.publish(`{"event":"last"}`)
 
 	done := make(chan error, 1)
@@ -91,7 +91,7 @@ func TestShutdownIsBounded(t *testing.T) {
 	result := make(chan error, 1)
 	go func() { result <- gateway.Run(ctx, cfg, func(s *gateway.Server) { started <- s }) }()
 	n := &node{Server: <-started, t: t}
-	n.begin("POST /v1/publish HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\nExpect: 100-continue\r\n\r\n")
+	n.begin("POST /v1/publish HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\nExpect: 100-continue\r\n\r\n")
 	stop()
 	select {
 	case err := <-result:

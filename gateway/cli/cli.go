@@ -133,6 +133,7 @@ func defaults() kong.Vars {
 	return kong.Vars{
 		"version":          version(),
 		"listen":           gateway.DefaultListen,
+		"dev_listen":       gateway.DefaultDevListen,
 		"redis_key":        gateway.DefaultRedisKey,
 		"max_body":         formatSize(gateway.DefaultMaxBody),
 		"max_rooms":        strconv.Itoa(gateway.DefaultMaxRooms),

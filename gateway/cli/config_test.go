@@ -27,7 +27,7 @@ func TestDefaultsAreTheLibrarys(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := gateway.Config{Dev: true, Listen: gateway.DefaultListen, Namespaces: []string{"/"}, RedisKey: gateway.DefaultRedisKey,
+	want := gateway.Config{Dev: true, Namespaces: []string{"/"}, RedisKey: gateway.DefaultRedisKey,
 		MaxBody: gateway.DefaultMaxBody, MaxRooms: gateway.DefaultMaxRooms, SendBuffer: gateway.DefaultSendBuffer, PollBuffer: gateway.DefaultPollBuffer,
 		PingInterval: gateway.DefaultPingInterval, PingTimeout: gateway.DefaultPingTimeout,
 		KeepAlive: gateway.DefaultKeepAlive, ShutdownTimeout: gateway.DefaultShutdownTimeout}
@@ -56,7 +56,7 @@ api-key: 12345
 		keepAlive  time.Duration
 		dev        bool
 	}{
-		{"default", nil, []string{"--api-key=k"}, ":8080", []string{"/"}, 1000, 15 * time.Second, false},
+		{"default", nil, []string{"--api-key=k"}, "", []string{"/"}, 1000, 15 * time.Second, false},
 		{"file", nil, []string{"--config", file}, ":1", []string{"/file", "/other"}, 1, time.Second, true},
 		{"environment", map[string]string{"PEAL_LISTEN": ":2", "PEAL_NAMESPACE": "/env,/two", "PEAL_MAX_ROOMS": "2", "PEAL_KEEP_ALIVE": "2s", "PEAL_DEV": "true"},
 			nil, ":2", []string{"/env", "/two"}, 2, 2 * time.Second, true},

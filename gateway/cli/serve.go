@@ -46,7 +46,7 @@ func (c *serveCommand) Run(ctx context.Context, streams streams) error {
 	c.Logger = newLogger(streams.err, c.LogLevel, c.LogJSON)
 	err := gateway.Run(ctx, c.Config, func(s *gateway.Server) {
 		c.Logger.Info("listening", "addr", s.Addr(), "url", s.URL(), "node", s.Node(), "cluster", c.Redis != "", "dev", c.Dev)
-		announce(streams.out, s.URL(), &c.Config)
+		announce(streams.out, s, &c.Config)
 		if c.Redis != "" {
 			c.Logger.Info("joining the cluster; /readyz is red until Redis answers, and this node keeps trying")
 		}
@@ -66,8 +66,12 @@ func newLogger(w io.Writer, level slog.Level, asJSON bool) *slog.Logger {
 }
 
 // announce prints where everything is.
-func announce(w io.Writer, url string, c *gateway.Config) {
-	page := url + "/"
+func announce(w io.Writer, s *gateway.Server, c *gateway.Config) {
+	url, internal := s.URL(), s.InternalURL()
+	if internal == "" {
+		internal = url
+	}
+	page := internal + "/"
 	if !web.Built() {
 		page += "  (not built into this binary: see the page)"
 	}
@@ -76,8 +80,8 @@ func announce(w io.Writer, url string, c *gateway.Config) {
 		{"Socket.IO", url + "/socket.io/"},
 		{"Events", url + "/v1/events?room=ROOM"},
 		{"Publish", url + "/v1/publish"},
-		{"Metrics", url + "/metrics"},
-		{"Readiness", url + "/readyz"},
+		{"Metrics", internal + "/metrics"},
+		{"Readiness", internal + "/readyz"},
 	}
 	text := "Peal is listening on " + url + "\n"
 	for _, line := range lines {
