@@ -18,7 +18,7 @@ TESTFLAGS ?=#               further flags of `go test` in `make test`
 EIO_SUITE ?=#               test-suite/ of an Engine.IO protocol checkout
 SIO_SUITE ?=#               test-suite/ of a Socket.IO protocol checkout
 
-CLIENT := web/dist/socket.io.esm.min.js
+CLIENT := web/dist/socket.io.js
 STATICCHECK := go tool -modfile=tools/go.mod staticcheck
 say = @printf '\033[1m==> %s\033[0m\n' "$(1)"
 
@@ -35,14 +35,14 @@ run: build ## Build everything and start a node with the playground
 	@exec bin/peal serve --dev --listen $(LISTEN) $(ARGS)
 
 .PHONY: build
-build: web ## Build bin/peal, playground included
+build: web ## Build bin/peal, with the Socket.IO client for browsers
 	$(call say,Building bin/peal (the first time takes a minute))
 	CGO_ENABLED=0 go build -trimpath -o bin/peal ./cmd/peal
 
 .PHONY: web
-web: $(CLIENT) ## Fetch the playground's one outside file into web/dist
+web: $(CLIENT) ## Fetch the Socket.IO client for browsers into web/dist
 $(CLIENT): web/package-lock.json web/build.mjs
-	$(call say,Fetching the Socket.IO client for the playground)
+	$(call say,Fetching the Socket.IO client for browsers)
 	npm ci --prefix web --ignore-scripts --no-audit --no-fund --loglevel=error
 	npm run --prefix web --silent build
 	@touch $@

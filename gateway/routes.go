@@ -3,6 +3,7 @@ package gateway
 import (
 	"errors"
 	"io"
+	"io/fs"
 	"net/http"
 	"slices"
 	"strconv"
@@ -45,6 +46,14 @@ func (s *Server) clientRoutes() *http.ServeMux {
 	// A client told addTrailingSlash: false leaves the slash out, and follows no redirect with an upgrade.
 	for _, path := range []string{"/socket.io", "/socket.io/"} {
 		mux.Handle(path, s.whileServing(s.io, http.MethodGet, http.MethodPost))
+	}
+	// The client's files are the only answers of s.io that may be compressed on the way.
+	files, err := fs.Glob(web.ClientFiles(), "*.js*")
+	if err != nil {
+		panic(err) // the pattern is malformed
+	}
+	for _, name := range files {
+		mux.Handle("/socket.io/"+name, web.Compress(s.io))
 	}
 	mux.Handle("/v1/events", s.whileServing(s.streams, http.MethodGet))
 	mux.Handle("/v1/publish", s.whileServing(s.forPages(s.only(http.MethodPost, s.publish), http.MethodPost), http.MethodPost))

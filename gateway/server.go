@@ -21,6 +21,7 @@ import (
 	"github.com/peal-dev/peal/internal/lograte"
 	"github.com/peal-dev/peal/socketio"
 	"github.com/peal-dev/peal/sse"
+	"github.com/peal-dev/peal/web"
 )
 
 // Limits of the HTTP server. There is no overall read or write timeout: connections are meant to stay.
@@ -123,8 +124,9 @@ func (s *Server) compose() {
 	s.io = socketio.NewServer(&socketio.Options{
 		Engine: engineio.Options{PingInterval: s.cfg.PingInterval, PingTimeout: s.cfg.PingTimeout,
 			MaxPayload: s.cfg.MaxBody, SendBuffer: s.cfg.SendBuffer, PollBuffer: s.cfg.PollBuffer, CORS: pages, JSONP: s.cfg.JSONP},
-		Driver: driver,
-		Logger: s.log,
+		Driver:      driver,
+		ClientFiles: web.ClientFiles(),
+		Logger:      s.log,
 	})
 	s.ready = newReadiness()
 	for _, name := range s.cfg.Namespaces {

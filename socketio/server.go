@@ -3,6 +3,7 @@ package socketio
 import (
 	"context"
 	"errors"
+	"io/fs"
 	"log/slog"
 	"maps"
 	"net/http"
@@ -41,6 +42,11 @@ type Options struct {
 	// server joins the cluster in the background and keeps trying; until it has, broadcasts are delivered on this
 	// node and then fail when their context ends. Whoever made the driver closes it, after Shutdown.
 	Driver adapter.Driver
+	// ClientFiles holds the browser builds of the official client: the dist directory of the npm package
+	// socket.io-client, embedded or by os.DirFS. The server answers requests for them (socket.io.js, .min.js,
+	// .esm.min.js, .msgpack.min.js, and their source maps) beside those of clients, as Node.js does, with the version as
+	// ETag. Nil means that it has none, and says so with status 404.
+	ClientFiles fs.FS
 	// Logger receives what goes wrong. Nil means slog.Default().
 	Logger *slog.Logger
 }
@@ -58,6 +64,7 @@ type Server struct {
 	maxPacketBytes int
 	holdLimit      int // bytes that may wait for a client to be told that it is connected
 	inboxLimit     int
+	files          *clientFiles
 	counters       counters
 	work           workers.Pool // runs the handlers
 
@@ -77,6 +84,7 @@ func NewServer(opts *Options) *Server {
 		connectTimeout: o.ConnectTimeout,
 		maxAttachments: o.MaxAttachments,
 		inboxLimit:     o.InboxLimit,
+		files:          newClientFiles(o.ClientFiles),
 		namespaces:     make(map[string]*Namespace),
 	}
 	if s.log == nil {
@@ -111,8 +119,12 @@ func NewServer(opts *Options) *Server {
 // open makes the client of a new session.
 func (s *Server) open(session *engineio.Session) engineio.Receiver { return newClient(s, session) }
 
-// ServeHTTP serves the polling requests and WebSocket handshakes of clients.
-func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.engine.ServeHTTP(w, r) }
+// ServeHTTP serves the polling requests and WebSocket handshakes of clients, and the files of Options.ClientFiles.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if !s.files.serve(w, r) {
+		s.engine.ServeHTTP(w, r)
+	}
+}
 
 // Of returns the namespace with that name and creates it at the first call; a missing leading slash is added. Clients
 // can join only namespaces that exist.

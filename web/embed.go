@@ -5,9 +5,6 @@ import (
 	"io/fs"
 )
 
-// clientFile is the build output without which the page cannot talk Socket.IO. The page imports it under this name.
-const clientFile = "socket.io.esm.min.js"
-
 //go:embed page
 var pageFiles embed.FS
 
@@ -23,4 +20,14 @@ func sub(files embed.FS, dir string) fs.FS {
 		panic("web: " + err.Error())
 	}
 	return tree
+}
+
+// ClientFiles returns the browser builds of the official Socket.IO client, for socketio.Options.ClientFiles. It is empty
+// unless [HasClient].
+func ClientFiles() fs.FS { return sub(distFiles, "dist") }
+
+// HasClient reports whether the official client was built into this binary.
+func HasClient() bool {
+	_, err := fs.Stat(ClientFiles(), "socket.io.js")
+	return err == nil
 }

@@ -11,6 +11,8 @@ import (
 	"path"
 	"strings"
 	"time"
+
+	"github.com/klauspost/compress/gzhttp"
 )
 
 // contentSecurityPolicy lets the page load only what this binary serves and connect only to the node it came from.
@@ -26,28 +28,31 @@ var contentTypes = map[string]string{
 	".svg":  "image/svg+xml",
 }
 
-// Built reports whether the Socket.IO client was built into this binary, that is, whether [Handler] serves the
-// playground or the page that says how to build it.
-func Built() bool { return built(sub(distFiles, "dist")) }
-
-func built(dist fs.FS) bool {
-	info, err := fs.Stat(dist, clientFile)
-	return err == nil && info.Mode().IsRegular()
-}
-
-// Handler serves the playground: the page at "/", its styles and modules beside it, and the Socket.IO client below
-// "/dist/". It expects to be mounted at the root of the node whose /socket.io/ and /v1/ the page talks to. Everything
-// is served from memory with an ETag and revalidated on each use, so that a new binary is seen at once. Any other path
-// is 404, any method but GET and HEAD is 405.
+// Handler serves the playground: the page at "/", its styles and modules beside it. It expects to be mounted at the root
+// of the node whose /socket.io/ and /v1/ the page talks to. Everything is served from memory, compressed where the
+// browser takes that, with an ETag and revalidated on each use, so that a new binary is seen at once. Any other path is
+// 404, any method but GET and HEAD is 405.
 //
 // The handler is safe for concurrent use.
-func Handler() http.Handler { return newHandler(sub(pageFiles, "page"), sub(distFiles, "dist")) }
+func Handler() http.Handler { return Compress(newHandler(sub(pageFiles, "page"))) }
+
+// Compress wraps a handler of files, so that browsers receive them compressed. It is not for streams.
+func Compress(next http.Handler) http.HandlerFunc { return compression(next) }
+
+// compression is gzip alone, which no browser lacks.
+var compression = func() func(http.Handler) http.HandlerFunc {
+	wrap, err := gzhttp.NewWrapper(gzhttp.EnableZstd(false))
+	if err != nil {
+		panic("web: " + err.Error()) // the options above contradict each other
+	}
+	return wrap
+}()
 
 // asset is one file, ready to be sent.
 type asset struct {
 	name        string
 	contentType string
-	etag        string
+	etag        string // weak, because it is that of the compressed file too
 	body        []byte
 }
 
@@ -55,19 +60,12 @@ type handler struct {
 	assets map[string]asset // by URL path
 }
 
-func newHandler(page, dist fs.FS) *handler {
+func newHandler(page fs.FS) *handler {
 	h := &handler{assets: map[string]asset{}}
 	h.addTree(page, "/")
-	h.addTree(dist, "/dist/")
-
-	index := "/index.html"
-	if !built(dist) {
-		index = "/unbuilt.html"
-	}
-	h.assets["/"] = h.assets[index]
-	// The two pages are reached by "/" alone: a second address for the same page would be a second thing to cache.
+	h.assets["/"] = h.assets["/index.html"]
+	// A second address for the same page would be a second thing to cache.
 	delete(h.assets, "/index.html")
-	delete(h.assets, "/unbuilt.html")
 	return h
 }
 
@@ -84,7 +82,7 @@ func (h *handler) addTree(tree fs.FS, prefix string) {
 		h.assets[prefix+name] = asset{
 			name:        path.Base(name),
 			contentType: contentType(name),
-			etag:        `"` + base64.RawURLEncoding.EncodeToString(sum[:12]) + `"`,
+			etag:        `W/"` + base64.RawURLEncoding.EncodeToString(sum[:12]) + `"`,
 			body:        body,
 		}
 		return nil

@@ -1,33 +1,23 @@
 package web_test
 
 import (
+	"bytes"
+	"compress/gzip"
+	"io"
 	"io/fs"
 	"net/http"
 	"net/http/httptest"
 	"path"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
-	"testing/fstest"
 
 	"github.com/peal-dev/peal/web"
 	"go.uber.org/goleak"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
-
-const clientPath = "dist/socket.io.esm.min.js"
-
-func builtHandler() http.Handler {
-	return web.NewHandlerForTest(web.PageForTest(), fstest.MapFS{
-		".gitkeep":             {},
-		"socket.io.esm.min.js": {Data: []byte("export const io = () => {}")},
-	})
-}
-
-func unbuiltHandler() http.Handler {
-	return web.NewHandlerForTest(web.PageForTest(), fstest.MapFS{".gitkeep": {}})
-}
 
 func get(h http.Handler, path string, headers ...string) *httptest.ResponseRecorder {
 	r := httptest.NewRequest(http.MethodGet, path, nil)
@@ -41,13 +31,12 @@ func get(h http.Handler, path string, headers ...string) *httptest.ResponseRecor
 
 func TestEveryFileHasItsType(t *testing.T) {
 	t.Parallel()
-	h := builtHandler()
+	h := web.Handler()
 	for path, want := range map[string]string{
-		"/":              "text/html; charset=utf-8",
-		"/base.css":      "text/css; charset=utf-8",
-		"/js/main.js":    "text/javascript; charset=utf-8",
-		"/favicon.svg":   "image/svg+xml",
-		"/" + clientPath: "text/javascript; charset=utf-8",
+		"/":            "text/html; charset=utf-8",
+		"/base.css":    "text/css; charset=utf-8",
+		"/js/main.js":  "text/javascript; charset=utf-8",
+		"/favicon.svg": "image/svg+xml",
 	} {
 		w := get(h, path)
 		if w.Code != http.StatusOK || w.Body.Len() == 0 {
@@ -61,8 +50,8 @@ func TestEveryFileHasItsType(t *testing.T) {
 
 func TestUnknownPathsAndMethods(t *testing.T) {
 	t.Parallel()
-	h := builtHandler()
-	for _, path := range []string{"/nope", "/index.html", "/unbuilt.html", "/dist/.gitkeep", "/js/", "/../web.go"} {
+	h := web.Handler()
+	for _, path := range []string{"/nope", "/index.html", "/dist/.gitkeep", "/dist/socket.io.js", "/js/", "/../web.go"} {
 		if w := get(h, path); w.Code != http.StatusNotFound {
 			t.Errorf("GET %s: status %d, want 404", path, w.Code)
 		}
@@ -77,7 +66,7 @@ func TestUnknownPathsAndMethods(t *testing.T) {
 func TestHeadHasNoBody(t *testing.T) {
 	t.Parallel()
 	w := httptest.NewRecorder()
-	builtHandler().ServeHTTP(w, httptest.NewRequest(http.MethodHead, "/", nil))
+	web.Handler().ServeHTTP(w, httptest.NewRequest(http.MethodHead, "/", nil))
 	if w.Code != http.StatusOK || w.Body.Len() != 0 || w.Header().Get("Content-Length") == "" {
 		t.Errorf("HEAD /: status %d, %d bytes, Content-Length %q", w.Code, w.Body.Len(), w.Header().Get("Content-Length"))
 	}
@@ -85,7 +74,7 @@ func TestHeadHasNoBody(t *testing.T) {
 
 func TestRevalidation(t *testing.T) {
 	t.Parallel()
-	h := builtHandler()
+	h := web.Handler()
 	first := get(h, "/base.css")
 	tag := first.Header().Get("ETag")
 	if tag == "" || first.Header().Get("Cache-Control") != "no-cache" {
@@ -94,14 +83,14 @@ func TestRevalidation(t *testing.T) {
 	if w := get(h, "/base.css", "If-None-Match", tag); w.Code != http.StatusNotModified || w.Body.Len() != 0 {
 		t.Errorf("with the same ETag: status %d and %d bytes, want 304 and none", w.Code, w.Body.Len())
 	}
-	if w := get(h, "/base.css", "If-None-Match", `"other"`); w.Code != http.StatusOK {
+	if w := get(h, "/base.css", "If-None-Match", `W/"other"`); w.Code != http.StatusOK {
 		t.Errorf("with another ETag: status %d, want 200", w.Code)
 	}
 }
 
 func TestPolicyForbidsWhatThePageDoesNotUse(t *testing.T) {
 	t.Parallel()
-	policy := get(builtHandler(), "/").Header().Get("Content-Security-Policy")
+	policy := get(web.Handler(), "/").Header().Get("Content-Security-Policy")
 	if !strings.HasPrefix(policy, "default-src 'none';") {
 		t.Errorf("the policy must start from nothing: %q", policy)
 	}
@@ -144,7 +133,7 @@ func TestPageObeysItsPolicy(t *testing.T) {
 // Every file that the page or a module names must exist, or the browser alone would find out.
 func TestReferencesResolve(t *testing.T) {
 	t.Parallel()
-	h := builtHandler()
+	h := web.Handler()
 	reference := regexp.MustCompile(`(?:\bsrc|\bhref|\bfrom|\bimport)\s*=?\s*"([./][^"#]*)"`)
 	checked := 0
 	follow := func(base, body string) {
@@ -172,35 +161,58 @@ func TestReferencesResolve(t *testing.T) {
 	}
 }
 
-func TestUnbuiltBinarySaysWhatToRun(t *testing.T) {
-	t.Parallel()
-	w := get(unbuiltHandler(), "/")
-	if w.Code != http.StatusOK || !strings.Contains(w.Body.String(), "make web") {
-		t.Errorf("status %d, body %q", w.Code, w.Body.String())
-	}
-	if built := get(builtHandler(), "/").Body.String(); !strings.Contains(built, `id="messages"`) {
-		t.Error("a built binary must serve the playground")
-	}
-}
-
 // The page is what the browser test and people's own scripts hold on to.
 func TestStableHandles(t *testing.T) {
 	t.Parallel()
-	page := get(builtHandler(), "/").Body.String()
-	for _, id := range []string{"name", "room", "message", "send", "messages", "transport", "sse-log", "state", "publish-form"} {
+	page := get(web.Handler(), "/").Body.String()
+	for _, id := range []string{"name", "room", "message", "send", "messages", "transport", "sse-log", "state", "publish-form", "key"} {
 		if strings.Count(page, ` id="`+id+`"`) != 1 {
 			t.Errorf("the page must have exactly one element with id %q", id)
 		}
 	}
 }
 
-func TestHandlerServesWhatWasEmbedded(t *testing.T) {
+// What compresses must not be what is compressed twice, nor what no longer revalidates.
+func TestCompression(t *testing.T) {
 	t.Parallel()
-	want := http.StatusNotFound
-	if web.Built() {
-		want = http.StatusOK
+	h := web.Handler()
+	plain := get(h, "/parts.css")
+	zipped := get(h, "/parts.css", "Accept-Encoding", "gzip")
+	if plain.Header().Get("Content-Encoding") != "" || zipped.Header().Get("Content-Encoding") != "gzip" || zipped.Body.Len() >= plain.Body.Len() {
+		t.Fatalf("plain: %q, %d bytes; compressed: %q, %d bytes", plain.Header().Get("Content-Encoding"), plain.Body.Len(),
+			zipped.Header().Get("Content-Encoding"), zipped.Body.Len())
 	}
-	if w := get(web.Handler(), "/"+clientPath); w.Code != want {
-		t.Errorf("Built() = %v, but GET /%s: status %d", web.Built(), clientPath, w.Code)
+	for _, refusal := range []string{"gzip;q=0", "gzip;q=0.000", "identity", "br"} {
+		if w := get(h, "/parts.css", "Accept-Encoding", refusal); w.Header().Get("Content-Encoding") != "" {
+			t.Errorf("Accept-Encoding: %s is answered with %q", refusal, w.Header().Get("Content-Encoding"))
+		}
+	}
+	reader, err := gzip.NewReader(zipped.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if text, err := io.ReadAll(reader); err != nil || !bytes.Equal(text, plain.Body.Bytes()) {
+		t.Errorf("the compressed file is another one: %d bytes, %v", len(text), err)
+	}
+	tag := zipped.Header().Get("ETag")
+	if !strings.HasPrefix(tag, "W/") || tag != plain.Header().Get("ETag") {
+		t.Errorf("the ETags are %s and %s: one for both must be weak", tag, plain.Header().Get("ETag"))
+	}
+	if w := get(h, "/parts.css", "Accept-Encoding", "gzip", "If-None-Match", tag); w.Code != http.StatusNotModified {
+		t.Errorf("with the ETag of the compressed file: status %d, want 304", w.Code)
+	}
+	if vary := zipped.Header().Values("Vary"); !slices.Contains(vary, "Accept-Encoding") {
+		t.Errorf("Vary: %q", vary)
+	}
+}
+
+func TestClientIsThereOrNot(t *testing.T) {
+	t.Parallel()
+	files, err := fs.Glob(web.ClientFiles(), "socket.io*.js")
+	if err != nil || (len(files) > 0) != web.HasClient() {
+		t.Errorf("HasClient() = %v, and there are %q, %v", web.HasClient(), files, err)
+	}
+	if web.HasClient() && len(files) != 4 {
+		t.Errorf("`make web` leaves %q; four builds belong there", files)
 	}
 }

@@ -105,7 +105,7 @@ func serve(t *testing.T, args ...string) (*process, string) {
 		t.Fatalf("the first line says something else; stderr:\n%s", p.stderr)
 	}
 	var rest []string
-	for len(rest) < 6 {
+	for len(rest) < 7 {
 		rest = append(rest, p.line())
 	}
 	for _, path := range []string{"/", "/socket.io/", "/v1/events?room=ROOM", "/v1/publish", "/metrics", "/readyz"} {

@@ -71,13 +71,14 @@ func announce(w io.Writer, s *gateway.Server, c *gateway.Config) {
 	if internal == "" {
 		internal = url
 	}
-	page := internal + "/"
-	if !web.Built() {
-		page += "  (not built into this binary: see the page)"
+	client := "from npm or a CDN: this binary was built without it"
+	if web.HasClient() {
+		client = url + "/socket.io/socket.io.js"
 	}
 	lines := [][2]string{
-		{"Playground", page},
+		{"Playground", internal + "/"},
 		{"Socket.IO", url + "/socket.io/"},
+		{"Client", client},
 		{"Events", url + "/v1/events?room=ROOM"},
 		{"Publish", url + "/v1/publish"},
 		{"Metrics", internal + "/metrics"},

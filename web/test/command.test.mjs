@@ -28,7 +28,8 @@ test("the key comes from the environment and is not in the command", () => {
 
 test("a pasted follow command names one URL", () => {
   const url = "http://h/v1/events?room=a'b&room=c";
-  assert.deepEqual(pasted(followCommand(url)), ["-N", url]);
+  assert.deepEqual(pasted(followCommand(url, false)), ["-N", url]);
+  assert.deepEqual(pasted(followCommand(url, true), { PEAL_API_KEY: "s3cret" }), ["-N", url, "-H", "Authorization: Bearer s3cret"]);
 });
 
 test("the code for the socket runs", async () => {

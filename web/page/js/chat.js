@@ -1,37 +1,58 @@
-// The left half: a room over Socket.IO, through the official client.
+// The left half: a room over Socket.IO.
 
-import { io } from "/dist/socket.io.esm.min.js";
 import { byId, clock, el, say, setStatus } from "./dom.js";
+import { t } from "./i18n.js";
 import { createLog } from "./log.js";
+import { createSocket } from "./socketio.js";
+import { explain, wantsKey } from "./words.js";
 
 const ACK_TIMEOUT = 5000;
 const PROBE_EVERY = 4000;
-const SENT_AWAY_FOR = 2000;
 const SAME_AUTHOR_WITHIN = 120_000;
 
 /**
- * @param who       { name, room }, read whenever needed
- * @param onEvent   called with the name of every event that arrives
- * @param token     gives the API key to connect with, or ""
+ * @param who    { name, room }, read whenever needed
+ * @param onEvent called when an event arrives
+ * @param token  gives the API key to connect with, or ""
+ * @param askKey called with the reason when the node wants the key
  */
-export function createChat(who, onEvent, token) {
-  const status = byId("sio-status");
+export function createChat(who, onEvent, token, askKey) {
   const log = createLog(byId("messages"), byId("messages-empty"), (entry, before) => renderEntry(entry, before, who.name));
-  const socket = io({
-    reconnectionDelayMax: 2000,
-    auth: (send) => send(token() ? { token: token() } : {}),
+  const problem = byId("chat-error");
+  const button = byId("sio-switch");
+  const socket = createSocket({
+    url: `${location.origin.replace(/^http/, "ws")}/socket.io/`,
+    auth: () => (token() ? { token: token() } : undefined),
+    onState: changed,
+    onEvent(event, args) {
+      onEvent();
+      log.push(toEntry(event, args));
+    },
   });
   let joined = "";
+  let on = true;
 
-  /** Sends an event and resolves with the reply of the server; a missing or unhappy reply is an Error. */
+  function changed(state, reason) {
+    const connected = state === "connected";
+    on = state !== "off" && state !== "refused";
+    showState("sio-status", "state", state, reason);
+    button.textContent = on ? t("Disconnect") : t("Connect");
+    byId("sid").textContent = connected ? socket.id : "–";
+    const transport = byId("transport");
+    transport.textContent = connected ? "websocket" : t("none");
+    transport.dataset.transport = connected ? "websocket" : "none";
+    if (!connected) byId("latency").textContent = "–";
+    joined = ""; // rooms belong to the socket that was lost
+    say(problem, "");
+    if (connected) enter(who.room);
+    if (state === "refused" && wantsKey(reason)) askKey(reason);
+  }
+
+  /** Sends an event and resolves with the reply of the server; a missing or unhappy reply is a Refusal. */
   async function ask(event, ...args) {
-    if (!socket.connected) throw new Error("not connected");
     const start = performance.now();
-    const reply = await socket.timeout(ACK_TIMEOUT).emitWithAck(event, ...args).catch(() => {
-      throw new Error(`no reply within ${ACK_TIMEOUT / 1000} s`);
-    });
+    const reply = await socket.ask(ACK_TIMEOUT, event, ...args);
     byId("latency").textContent = `${(performance.now() - start).toFixed(1)} ms`;
-    if (reply?.error) throw new Error(`${reply.error.message} (${reply.error.code})`);
     return reply;
   }
 
@@ -41,49 +62,19 @@ export function createChat(who, onEvent, token) {
       if (joined && joined !== room) await ask("unsubscribe", joined);
       await ask("subscribe", room);
       joined = room;
-      say(byId("chat-error"), "");
+      say(problem, "");
     } catch (error) {
-      say(byId("chat-error"), `Could not enter ${room}: ${error.message}`);
+      if (wantsKey(error)) askKey(error);
+      say(problem, t("Not in {room}: {reason}.", { room, reason: explain(error) }));
     }
   }
-
-  // The session opens before the socket connects, and on a good day it is upgraded by then, so watch it from there.
-  socket.io.on("open", () => {
-    const opened = performance.now();
-    const engine = socket.io.engine;
-    showTransport(engine.transport.name, "");
-    engine.once("upgrade", (transport) => {
-      showTransport(transport.name, `upgraded in ${Math.round(performance.now() - opened)} ms`);
-    });
-  });
-  socket.on("connect", () => {
-    setStatus(status, byId("state"), "connected");
-    byId("sid").textContent = socket.id;
-    joined = ""; // rooms belong to the socket that was lost
-    enter(who.room);
-  });
-  socket.on("disconnect", (reason) => {
-    setStatus(status, byId("state"), "lost", `disconnected: ${reason}`);
-    showTransport("none", "");
-    byId("sid").textContent = "";
-    byId("latency").textContent = "–";
-    // The server asked us to go; the client library does not come back by itself then, but this page should.
-    if (reason === "io server disconnect") setTimeout(() => socket.connect(), SENT_AWAY_FOR);
-  });
-  socket.on("connect_error", (error) => {
-    // A refusal by the server is final; only a broken connection is tried again.
-    setStatus(status, byId("state"), "lost", socket.active ? `${error.message}, trying again` : error.message);
-  });
-  socket.onAny((event, ...args) => {
-    onEvent(event);
-    log.push(toEntry(event, args));
-  });
 
   // Entering a room twice changes nothing, so it makes a harmless question to time.
   setInterval(() => {
     if (socket.connected && joined && !document.hidden) ask("subscribe", joined).catch(() => {});
   }, PROBE_EVERY);
 
+  button.addEventListener("click", () => (on ? socket.disconnect() : socket.connect()));
   byId("chat-form").addEventListener("submit", async (submitted) => {
     submitted.preventDefault();
     const box = byId("message");
@@ -92,17 +83,22 @@ export function createChat(who, onEvent, token) {
     box.value = "";
     try {
       await ask("publish", { rooms: [who.room], event: "chat", args: [{ name: who.name, text, at: Date.now() }] });
-      say(byId("chat-error"), "");
+      say(problem, "");
     } catch (error) {
       if (!box.value) box.value = text;
-      say(byId("chat-error"), `Not sent: ${error.message}`);
+      if (wantsKey(error)) askKey(error);
+      say(problem, t("Not sent: {reason}.", { reason: explain(error) }));
     }
   });
+  socket.connect();
 
   return {
     ask,
     /** Connects anew, with the key the visitor has given meanwhile. */
-    reconnect: () => socket.disconnect().connect(),
+    reconnect() {
+      socket.disconnect();
+      socket.connect();
+    },
     enter(room) {
       log.clear();
       return enter(room);
@@ -110,11 +106,17 @@ export function createChat(who, onEvent, token) {
   };
 }
 
-function showTransport(name, note) {
-  const output = byId("transport");
-  output.textContent = name;
-  output.dataset.transport = name;
-  byId("transport-note").textContent = note;
+/** The dot and the words that tell how a connection is. */
+export function showState(container, output, state, reason) {
+  const waiting = reason && wantsKey(reason);
+  const words = {
+    connecting: t("connecting"),
+    connected: t("connected"),
+    off: t("disconnected"),
+    lost: reason && t("{reason}; trying again", { reason: explain(reason) }),
+    refused: waiting ? t("waiting for the API key") : reason && t("refused: {reason}", { reason: explain(reason) }),
+  }[state];
+  setStatus(byId(container), byId(output), waiting ? "off" : state, words);
 }
 
 /** A chat line if it looks like one; anything else the room receives is shown as the event it is. */
@@ -122,7 +124,7 @@ function toEntry(event, args) {
   const [first] = args;
   const at = Date.now();
   if (event === "chat" && first && typeof first.text === "string") {
-    return { name: String(first.name ?? "somebody"), text: first.text, at: Number(first.at) || at };
+    return { name: String(first.name ?? t("somebody")), text: first.text, at: Number(first.at) || at };
   }
   return { event, json: JSON.stringify(args, binaryAsSize), at };
 }

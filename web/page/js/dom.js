@@ -1,5 +1,7 @@
 // The few things this page needs of a framework.
 
+import { t } from "./i18n.js";
+
 /** The element with this id; a page without it is a mistake to find at once. */
 export function byId(id) {
   const found = document.getElementById(id);
@@ -29,8 +31,8 @@ export function say(target, text) {
   target.hidden = text === "";
 }
 
-/** Sets the dot and the word that tell how a connection is: connecting, connected or lost. */
-export function setStatus(container, output, state, words = state) {
+/** Sets the dot and the words that tell how a connection is. */
+export function setStatus(container, output, state, words) {
   container.dataset.state = state;
   output.textContent = words;
 }
@@ -39,11 +41,11 @@ export function setStatus(container, output, state, words = state) {
 export async function copyText(button, source) {
   try {
     await navigator.clipboard.writeText(source.textContent);
-    button.textContent = "Copied";
+    button.textContent = t("Copied");
   } catch {
     // Without permission (or HTTPS) the next best thing is a selection to copy by hand.
     getSelection().selectAllChildren(source);
-    button.textContent = "Selected";
+    button.textContent = t("Selected");
   }
-  setTimeout(() => { button.textContent = "Copy"; }, 1500);
+  setTimeout(() => { button.textContent = t("Copy"); }, 1500);
 }

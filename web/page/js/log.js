@@ -1,6 +1,7 @@
 // A list that grows at the end, follows its end, and stays cheap when a room gets busier than eyes are.
 
 import { el } from "./dom.js";
+import { number, t } from "./i18n.js";
 
 const KEEP = 200;
 
@@ -21,7 +22,7 @@ export function createLog(list, empty, render) {
     const atEnd = scroller.scrollHeight - scroller.scrollTop - scroller.clientHeight < 40;
     const rows = [];
     if (skipped > 0) {
-      rows.push(el("li", { class: "skipped" }, `${skipped.toLocaleString("en")} more arrived in between`));
+      rows.push(el("li", { class: "skipped" }, t("{n} more arrived in between", { n: number(skipped) })));
       last = null;
     }
     for (const entry of waiting) {

@@ -2,7 +2,9 @@
 
 import { createChat } from "./chat.js";
 import { byId, copyText, el } from "./dom.js";
-import { apiKey, authorization, createPublish } from "./publish.js";
+import { setLanguage, t, translatePage } from "./i18n.js";
+import { apiKey, authorization, createKeyForm } from "./key.js";
+import { createPublish } from "./publish.js";
 import { initialSettings, randomName, remember, secondVisitor } from "./settings.js";
 import { startStats } from "./stats.js";
 import { createStream } from "./stream.js";
@@ -10,23 +12,29 @@ import { createStream } from "./stream.js";
 const SUGGESTED_ROOMS = ["lobby", "kitchen", "ops"];
 
 const who = initialSettings();
-const bell = byId("bell");
+setLanguage(who.language);
+translatePage(document.documentElement);
 
+const bell = byId("bell");
 const ring = () => bell.classList.add("ring");
 bell.addEventListener("animationend", () => bell.classList.remove("ring"));
 
-const stream = createStream(ring);
-const chat = createChat(who, stream.listenFor, apiKey);
-const stats = startStats(authorization);
-const publish = createPublish(chat.ask, stream.listenFor, () => {
+const key = createKeyForm(() => {
+  stream.reconnect();
   chat.reconnect();
   stats.retry();
+  publish.refresh();
 });
+const stream = createStream(ring, key.ask);
+const chat = createChat(who, ring, apiKey, key.ask);
+const stats = startStats(authorization);
+const publish = createPublish(chat.ask, key.ask);
 
 function showRoom() {
   byId("room").value = who.room;
   byId("second").href = secondVisitor(who.room);
-  for (const name of document.querySelectorAll(".room-name")) name.textContent = who.room;
+  byId("messages-empty").textContent = t(
+    "Nothing said in {room} yet. Write the first line, or open a second window and talk to yourself.", { room: who.room });
   for (const chip of byId("room-chips").children) {
     chip.setAttribute("aria-pressed", String(chip.textContent === who.room));
   }
@@ -68,6 +76,14 @@ for (const choice of document.querySelectorAll('input[name="theme"]')) {
   choice.checked = choice.value === who.theme;
   choice.addEventListener("change", () => changeTheme(choice.value));
 }
+for (const choice of document.querySelectorAll('input[name="language"]')) {
+  choice.checked = choice.value === who.language;
+  choice.addEventListener("change", () => {
+    remember("language", choice.value);
+    // Said once, a text is not said again: the page begins anew.
+    location.replace(secondVisitor(who.room, who.name));
+  });
+}
 for (const button of document.querySelectorAll("[data-copy]")) {
   button.addEventListener("click", () => copyText(button, byId(button.dataset.copy)));
 }
@@ -81,7 +97,6 @@ byId("name").addEventListener("change", () => changeName(byId("name").value));
 byId("second").addEventListener("click", () => setTimeout(showRoom));
 
 byId("name").value = who.name;
-byId("publish-rooms").value = who.room;
-publish.follow(who.room, who.room);
+publish.follow("", who.room);
 showRoom();
 stream.open(who.room);

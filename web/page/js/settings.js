@@ -1,5 +1,7 @@
 // Who the visitor is and which room they are in: from the address, else from the last visit, else made up.
 
+import { preferred } from "./i18n.js";
+
 const ADJECTIVES = ["brisk", "calm", "clear", "gentle", "keen", "merry", "quiet", "swift", "tidy", "warm"];
 const BIRDS = ["avocet", "finch", "heron", "kestrel", "lark", "linnet", "plover", "robin", "siskin", "wren"];
 
@@ -30,10 +32,11 @@ export function initialSettings() {
     name: query.get("name") || stored("name") || randomName(),
     room: query.get("room") || stored("room") || "lobby",
     theme: stored("theme") || "auto",
+    language: query.get("lang") || stored("language") || preferred(navigator.languages ?? []),
   };
 }
 
-/** The address of a second visitor of the same room, under another name. */
-export function secondVisitor(room) {
-  return `/?${new URLSearchParams({ name: randomName(), room })}`;
+/** The address of a visitor of a room: a second one, under another name, unless the name is given. */
+export function secondVisitor(room, name = randomName()) {
+  return `/?${new URLSearchParams({ name, room })}`;
 }

@@ -22,6 +22,12 @@ export function createSpark() {
   const values = [];
   return {
     svg,
+    /** Forgets what was: a gap has no line through it. */
+    clear() {
+      values.length = 0;
+      line.removeAttribute("d");
+      under.removeAttribute("d");
+    },
     push(value) {
       values.push(value);
       if (values.length > POINTS) values.shift();

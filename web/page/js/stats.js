@@ -1,52 +1,66 @@
 // The strip of counters: what the node says of itself every two seconds, drawn over the last two minutes.
 
 import { byId, el, say } from "./dom.js";
+import { refusal } from "./eventstream.js";
+import { number, t } from "./i18n.js";
 import { createSpark } from "./spark.js";
+import { Refusal } from "./socketio.js";
+import { explain, wantsKey } from "./words.js";
 
 const EVERY = 2000;
-const COUNTERS = [
-  { key: "connections", label: "Connections" },
-  { key: "sockets", label: "Sockets", tone: "sio" },
-  { key: "streams", label: "Streams", tone: "sse" },
-  { key: "rooms", label: "Rooms" },
-  { key: "broadcasts", label: "Broadcasts", rate: true },
-  { key: "delivered", label: "Delivered", rate: true },
-];
-
-const compact = new Intl.NumberFormat("en", { notation: "compact", maximumFractionDigits: 1 });
-const number = (value) => (value < 100_000 ? value.toLocaleString("en") : compact.format(value));
+const PATIENCE = 5000;
 
 /** A duration in its greatest unit: how long exactly a node has been up, nobody asks. */
 function duration(seconds) {
-  const units = [[86_400, "d"], [3600, "h"], [60, "min"]];
-  const [size, unit] = units.find(([size]) => seconds >= 2 * size) ?? [1, "s"];
-  return `${Math.floor(seconds / size)} ${unit}`;
+  const units = [[86_400, t("{n} d")], [3600, t("{n} h")], [60, t("{n} min")]];
+  const [size, text] = units.find(([size]) => seconds >= 2 * size) ?? [1, t("{n} s")];
+  return text.replace("{n}", Math.floor(seconds / size));
 }
 
 /** @param authorization makes the headers that prove the visitor's key, if there is one */
 export function startStats(authorization) {
-  const tiles = COUNTERS.map(createTile);
+  const tiles = [
+    { key: "connections", label: t("Connections") },
+    { key: "sockets", label: t("Sockets"), tone: "sio" },
+    { key: "streams", label: t("Streams"), tone: "sse" },
+    { key: "rooms", label: t("Rooms") },
+    { key: "broadcasts", label: t("Broadcasts"), rate: true },
+    { key: "delivered", label: t("Delivered"), rate: true },
+  ].map(createTile);
   let before = null;
   let refused = false;
+  let asking = false;
+
+  async function read() {
+    const response = await fetch("/v1/stats", { headers: authorization(), signal: AbortSignal.timeout(PATIENCE) })
+      .catch(() => { throw new Refusal("unreachable"); });
+    if (!response.ok) {
+      const { code, message } = await refusal(response);
+      throw new Refusal(code, message);
+    }
+    return response.json();
+  }
 
   async function poll() {
-    if (document.hidden || refused) return;
-    const note = byId("counters-note");
+    if (document.hidden || refused || asking) return;
+    asking = true;
     try {
-      const response = await fetch("/v1/stats", { headers: authorization() });
-      refused = response.status === 401;
-      if (refused) throw new Error("this node wants its API key, which the publish box has a field for");
-      if (!response.ok) throw new Error(`this node answers ${response.status} to GET /v1/stats`);
-      const stats = await response.json();
+      const stats = await read();
       const now = performance.now();
-      byId("node-id").textContent = stats.node ?? "–";
-      byId("node-mode").textContent = stats.cluster === "redis" ? "Redis" : "single node";
-      byId("node-uptime").textContent = duration(stats.uptime_seconds ?? 0);
+      facts(stats.node, stats.cluster === "redis" ? "Redis" : t("single node"), duration(stats.uptime_seconds ?? 0));
       for (const tile of tiles) tile.update(stats, before, before ? (now - before.at) / 1000 : 0);
       before = { ...stats, at: now };
-      say(note, "");
+      dead(false);
+      say(byId("counters-note"), "");
     } catch (error) {
-      say(note, `No counters: ${error.message}.`);
+      refused = wantsKey(error);
+      before = null;
+      dead(true);
+      facts("–", "–", "–");
+      for (const tile of tiles) tile.blank();
+      say(byId("counters-note"), t("No counters: {reason}.", { reason: explain(error) }));
+    } finally {
+      asking = false;
     }
   }
 
@@ -62,6 +76,18 @@ export function startStats(authorization) {
   };
 }
 
+function facts(node, mode, uptime) {
+  byId("node-id").textContent = node ?? "–";
+  byId("node-id").title = node ?? "";
+  byId("node-mode").textContent = mode;
+  byId("node-uptime").textContent = uptime;
+}
+
+/** Old figures must not look like new ones. */
+function dead(is) {
+  byId("counters").toggleAttribute("data-dead", is);
+}
+
 function createTile({ key, label, rate, tone }) {
   const value = el("span", { class: "counter-value", "data-testid": `counter-${key}` }, "–");
   const change = el("span", { class: "counter-rate" });
@@ -75,8 +101,13 @@ function createTile({ key, label, rate, tone }) {
       if (!rate) return spark.push(current);
       // A node that was restarted counts from zero again; that is no negative rate.
       const perSecond = before && seconds > 0 ? Math.max(0, (current - before[key]) / seconds) : 0;
-      change.textContent = perSecond > 0 ? `${compact.format(perSecond)}/s` : "";
+      change.textContent = perSecond > 0 ? `${number(Math.round(perSecond * 10) / 10)}/s` : "";
       return spark.push(perSecond);
+    },
+    blank() {
+      value.textContent = "–";
+      change.textContent = "";
+      spark.clear();
     },
   };
 }

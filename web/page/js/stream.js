@@ -1,47 +1,61 @@
-// The right half: the same room over EventSource, shown as it comes off the wire.
+// The right half: the same room as Server-Sent Events, shown as it comes off the wire.
 
+import { showState } from "./chat.js";
 import { followCommand } from "./command.js";
-import { byId, clock, el, setStatus } from "./dom.js";
+import { byId, clock, el } from "./dom.js";
+import { follow } from "./eventstream.js";
+import { number, t } from "./i18n.js";
+import { apiKey, authorization } from "./key.js";
 import { createLog } from "./log.js";
+import { wantsKey } from "./words.js";
 
-/** @param onEvent called for every event that arrives */
-export function createStream(onEvent) {
-  const status = byId("sse-status");
+/**
+ * @param onEvent called for every event that arrives
+ * @param askKey  called with the reason when the node wants the key
+ */
+export function createStream(onEvent, askKey) {
   const log = createLog(byId("sse-log"), byId("sse-empty"), renderEvent);
-  // An EventSource hears only the names it was told to listen for.
-  const names = new Set(["message", "chat"]);
-  let source = null;
+  const button = byId("sse-switch");
+  let stream = null;
+  let on = false;
   let count = 0;
+  let room = "";
 
-  function receive(event) {
-    count++;
-    byId("sse-count").textContent = count.toLocaleString("en");
-    byId("sse-last").textContent = event.lastEventId || "–";
-    log.push({ id: event.lastEventId, event: event.type, data: event.data, at: Date.now() });
-    onEvent();
+  function changed(state, reason) {
+    on = state !== "off" && state !== "refused";
+    showState("sse-status", "sse-state", state, reason);
+    button.textContent = on ? t("Disconnect") : t("Connect");
+    if (state === "refused" && wantsKey(reason)) askKey(reason);
   }
 
+  function open() {
+    stream?.close();
+    const url = `/v1/events?${new URLSearchParams({ room })}`;
+    byId("sse-curl").textContent = followCommand(location.origin + url, apiKey() !== "");
+    stream = follow({
+      url,
+      headers: authorization,
+      onState: changed,
+      onEvent(event) {
+        count++;
+        byId("sse-count").textContent = number(count);
+        byId("sse-last").textContent = event.id || "–";
+        log.push({ ...event, at: Date.now() });
+        onEvent();
+      },
+    });
+  }
+
+  button.addEventListener("click", () => (on ? stream.close() : open()));
   return {
-    open(room) {
-      source?.close();
+    /** Follows another room. */
+    open(to) {
+      room = to;
       log.clear();
-      const path = `/v1/events?${new URLSearchParams({ room })}`;
-      byId("sse-curl").textContent = followCommand(location.origin + path);
-      setStatus(status, byId("sse-state"), "connecting");
-      source = new EventSource(path);
-      source.onopen = () => setStatus(status, byId("sse-state"), "connected");
-      source.onerror = (event) => {
-        const gone = event.target.readyState === EventSource.CLOSED;
-        setStatus(status, byId("sse-state"), "lost", gone ? "refused by the node" : "lost, trying again");
-      };
-      for (const name of names) source.addEventListener(name, receive);
+      open();
     },
-    /** Listens for events of this name from now on. */
-    listenFor(name) {
-      if (names.has(name) || !name) return;
-      names.add(name);
-      source?.addEventListener(name, receive);
-    },
+    /** Connects anew, with the key the visitor has given meanwhile. */
+    reconnect: open,
   };
 }
 
