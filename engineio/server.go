@@ -1,7 +1,6 @@
 package engineio
 
 import (
-	"context"
 	"encoding/json"
 	"log/slog"
 	"net/http"
@@ -92,33 +91,6 @@ func (s *Server) Stats() Stats {
 	return Stats{
 		Sessions: s.Len(), Opened: s.opened.Load(), Refused: s.refused.Load(), Upgrades: s.upgraded.Load(),
 		Requests: int(s.serving.Load()), MessageIn: s.received.Load(), Conns: s.loop.Stats(),
-	}
-}
-
-// Shutdown refuses new sessions, closes those there are with the reason ServerShutdown, and waits until their receivers
-// have been told, or until ctx is done, whose error it returns.
-func (s *Server) Shutdown(ctx context.Context) error {
-	s.mu.Lock()
-	s.closed = true
-	sessions := make([]*Session, 0, len(s.sessions))
-	for _, sess := range s.sessions {
-		sessions = append(sessions, sess)
-	}
-	s.mu.Unlock()
-	for _, sess := range sessions {
-		sess.CloseWith(ServerShutdown, nil)
-	}
-	done := make(chan struct{})
-	go func() { // ends with the receivers; a receiver that blocks for ever breaks its contract
-		defer close(done)
-		s.loop.Close()
-		s.wg.Wait()
-	}()
-	select {
-	case <-done:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
 	}
 }
 
