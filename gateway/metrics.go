@@ -96,6 +96,7 @@ func (c *nodeCollector) Collect(out chan<- prometheus.Metric) {
 	count(socketErrors, io.HandlerPanics, "panic")
 	count(socketErrors, io.BadArguments, "bad argument")
 	count(socketErrors, io.SlowConsumers, "slow consumer")
+	count(socketErrors, io.TurnedAway, "shutting down")
 	count(socketErrors, io.LateOpenings, "slow OnConnect")
 	count(socketPaused, io.Paused)
 	count(socketDropped, io.Dropped)

@@ -150,6 +150,10 @@ func (c *client) packet(p *sioproto.Packet) {
 	switch p.Type {
 	case sioproto.Event:
 		c.server.counters.eventsIn.Add(1)
+		if c.server.draining.Load() {
+			s.turnAway(p)
+			return
+		}
 		// An event without a payload names no event; the reference lets it pass too.
 		if p.Data != nil && s.state.Load() != stateClosed {
 			c.push(item{socket: s, packet: p, kind: itemEvent})

@@ -32,6 +32,8 @@ const (
 	CodeInternal = "internal"
 	// CodeBadArgument means that an argument of an event does not fit the handler's parameter.
 	CodeBadArgument = "bad_argument"
+	// CodeShuttingDown means that an event arrived when the server was shutting down, and was not handled.
+	CodeShuttingDown = "shutting_down"
 )
 
 // Error is an error meant for the client. A handler that returns one has it sent as the acknowledgement; a connection

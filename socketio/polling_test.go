@@ -2,6 +2,7 @@ package socketio_test
 
 import (
 	"bytes"
+	"fmt"
 	"io"
 	"net/http"
 	"strings"
@@ -26,20 +27,28 @@ func (r *rig) poll() *poller {
 
 func (p *poller) do(method, body string) string {
 	p.t.Helper()
-	req, err := http.NewRequestWithContext(deadline(p.t), method, p.url, bytes.NewBufferString(body))
+	text, err := p.try(method, body)
 	if err != nil {
 		p.t.Fatal(err)
+	}
+	return text
+}
+
+func (p *poller) try(method, body string) (string, error) {
+	req, err := http.NewRequestWithContext(deadline(p.t), method, p.url, bytes.NewBufferString(body))
+	if err != nil {
+		return "", err
 	}
 	resp, err := p.http.Do(req)
 	if err != nil {
-		p.t.Fatal(err)
+		return "", err
 	}
 	defer resp.Body.Close()
 	text, err := io.ReadAll(resp.Body)
-	if err != nil || resp.StatusCode != http.StatusOK {
-		p.t.Fatal(resp.Status, string(text), err)
+	if err == nil && resp.StatusCode != http.StatusOK {
+		err = fmt.Errorf("%s: %s", resp.Status, text)
 	}
-	return string(text)
+	return string(text), err
 }
 
 // post sends packets.

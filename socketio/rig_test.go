@@ -61,7 +61,8 @@ type peer struct {
 func (r *rig) dial() *peer {
 	r.t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
-	conn, resp, err := websocket.Dial(ctx, r.http.URL+"/socket.io/?EIO=4&transport=websocket", nil)
+	conn, resp, err := websocket.Dial(ctx, r.http.URL+"/socket.io/?EIO=4&transport=websocket",
+		&websocket.DialOptions{HTTPClient: r.http.Client()})
 	if err != nil {
 		cancel()
 		r.t.Fatalf("dial: %v", err)

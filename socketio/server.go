@@ -1,14 +1,13 @@
 package socketio
 
 import (
-	"context"
-	"errors"
 	"io/fs"
 	"log/slog"
 	"maps"
 	"net/http"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/peal-dev/peal/adapter"
@@ -67,6 +66,7 @@ type Server struct {
 	files          *clientFiles
 	counters       counters
 	work           workers.Pool // runs the handlers
+	draining       atomic.Bool
 
 	mu         sync.RWMutex // protects namespaces
 	namespaces map[string]*Namespace
@@ -159,18 +159,4 @@ func (s *Server) Namespaces() []*Namespace {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	return slices.Collect(maps.Values(s.namespaces))
-}
-
-// Shutdown closes all connections with the reason "server shutting down", waits until the handlers that run have
-// returned and the OnDisconnect handlers have run, and then leaves the cluster. Clients see their connection close and
-// will try again, elsewhere if there is a balancer. When ctx ends first, Shutdown returns its error without waiting
-// any longer; it may be called again. The handler must not receive new requests meanwhile: shut down the HTTP server
-// together with this one.
-func (s *Server) Shutdown(ctx context.Context) error {
-	err := s.engine.Shutdown(ctx)
-	err = errors.Join(err, s.work.Wait(ctx))
-	for _, ns := range s.Namespaces() {
-		err = errors.Join(err, ns.adapter.Close(ctx))
-	}
-	return err
 }

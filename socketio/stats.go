@@ -15,6 +15,7 @@ type Stats struct {
 	Refused      uint64 // CONNECT packets refused by a middleware or for an unknown namespace
 	Disconnected map[Reason]uint64
 	EventsIn     uint64 // events received for a namespace the client has joined
+	TurnedAway   uint64 // of these, events not handled because the server was shutting down
 	EventsOut    uint64 // events handed to connections, one for each receiver
 	AcksIn       uint64 // acknowledgements received that somebody waited for
 	AcksOut      uint64 // acknowledgements sent
@@ -38,6 +39,7 @@ type counters struct {
 	eventsIn, eventsOut, acksIn, acksOut, paused atomic.Uint64
 	protocolErrors, handlerErrors, handlerPanics atomic.Uint64
 	badArguments, dropped, slowConsumers         atomic.Uint64
+	turnedAway                                   atomic.Uint64
 	disconnected                                 [len(reasons) + 1]atomic.Uint64
 }
 
@@ -60,7 +62,7 @@ func (s *Server) Stats() Stats {
 	st := Stats{
 		Connections: s.engine.Len(), Sockets: int(c.sockets.Load()),
 		Connected: c.connected.Load(), Refused: c.refused.Load(), Disconnected: make(map[Reason]uint64, len(reasons)),
-		EventsIn: c.eventsIn.Load(), EventsOut: c.eventsOut.Load(), AcksIn: c.acksIn.Load(), AcksOut: c.acksOut.Load(),
+		EventsIn: c.eventsIn.Load(), TurnedAway: c.turnedAway.Load(), EventsOut: c.eventsOut.Load(), AcksIn: c.acksIn.Load(), AcksOut: c.acksOut.Load(),
 		LateOpenings: c.lateOpenings.Load(), Paused: c.paused.Load(), ProtocolErrors: c.protocolErrors.Load(), HandlerErrors: c.handlerErrors.Load(),
 		HandlerPanics: c.handlerPanics.Load(), BadArguments: c.badArguments.Load(), Dropped: c.dropped.Load(),
 		SlowConsumers: c.slowConsumers.Load(), Engine: s.engine.Stats(),
