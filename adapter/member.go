@@ -1,6 +1,9 @@
 package adapter
 
-import "time"
+import (
+	"sync"
+	"time"
+)
 
 // Member is what a room holds. All methods are called from many goroutines.
 type Member interface {
@@ -20,10 +23,31 @@ type Member interface {
 // members that are no Asker receive such a message through Deliver and are not waited for.
 type Asker interface {
 	Member
-	// Ask delivers m and calls reply at most once, with the JSON of the answer's first argument ("null" when it has
-	// none) and the attachments its placeholders name. After timeout an answer is no longer wanted and the member
-	// forgets the question; a timeout of zero or less means the asking node gave none. Ask must not block.
-	Ask(m *Message, timeout time.Duration, reply func(argument []byte, attachments [][]byte))
+	// Ask delivers the question's message and calls its Reply at most once. After its Timeout an answer is no longer
+	// wanted and the member forgets the question. Ask must not block.
+	Ask(q *Question)
+}
+
+// Question is a message that wants answers. All members of a node who are asked share one. Its fields must not change
+// once somebody is asked.
+type Question struct {
+	// Message is what is asked.
+	Message *Message
+	// Timeout is how long answers are wanted. Zero or less means that the asking node did not say.
+	Timeout time.Duration
+	// Reply takes an answer: the JSON of its first argument ("null" when it has none) and the attachments its
+	// placeholders name. It is called for each member once at most, from many goroutines, and must not block.
+	Reply func(argument []byte, attachments [][]byte)
+
+	once     sync.Once
+	prepared any
+}
+
+// Prepared returns what prepare returned at the first call: the members that are asked share what they have to make of a
+// question, such as its bytes on the wire. Safe for concurrent use.
+func (q *Question) Prepared(prepare func() any) any {
+	q.once.Do(func() { q.prepared = prepare() })
+	return q.prepared
 }
 
 // Snapshotter is a Member that can describe itself to other nodes.

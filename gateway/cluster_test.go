@@ -107,6 +107,12 @@ func TestRedisGoesAndComesBack(t *testing.T) {
 	if up, again := n.metric("peal_redis_connected"), n.metric("peal_redis_reconnects_total"); up != "1" || again != "1" {
 		t.Errorf("connected %s, reconnects %s", up, again)
 	}
+	if got := n.metric(`peal_redis_gaps_total{cause="reconnect"}`); got != "1" {
+		t.Errorf("gaps: %s", got)
+	}
+	if _, got := n.do("GET", "/v1/stats", ""); !strings.Contains(got, `"reconnect":1`) || !strings.Contains(got, `"last_gap":{"cause":"reconnect","from":"`) || !strings.Contains(got, `"to":"`) {
+		t.Errorf("stats do not tell of the gap: %s", got)
+	}
 	n.publish(`{"rooms":["a"],"event":"back"}`)
 	wantEvent(t, stream, "back", "[]")
 }

@@ -62,7 +62,10 @@ var (
 	redisAgain      = describe("redis_reconnects_total", "How often the connection to Redis was made again.")
 	redisReceived   = describe("redis_received_total", "Messages received from Redis.")
 	redisMalformed  = describe("redis_malformed_total", "Messages from Redis ignored because they are not what they should be.")
-	redisUnanswered = describe("redis_unanswered_total", "Answers not sent because too much waited to be published.")
+	redisUnanswered = describe("redis_unanswered_total", "Questions of other nodes not answered because too many waited, or too much to be published.")
+	redisWaiting    = describe("redis_waiting", "Messages from Redis that wait to be handled.")
+	redisDropped    = describe("redis_dropped_total", "Messages from Redis dropped because too many waited.")
+	redisGaps       = describe("redis_gaps_total", "Times in which messages of other nodes may not have reached this one, by cause.", "cause")
 	redisRefused    = describe("redis_refused", "Channels that Redis does not let this node subscribe to.")
 	draining        = describe("draining", "1 while the node shuts down.")
 )
@@ -143,6 +146,11 @@ func (c *nodeCollector) Collect(out chan<- prometheus.Metric) {
 		count(redisMalformed, redis.Malformed)
 		count(redisUnanswered, redis.Unanswered)
 		gauge(redisRefused, redis.Refused)
+		gauge(redisWaiting, redis.Waiting)
+		count(redisDropped, redis.Dropped)
+		for cause, n := range redis.Gaps {
+			count(redisGaps, n, string(cause))
+		}
 	}
 	gauge(draining, oneIf(s.draining.Load()))
 }

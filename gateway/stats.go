@@ -3,6 +3,8 @@ package gateway
 import (
 	"net/http"
 	"time"
+
+	"github.com/peal-dev/peal/adapter/redispubsub"
 )
 
 // statsReply is the body of GET /v1/stats. Counters are since the start of the node.
@@ -17,6 +19,19 @@ type statsReply struct {
 	Redis       bool    `json:"redis"`       // whether the node belongs to a cluster
 	Cluster     string  `json:"cluster"`     // "redis" or "none": the driver by name
 	Uptime      float64 `json:"uptime_seconds"`
+
+	// Of a cluster only: how often messages of other nodes may not have reached this one, by cause, and the last time.
+	Gaps    map[redispubsub.GapCause]uint64 `json:"gaps,omitempty"`
+	LastGap *gapReply                       `json:"last_gap,omitempty"`
+}
+
+// gapReply is a time in which messages of other nodes may not have reached this one.
+type gapReply struct {
+	Cause     redispubsub.GapCause `json:"cause"`
+	Namespace string               `json:"namespace,omitempty"` // "" means all
+	From      time.Time            `json:"from"`
+	To        *time.Time           `json:"to,omitempty"` // none while it lasts
+	Dropped   uint64               `json:"dropped,omitempty"`
 }
 
 // stats is GET /v1/stats.
@@ -32,6 +47,14 @@ func (s *Server) stats(w http.ResponseWriter, r *http.Request) {
 		Redis: s.driver != nil, Cluster: "none", Uptime: time.Since(s.started).Seconds()}
 	if reply.Redis {
 		reply.Cluster = "redis"
+		redis := s.driver.Stats()
+		reply.Gaps = redis.Gaps
+		if gap := redis.LastGap; gap.Cause != "" {
+			reply.LastGap = &gapReply{Cause: gap.Cause, Namespace: gap.Namespace, From: gap.From, Dropped: gap.Dropped}
+			if !gap.To.IsZero() {
+				reply.LastGap.To = &gap.To
+			}
+		}
 	}
 	for _, name := range s.cfg.Namespaces {
 		a := s.io.Of(name).Adapter()

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/peal-dev/peal/adapter"
@@ -110,47 +109,98 @@ type singleWaiter chan *Reply
 func (w singleWaiter) replied(_ *Socket, p *sioproto.Packet) { w <- newReply(p) }
 func (w singleWaiter) gone(*Socket, uint64)                  { w <- nil }
 
-// question is a waiter for another node, which counts the answers itself.
+// question is a waiter for another node, which counts the answers itself: one for all sockets that are asked, with one
+// id and one encoding.
 type question struct {
-	reply func(argument []byte, attachments [][]byte)
-	timer atomic.Pointer[time.Timer]
+	reply    func(argument []byte, attachments [][]byte)
+	id       uint64
+	packet   *engineio.Prepared
+	deadline time.Time
+
+	mu    sync.Mutex
+	asked map[*Socket]struct{} // who has not answered
+	timer *time.Timer          // runs while there are some
 }
 
-func (q *question) replied(_ *Socket, p *sioproto.Packet) {
-	q.stop()
-	q.reply(newReply(p).Raw(0), p.Attachments)
+func (ns *Namespace) question(q *adapter.Question) *question {
+	p := q.Message.Packet
+	p.ID, p.HasID = ns.ackIDs.Add(1)-1, true
+	timeout := q.Timeout
+	if timeout <= 0 {
+		timeout = DefaultAckTimeout // nobody waits for ever, and the sockets must not either
+	}
+	return &question{reply: q.Reply, id: p.ID, packet: prepare(&p), deadline: time.Now().Add(timeout), asked: make(map[*Socket]struct{})}
 }
 
-func (q *question) gone(*Socket, uint64) { q.stop() }
+func (q *question) replied(s *Socket, p *sioproto.Packet) {
+	if q.drop(s) {
+		q.reply(newReply(p).Raw(0), p.Attachments)
+	}
+}
 
-func (q *question) stop() {
-	if t := q.timer.Load(); t != nil {
-		t.Stop()
+func (q *question) gone(s *Socket, _ uint64) { q.drop(s) }
+
+func (q *question) add(s *Socket) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.asked[s] = struct{}{}
+	if len(q.asked) == 1 {
+		q.timer = time.AfterFunc(time.Until(q.deadline), q.expire)
+	}
+}
+
+// drop reports whether s was asked and had not answered.
+func (q *question) drop(s *Socket) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if _, waiting := q.asked[s]; !waiting {
+		return false
+	}
+	delete(q.asked, s)
+	if len(q.asked) == 0 {
+		q.timer.Stop()
+	}
+	return true
+}
+
+func (q *question) waits(s *Socket) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	_, waiting := q.asked[s]
+	return waiting
+}
+
+// expire has the sockets that did not answer forget about it.
+func (q *question) expire() {
+	q.mu.Lock()
+	late := q.asked
+	q.asked = make(map[*Socket]struct{})
+	q.mu.Unlock()
+	for s := range late {
+		s.forget(q.id)
 	}
 }
 
 // Ask implements [adapter.Asker]; it is not for users.
-func (s *Socket) Ask(m *adapter.Message, timeout time.Duration, reply func(argument []byte, attachments [][]byte)) {
+func (s *Socket) Ask(asked *adapter.Question) {
 	if !s.Connected() {
 		return
 	}
-	p := m.Packet
-	p.ID, p.HasID = s.namespace.ackIDs.Add(1)-1, true
-	q := &question{reply: reply}
-	if !s.expect(p.ID, q) {
+	q := asked.Prepared(func() any { return s.namespace.question(asked) }).(*question)
+	q.add(s)
+	if !s.expect(q.id, q) {
+		q.drop(s)
 		return
 	}
-	if timeout <= 0 {
-		timeout = DefaultAckTimeout // nobody waits for ever, and the socket must not either
-	}
-	id := p.ID
-	q.timer.Store(time.AfterFunc(timeout, func() { s.forget(id) }))
-	if s.send(prepare(&p), engineio.Deferred) != nil {
-		s.forget(p.ID)
-		q.stop()
+	if s.send(q.packet, engineio.Deferred) != nil {
+		s.forget(q.id)
+		q.drop(s)
 		return
 	}
 	s.namespace.server.counters.eventsOut.Add(1)
+	if !q.waits(s) {
+		s.forget(q.id) // the time was over before the socket expected anything
+	}
 }
 
 // Replies is the outcome of a broadcast with acknowledgement.

@@ -192,31 +192,61 @@ func TestConnectWaits(t *testing.T) {
 	}
 }
 
-// TestAsk asks a socket the way a driver does when another node broadcasts with acknowledgement.
+// TestAsk asks sockets the way a driver does when another node broadcasts with acknowledgement.
 func TestAsk(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, nil, nil)
 	p, s := r.socket()
+	other, o := r.socket()
 	m := adapter.NewMessage(sioproto.Packet{Type: sioproto.Event, Namespace: "/", Data: []byte(`["q"]`)})
 	answers := make(chan string, 4)
-	reply := func(argument []byte, attachments [][]byte) { answers <- string(argument) }
-	s.Ask(m, time.Minute, reply)
+	ask := func(timeout time.Duration, sockets ...*socketio.Socket) {
+		q := &adapter.Question{Message: m, Timeout: timeout,
+			Reply: func(argument []byte, attachments [][]byte) { answers <- string(argument) }}
+		for _, s := range sockets {
+			s.Ask(q)
+		}
+	}
+	// One question has one id, whoever is asked, and each answers for itself, once.
+	ask(time.Minute, s, o)
 	p.want(`420["q"]`)
+	other.want(`420["q"]`)
 	p.send(`430["a","b"]`)
 	if got := receive(t, answers); got != `"a"` {
 		t.Error(got)
 	}
-	s.Ask(m, 0, reply)
+	p.send(`430["again"]`)
+	other.send(`430["c"]`)
+	if got := receive(t, answers); got != `"c"` {
+		t.Error(got)
+	}
+	ask(0, s)
 	p.want(`421["q"]`)
 	p.send(`431[]`)
 	if got := receive(t, answers); got != `null` {
 		t.Error(got)
 	}
-	s.Ask(m, time.Minute, reply)
+	// An answer that comes too late is not wanted any more: the one to the next question is the first to arrive.
+	ask(time.Nanosecond, s, o)
 	p.want(`422["q"]`)
+	other.want(`422["q"]`)
+	ask(time.Minute, s)
+	p.want(`423["q"]`)
+	p.send(`432["late"]`)
+	p.send(`433["in time"]`)
+	if got := receive(t, answers); got != `"in time"` {
+		t.Error(got)
+	}
+	ask(time.Minute, s, o)
+	p.want(`424["q"]`)
+	other.want(`424["q"]`)
 	s.Disconnect(false)
-	s.Ask(m, time.Minute, reply)
+	ask(time.Minute, s)
 	p.want(`41`)
+	other.send(`434["d"]`)
+	if got := receive(t, answers); got != `"d"` {
+		t.Error(got)
+	}
 	if len(answers) > 0 {
 		t.Error("an answer from nobody")
 	}

@@ -40,3 +40,47 @@ func BenchmarkPublish(b *testing.B) {
 		})
 	})
 }
+
+// BenchmarkReceive measures what a message of another node costs from its publishing to its member here.
+func BenchmarkReceive(b *testing.B) {
+	server := testredis.Start(b)
+	from, err := adapter.New(b.Context(), "/", newDriver(b, redispubsub.Options{URL: server.URL()}), nil)
+	if err != nil {
+		b.Fatal(err)
+	}
+	to, err := adapter.New(b.Context(), "/", newDriver(b, redispubsub.Options{URL: server.URL()}), nil)
+	if err != nil {
+		b.Fatal(err)
+	}
+	got := make(counter, 1<<16)
+	if _, err := to.Add(b.Context(), got); err != nil {
+		b.Fatal(err)
+	}
+	m := adapter.NewMessage(sioproto.Packet{Type: sioproto.Event, Data: []byte(`["tick",{"symbol":"ACME","price":12.25}]`)})
+	b.Run("one", func(b *testing.B) {
+		for b.Loop() {
+			if err := from.Broadcast(b.Context(), m, adapter.Target{}); err != nil {
+				b.Fatal(err)
+			}
+			<-got
+		}
+	})
+	b.Run("many", func(b *testing.B) {
+		b.SetParallelism(64)
+		b.RunParallel(func(pb *testing.PB) {
+			for pb.Next() {
+				if err := from.Broadcast(b.Context(), m, adapter.Target{}); err != nil {
+					b.Error(err)
+				}
+				<-got
+			}
+		})
+	})
+}
+
+// counter is a member that tells of each message.
+type counter chan struct{}
+
+func (counter) ID() string                 { return "counter" }
+func (c counter) Deliver(*adapter.Message) { c <- struct{}{} }
+func (counter) Disconnect(bool)            {}

@@ -23,6 +23,12 @@ const DefaultTimeout = redisx.DefaultTimeout
 // DefaultQueueSize is the default of [Options].QueueSize.
 const DefaultQueueSize = 4096
 
+// DefaultInboxSize and DefaultInboxBytes are the defaults of [Options].InboxSize and InboxBytes.
+const (
+	DefaultInboxSize  = 1 << 16
+	DefaultInboxBytes = 64 << 20
+)
+
 // Options configure a [Driver].
 type Options struct {
 	// URL says where Redis is: redis://[user:password@]host[:port], rediss:// for TLS, unix:///path/to.sock. With
@@ -31,6 +37,10 @@ type Options struct {
 	URL string
 	// Key starts the names of all channels. It must be the same on all nodes. "" means DefaultKey.
 	Key string
+	// InboxSize is how many messages of Redis may wait in each namespace until this node handles them, and InboxBytes how
+	// many bytes. When they are reached, messages are dropped until half has been handled, which is counted as a [Gap];
+	// changes of rooms have twice the room. 0 means DefaultInboxSize and DefaultInboxBytes.
+	InboxSize, InboxBytes int
 	// Timeout bounds making a connection and waiting for an answer of Redis, half of it waiting for room in a full queue.
 	// 0 means DefaultTimeout, 3 s.
 	Timeout time.Duration
@@ -52,14 +62,21 @@ type Options struct {
 // Validate returns what is wrong with the options. It connects to nothing; [New] calls it too.
 func (o *Options) Validate() error { return redisx.Options{URL: o.URL, Timeout: o.Timeout}.Validate() }
 
-// Stats counts what a [Driver] did since it was made. All but Connected and Refused only grow.
+// Stats counts what a [Driver] did since it was made. Those of now aside, all only grow.
 type Stats struct {
 	Connected  bool   // whether the connection that receives is there now
 	Reconnects uint64 // how often it was made again
-	Received   uint64 // messages that Redis sent
+	Received   uint64 // messages that Redis sent, without this node's own probes
+	Waiting    int    // messages that wait to be handled now
+	Dropped    uint64 // messages dropped because too many waited
 	Malformed  uint64 // messages ignored because they are not what they should be
-	Unanswered uint64 // answers not sent: too much waited to be published, or they could not be encoded
+	Unanswered uint64 // questions of other nodes not answered: too many waited, or too much waited to be published
 	Refused    int    // channels of which Redis lets this node hear nothing now
+
+	// Gaps counts the times in which messages of other nodes may not have reached this one, by cause. Causes that did not
+	// occur are zero, not missing. LastGap is the latest that was noticed.
+	Gaps    map[GapCause]uint64
+	LastGap Gap
 }
 
 // Driver connects the adapters of a node to the others through Redis. It is safe for concurrent use.
@@ -69,10 +86,16 @@ type Driver struct {
 	client     *redisx.Client
 	subscriber *redisx.Subscriber
 	publisher  *publisher
+	answers    *answers
+	gaps       gaps
+	counting   counting
 
-	connected, everConnected atomic.Bool
-	reconnects, unanswered   atomic.Uint64
-	received, malformed      atomic.Uint64
+	connected              atomic.Bool
+	reconnects, unanswered atomic.Uint64
+	received, dropped      atomic.Uint64
+	malformed              atomic.Uint64
+	lastReceived           atomic.Int64 // Unix nanoseconds; of a new connection, when it was there
+	absence                absence      // belongs to the subscriber's goroutine
 
 	mu     sync.RWMutex
 	closed bool
@@ -90,6 +113,12 @@ func New(opts Options) (*Driver, error) {
 	if opts.QueueSize <= 0 {
 		opts.QueueSize = DefaultQueueSize
 	}
+	if opts.InboxSize <= 0 {
+		opts.InboxSize = DefaultInboxSize
+	}
+	if opts.InboxBytes <= 0 {
+		opts.InboxBytes = DefaultInboxBytes
+	}
 	if opts.Logger == nil {
 		opts.Logger = slog.Default()
 	}
@@ -99,7 +128,9 @@ func New(opts Options) (*Driver, error) {
 	}
 	opts.Timeout = client.Timeout()
 	d := &Driver{opts: opts, often: lograte.New(opts.Logger, lograte.Every), client: client, links: make(map[string]*link)}
-	d.publisher = newPublisher(client, opts.QueueSize)
+	d.gaps.often = d.often
+	d.answers = newAnswers(func(n int) { d.unanswered.Add(uint64(n)) })
+	d.publisher = newPublisher(client, opts.QueueSize, d.unheard)
 	d.subscriber = client.Subscribe(redisx.Hooks{State: d.state, Refused: d.refused, Accepted: d.accepted})
 	return d, nil
 }
@@ -114,10 +145,14 @@ func (d *Driver) Subscribe(ctx context.Context, namespace string, r adapter.Rece
 	if err := d.register(l); err != nil {
 		return nil, err
 	}
+	go l.work()
 	bounded, cancel := context.WithTimeout(ctx, 2*d.opts.Timeout)
 	defer cancel()
 	err := l.listener.Add(l.names...).Wait(bounded)
 	if err == nil {
+		l.joined.Store(true)
+		// To learn whether this server counts receivers. That the probe fails is for those to find out who ask for it.
+		_ = l.Ping(bounded)
 		return l, nil
 	}
 	d.unregister(l)
@@ -171,6 +206,7 @@ func (d *Driver) Close(ctx context.Context) error {
 		d.client.Close()
 		d.subscriber.Close()
 		d.publisher.close()
+		d.answers.close()
 		d.often.Close()
 	}()
 	select {
@@ -183,38 +219,22 @@ func (d *Driver) Close(ctx context.Context) error {
 
 // Stats returns the counters.
 func (d *Driver) Stats() Stats {
-	return Stats{
+	waiting := 0
+	d.mu.RLock()
+	for _, l := range d.links {
+		waiting += l.inbox.len()
+	}
+	d.mu.RUnlock()
+	s := Stats{
 		Connected:  d.connected.Load(),
 		Reconnects: d.reconnects.Load(),
 		Received:   d.received.Load(),
+		Waiting:    waiting,
+		Dropped:    d.dropped.Load(),
 		Malformed:  d.malformed.Load(),
 		Unanswered: d.unanswered.Load(),
 		Refused:    d.subscriber.Refused(),
 	}
-}
-
-func (d *Driver) state(up bool, err error) {
-	was := d.connected.Swap(up)
-	switch {
-	case up && d.everConnected.Swap(true):
-		d.reconnects.Add(1)
-		d.opts.Logger.Info("redispubsub: connected to Redis again")
-	case was && !up:
-		d.opts.Logger.Warn("redispubsub: connection to Redis lost", "error", err)
-	case !up:
-		d.opts.Logger.Debug("redispubsub: no connection to Redis", "error", err)
-	}
-	if d.opts.OnState != nil {
-		d.opts.OnState(up, err)
-	}
-}
-
-func (d *Driver) refused(n redisx.Name, err error) {
-	d.often.Log(context.Background(), slog.LevelWarn, "refused", "redispubsub: Redis refuses a channel: messages of other nodes on it do not arrive; look at this user's ACL",
-		slog.String("channel", n.String()), slog.Any("error", err))
-}
-
-func (d *Driver) accepted(n redisx.Name, since time.Time) {
-	d.often.Log(context.Background(), slog.LevelInfo, "accepted", "redispubsub: Redis accepts a channel it refused before",
-		slog.String("channel", n.String()), slog.Time("since", since))
+	s.Gaps, s.LastGap = d.gaps.stats()
+	return s
 }

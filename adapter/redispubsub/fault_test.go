@@ -47,6 +47,8 @@ func (b *logBuffer) text() string {
 	return b.String()
 }
 
+func (b *logBuffer) logger() *slog.Logger { return slog.New(slog.NewTextHandler(b, nil)) }
+
 var _ io.Writer = (*logBuffer)(nil)
 
 func TestRedisAway(t *testing.T) {

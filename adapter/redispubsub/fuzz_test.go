@@ -10,6 +10,7 @@ import (
 
 	"github.com/peal-dev/peal/adapter"
 	"github.com/peal-dev/peal/adapter/internal/jsonpack"
+	"github.com/peal-dev/peal/internal/lograte"
 	"github.com/peal-dev/peal/socketio/sioproto"
 )
 
@@ -100,9 +101,14 @@ func FuzzRequest(f *testing.F) {
 	f.Fuzz(func(t *testing.T, payload []byte) {
 		// A publisher without its goroutine keeps the answers.
 		p := &publisher{queue: make(chan *job, 16), client: newTestClient(t)}
-		d := &Driver{opts: Options{Key: "k", Logger: slog.New(slog.DiscardHandler)}, publisher: p}
+		d := &Driver{opts: Options{Key: "k"}, publisher: p, answers: &answers{wake: make(chan struct{}, 1)},
+			often: lograte.New(slog.New(slog.DiscardHandler), lograte.Every)}
+		defer d.often.Close()
 		l := newLink(d, "/", crowd{t})
 		_ = l.receive(l.requests, payload)
+		for q := d.answers.take(); q != nil; q = d.answers.take() {
+			l.answer(q.request, q.requests)
+		}
 		for len(p.queue) > 0 {
 			answer := (<-p.queue).message
 			if answer.Channel != l.responses {

@@ -4,9 +4,10 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/base64"
-	"fmt"
+	"errors"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/peal-dev/peal/adapter"
@@ -27,9 +28,13 @@ type link struct {
 	names        []redisx.Name // what this node hears whatever rooms it has
 	joins        recentJoins
 
-	// receiving is held while a message is handled, so that closing waits for it.
-	receiving sync.Mutex
-	receiver  adapter.Receiver
+	receiver adapter.Receiver
+	inbox    *inbox
+	stopped  chan struct{} // closed when the worker of the inbox has ended
+	joined   atomic.Bool   // Subscribe has succeeded
+
+	// answering is held while a question is answered, so that closing waits for it.
+	answering sync.Mutex
 	ended     bool
 
 	once sync.Once
@@ -39,6 +44,7 @@ type link struct {
 		sync.Mutex
 		last    uint64
 		waiting map[uint64]chan struct{}
+		stall   *Gap // since a probe has not come back
 	}
 }
 
@@ -53,6 +59,8 @@ func newLink(d *Driver, namespace string, r adapter.Receiver) *link {
 		requests:     d.opts.Key + "-request#" + namespace + "#",
 		responses:    d.opts.Key + "-response#" + namespace + "#",
 		ownResponses: d.opts.Key + "-response#" + namespace + "#" + uid + "#",
+		inbox:        newInbox(namespace, d.opts.InboxSize, d.opts.InboxBytes, &d.gaps),
+		stopped:      make(chan struct{}),
 		done:         make(chan struct{}),
 	}
 	l.names = l.baseNames()
@@ -102,46 +110,12 @@ func (l *link) Publish(ctx context.Context, e *adapter.Envelope) error {
 		return err
 	}
 	l.note(e)
-	return l.driver.publisher.publish(ctx, channel, payload)
+	return l.driver.publisher.publish(ctx, channel, payload, l.hears(e, channel))
 }
 
-// Ping implements [adapter.Link]: it publishes on the response channel that only this node listens to. It fails with
-// [adapter.ErrUnavailable] when nothing came back within the driver's timeout, even if ctx has more time, and when Redis
-// refuses another channel of the namespace, for then the probe would come back and messages would not.
-func (l *link) Ping(ctx context.Context) error {
-	if err := l.open(ctx); err != nil {
-		return err
-	}
-	if err := l.listener.Refusal(l.names...); err != nil {
-		return fmt.Errorf("%w: %v", adapter.ErrUnavailable, err)
-	}
-	pong := make(chan struct{})
-	l.pings.Lock()
-	l.pings.last++
-	id := l.pings.last
-	l.pings.waiting[id] = pong
-	l.pings.Unlock()
-	defer func() {
-		l.pings.Lock()
-		defer l.pings.Unlock()
-		delete(l.pings.waiting, id)
-	}()
-
-	timer := time.NewTimer(l.driver.opts.Timeout)
-	defer timer.Stop()
-	if err := l.driver.publisher.publish(ctx, l.ownResponses, fmt.Appendf(nil, `{"peal":"ping","id":%d}`, id)); err != nil {
-		return err
-	}
-	select {
-	case <-pong:
-		return nil
-	case <-l.done:
-		return adapter.ErrClosed
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-timer.C:
-		return fmt.Errorf("%w: a ping did not come back in %v", adapter.ErrUnavailable, l.driver.opts.Timeout)
-	}
+// hears reports whether this node subscribes to the channel that e is published on.
+func (l *link) hears(e *adapter.Envelope, channel string) bool {
+	return channel == l.requests || channel == l.broadcasts || !l.subscribes(e.Rooms[0])
 }
 
 func (l *link) open(ctx context.Context) error {
@@ -169,34 +143,59 @@ func (l *link) end() bool {
 		first = true
 		close(l.done)
 		l.listener.Close()
-		l.receiving.Lock()
-		defer l.receiving.Unlock()
+		<-l.stopped
+		l.answering.Lock()
+		defer l.answering.Unlock()
 		l.ended = true
 	})
 	return first
 }
 
-// message takes what Redis sends.
+// message takes what Redis sends. It must not be held up: all namespaces receive by it.
 func (l *link) message(channel string, payload []byte) {
+	now := time.Now()
+	l.driver.lastReceived.Store(now.UnixNano())
+	if channel == l.ownResponses && l.pong(payload) {
+		return
+	}
 	l.driver.received.Add(1)
-	if err := l.receive(channel, payload); err != nil {
-		l.driver.malformed.Add(1)
-		l.driver.opts.Logger.Debug("redispubsub: message ignored", "channel", channel, "error", err)
+	if !l.inbox.put(received{channel, payload, now}, channel == l.requests) {
+		l.driver.dropped.Add(1)
+	}
+}
+
+// work handles one message of the inbox after another until the link ends.
+func (l *link) work() {
+	defer close(l.stopped)
+	for {
+		select {
+		case <-l.done:
+			return
+		default:
+		}
+		m, ok := l.inbox.take()
+		if !ok {
+			select {
+			case <-l.done:
+				return
+			case <-l.inbox.wake:
+			}
+			continue
+		}
+		if err := l.receive(m.channel, m.payload); err != nil {
+			l.driver.malformed.Add(1)
+			l.driver.opts.Logger.Debug("redispubsub: message ignored", "channel", m.channel, "error", err)
+		}
 	}
 }
 
 // receive handles a message of any of the link's channels. An error means that the message is malformed.
 func (l *link) receive(channel string, payload []byte) error {
-	l.receiving.Lock()
-	defer l.receiving.Unlock()
-	if l.ended {
-		return nil
-	}
 	switch channel {
 	case l.requests:
 		return l.receiveRequest(payload)
 	case l.ownResponses:
-		return l.receivePong(payload)
+		return errors.New("response to a question that was not asked")
 	}
 	return l.receiveBroadcast(channel, payload)
 }
@@ -212,20 +211,5 @@ func (l *link) receiveBroadcast(channel string, payload []byte) error {
 		return err
 	}
 	l.receiver.Receive(e)
-	return nil
-}
-
-func (l *link) receivePong(payload []byte) error {
-	var id uint64
-	if _, err := fmt.Sscanf(string(payload), `{"peal":"ping","id":%d}`, &id); err != nil {
-		// The answer to a question we did not ask.
-		return fmt.Errorf("response: %w", err)
-	}
-	l.pings.Lock()
-	defer l.pings.Unlock()
-	if pong := l.pings.waiting[id]; pong != nil {
-		close(pong)
-		delete(l.pings.waiting, id)
-	}
 	return nil
 }

@@ -17,15 +17,18 @@ const maxBatch = 256
 
 // publisher sends what is given to it in order: one goroutine takes all that waits and sends it in one round trip.
 type publisher struct {
-	client *redisx.Client
-	queue  chan *job
-	cancel context.CancelFunc
-	done   chan struct{}
+	client  *redisx.Client
+	unheard func(needed bool) error // what it means that a message went to no connection
+	queue   chan *job
+	posted  atomic.Int64 // bytes that wait and nobody waits for
+	cancel  context.CancelFunc
+	done    chan struct{}
 }
 
 // job is one message on its way, and the caller's waiting for it.
 type job struct {
 	message   redisx.Message
+	needed    bool       // this node subscribes to the channel itself
 	result    chan error // nil if nobody waits
 	deadline  time.Time
 	abandoned atomic.Bool
@@ -33,40 +36,56 @@ type job struct {
 
 var jobs = sync.Pool{New: func() any { return &job{result: make(chan error, 1)} }}
 
-func newPublisher(client *redisx.Client, size int) *publisher {
+// maxPosted is how many bytes may wait that nobody waits for: the answers to other nodes' questions, which may be large.
+const maxPosted = 64 << 20
+
+func newPublisher(client *redisx.Client, size int, unheard func(needed bool) error) *publisher {
 	// The goroutine serves all callers, so it hangs on no caller's context.
 	ctx, cancel := context.WithCancel(context.Background())
-	p := &publisher{client: client, queue: make(chan *job, size), cancel: cancel, done: make(chan struct{})}
+	p := &publisher{client: client, unheard: unheard, queue: make(chan *job, size), cancel: cancel, done: make(chan struct{})}
 	go p.run(ctx)
 	return p
 }
 
-// publish returns when Redis has the message, or with an error within about twice the client's timeout.
-func (p *publisher) publish(ctx context.Context, channel string, payload []byte) error {
+// publish returns when Redis has the message, or with an error within about twice the client's timeout. A message on a
+// channel that this node subscribes to itself is needed: that it went to no connection is an error.
+func (p *publisher) publish(ctx context.Context, channel string, payload []byte, needed bool) error {
+	_, err := p.send(ctx, channel, payload, needed)
+	return err
+}
+
+// probe is publish for a message of which the caller judges to how many connections it went.
+func (p *publisher) probe(ctx context.Context, channel string, payload []byte) (receivers int64, err error) {
+	return p.send(ctx, channel, payload, false)
+}
+
+func (p *publisher) send(ctx context.Context, channel string, payload []byte, needed bool) (receivers int64, err error) {
 	if err := ctx.Err(); err != nil {
-		return err
+		return 0, err
 	}
 	j := jobs.Get().(*job)
 	j.message = redisx.Message{Channel: channel, Payload: payload}
+	j.needed = needed
 	j.deadline = time.Now().Add(p.client.Timeout())
 	select {
 	case p.queue <- j:
 	default:
 		if err := p.wait(ctx, j); err != nil {
-			return err
+			return 0, err
 		}
 	}
 	select {
 	case err := <-j.result:
+		receivers = j.message.Receivers
 		j.message = redisx.Message{}
 		jobs.Put(j)
-		return err
+		return receivers, err
 	case <-ctx.Done():
 		// If it is still in the queue it will not be sent. The job is not used again: its result may come yet.
 		j.abandoned.Store(true)
-		return ctx.Err()
+		return 0, ctx.Err()
 	case <-p.done:
-		return adapter.ErrClosed
+		return 0, adapter.ErrClosed
 	}
 }
 
@@ -87,13 +106,19 @@ func (p *publisher) wait(ctx context.Context, j *job) error {
 	}
 }
 
-// post sends a message for which nobody waits. It reports false if the queue is full.
+// post sends a message for which nobody waits. It reports false if too much waits.
 func (p *publisher) post(channel string, payload []byte) bool {
+	size := int64(len(payload))
+	if total := p.posted.Add(size); total > maxPosted && total > size {
+		p.posted.Add(-size)
+		return false
+	}
 	j := &job{message: redisx.Message{Channel: channel, Payload: payload}, deadline: time.Now().Add(p.client.Timeout())}
 	select {
 	case p.queue <- j:
 		return true
 	default:
+		p.posted.Add(-size)
 		return false
 	}
 }
@@ -124,7 +149,8 @@ func (p *publisher) run(ctx context.Context) {
 			p.client.Publish(ctx, messages)
 		}
 		for i, j := range batch {
-			j.finish(p.explain(ctx, messages[i].Err))
+			j.message.Receivers = messages[i].Receivers
+			p.finish(j, p.explain(ctx, &messages[i], j.needed))
 		}
 		clear(batch)
 		clear(messages)
@@ -148,7 +174,7 @@ func (p *publisher) collect(batch []*job) []*job {
 		switch {
 		case j.abandoned.Load():
 		case now.After(j.deadline):
-			j.finish(fmt.Errorf("%w: waited too long to be published", adapter.ErrUnavailable))
+			p.finish(j, fmt.Errorf("%w: waited too long to be published", adapter.ErrUnavailable))
 		default:
 			kept = append(kept, j)
 		}
@@ -156,19 +182,23 @@ func (p *publisher) collect(batch []*job) []*job {
 	return kept
 }
 
-func (p *publisher) explain(ctx context.Context, err error) error {
+func (p *publisher) explain(ctx context.Context, m *redisx.Message, needed bool) error {
 	switch {
-	case err == nil:
+	case m.Err == nil && m.Receivers == 0:
+		return p.unheard(needed)
+	case m.Err == nil:
 		return nil
-	case ctx.Err() != nil, errors.Is(err, redisx.ErrClosed):
+	case ctx.Err() != nil, errors.Is(m.Err, redisx.ErrClosed):
 		return adapter.ErrClosed
 	}
 	// Not wrapped: a deadline in it is the client's own and none of the caller's context.
-	return fmt.Errorf("%w: %v", adapter.ErrUnavailable, err)
+	return fmt.Errorf("%w: %v", adapter.ErrUnavailable, m.Err)
 }
 
-func (j *job) finish(err error) {
-	if j.result != nil {
-		j.result <- err
+func (p *publisher) finish(j *job, err error) {
+	if j.result == nil {
+		p.posted.Add(-int64(len(j.message.Payload)))
+		return
 	}
+	j.result <- err
 }

@@ -162,7 +162,14 @@ func (l *link) receiveRequest(payload []byte) error {
 		if r.RequestID == "" {
 			return fmt.Errorf("%w: type %d without requestId", errIncomplete, *r.Type)
 		}
-		return l.answer(r)
+		if r.Opts == nil && (*r.Type == requestFetch || *r.Type == requestBroadcast) {
+			return fmt.Errorf("%w: type %d without opts", errIncomplete, *r.Type)
+		}
+		if *r.Type == requestBroadcast {
+			return l.answerBroadcast(r) // here, so that it keeps its place among the other broadcasts
+		}
+		l.driver.answers.put(l, r)
+		return nil
 	}
 	// A server-side emit, or a type of the future.
 	return nil
@@ -204,37 +211,49 @@ func (l *link) change(r *request) error {
 	return nil
 }
 
-func (l *link) answer(r *request) error {
+// answer makes the answer to r once and sends it to all requests that ask the same.
+func (l *link) answer(r *request, requests []string) {
+	l.answering.Lock()
+	defer l.answering.Unlock()
+	if l.ended {
+		return
+	}
+	field, list := "sockets", []byte{'['}
+	add := func(element []byte) {
+		if len(list) > 1 {
+			list = append(list, ',')
+		}
+		list = append(list, element...)
+	}
 	switch *r.Type {
 	case requestSockets:
-		ids := []string{}
 		l.receiver.Each(adapter.Target{Rooms: r.Rooms.strings()}, func(m adapter.Member) bool {
-			ids = append(ids, m.ID())
-			return true
+			add(jsonString(m.ID()))
+			return l.open(context.Background()) == nil
 		})
-		l.respond(map[string]any{"requestId": r.RequestID, "sockets": ids})
-		return nil
 	case requestAllRooms:
-		l.respond(map[string]any{"requestId": r.RequestID, "rooms": orEmpty(l.receiver.AllRooms())})
-		return nil
+		field = "rooms"
+		for _, room := range l.receiver.AllRooms() {
+			add(jsonString(room))
+		}
+	case requestFetch:
+		l.receiver.Each(r.target(), func(m adapter.Member) bool {
+			add(l.snapshot(m))
+			return l.open(context.Background()) == nil
+		})
 	}
-	if r.Opts == nil {
-		return fmt.Errorf("%w: type %d without opts", errIncomplete, *r.Type)
+	list = append(list, ']')
+	for _, id := range requests {
+		b := make([]byte, 0, len(list)+len(id)+64)
+		b = append(append(b, `{"requestId":`...), jsonString(id)...)
+		b = append(append(append(b, `,"`...), field...), `":`...)
+		l.post(append(append(b, list...), '}'))
 	}
-	if *r.Type == requestFetch {
-		return l.answerFetch(r)
-	}
-	return l.answerBroadcast(r)
 }
 
-func (l *link) answerFetch(r *request) error {
-	sockets := []json.RawMessage{}
-	l.receiver.Each(r.target(), func(m adapter.Member) bool {
-		sockets = append(sockets, l.snapshot(m))
-		return true
-	})
-	l.respond(map[string]any{"requestId": r.RequestID, "sockets": sockets})
-	return nil
+func jsonString(s string) []byte {
+	b, _ := json.Marshal(s) // never fails
+	return b
 }
 
 // snapshot describes a member. One that fails to describe itself must not keep the answer about all others back.
@@ -281,15 +300,17 @@ func (l *link) answerBroadcast(r *request) error {
 		return true
 	})
 	l.respond(map[string]any{"type": responseClientCount, "requestId": r.RequestID, "clientCount": len(askers)})
-	timeout := time.Duration(r.Opts.Flags.Timeout * float64(time.Millisecond))
-	for _, a := range askers {
-		a.Ask(m, timeout, func(argument []byte, attachments [][]byte) {
-			if payload, err := encodeAck(r.RequestID, argument, attachments); err != nil {
+	id := r.RequestID
+	q := &adapter.Question{Message: m, Timeout: time.Duration(r.Opts.Flags.Timeout * float64(time.Millisecond)),
+		Reply: func(argument []byte, attachments [][]byte) {
+			if payload, err := encodeAck(id, argument, attachments); err != nil {
 				l.driver.unanswered.Add(1)
 			} else {
 				l.post(payload)
 			}
-		})
+		}}
+	for _, a := range askers {
+		a.Ask(q)
 	}
 	return nil
 }

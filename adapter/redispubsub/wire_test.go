@@ -185,10 +185,10 @@ type asker struct {
 	asked chan time.Duration
 }
 
-func (a asker) Ask(m *adapter.Message, timeout time.Duration, reply func([]byte, [][]byte)) {
-	a.Deliver(m)
-	a.asked <- timeout
-	reply([]byte(`{"got":{"_placeholder":true,"num":0}}`), [][]byte{[]byte(m.Event())})
+func (a asker) Ask(q *adapter.Question) {
+	a.Deliver(q.Message)
+	a.asked <- q.Timeout
+	q.Reply([]byte(`{"got":{"_placeholder":true,"num":0}}`), [][]byte{[]byte(q.Message.Event())})
 }
 
 func (a asker) Snapshot() ([]byte, error) { return []byte(`{"id":"asker","data":1}`), nil }
@@ -245,8 +245,8 @@ func (brokenSnapshot) Snapshot() ([]byte, error) { return []byte(`{"id":`), nil 
 // stringAsker answers as the client of the sample did.
 type stringAsker struct{ *adaptertest.Member }
 
-func (stringAsker) Ask(_ *adapter.Message, _ time.Duration, reply func([]byte, [][]byte)) {
-	reply([]byte(`"clientresp"`), nil)
+func (stringAsker) Ask(q *adapter.Question) {
+	q.Reply([]byte(`"clientresp"`), nil)
 }
 
 func TestAckIsEncodedAsNodeDoes(t *testing.T) {
