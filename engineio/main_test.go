@@ -76,7 +76,7 @@ func start(t *testing.T, opts *engineio.Options) *fixture {
 	mux.Handle("/engine.io/", server)
 	ts := httptest.NewUnstartedServer(mux)
 	if opts == nil || !opts.Goroutines { // the other half behind net/http alone
-		ts.Listener = engineio.NewListener(ts.Listener, mux, nil)
+		ts.Listener = engineio.NewListener(ts.Listener, ts.Config, nil)
 	}
 	ts.Start()
 	f := &fixture{T: t, echo: e, server: server, url: ts.URL + "/engine.io/", client: &http.Client{Transport: &http.Transport{DisableCompression: true}}}

@@ -140,7 +140,7 @@ func (s *Server) compose() {
 	if s.internal != nil {
 		s.internal.http = s.newHTTP(s.internalRoutes())
 	}
-	s.listener = engineio.NewListener(s.listener, s.http.Handler, &engineio.ListenerOptions{KeepAlive: listening.KeepAlive})
+	s.listener = engineio.NewListener(s.listener, s.http, &engineio.ListenerOptions{KeepAlive: listening.KeepAlive})
 }
 
 func (s *Server) newHTTP(handler http.Handler) *http.Server {

@@ -50,7 +50,7 @@ func protocols(t *testing.T, opts sse.Options, test func(t *testing.T, b *bundle
 				b.server.StartTLS()
 			} else {
 				if !held { // the other behind net/http alone
-					b.server.Listener = engineio.NewListener(b.server.Listener, b.server.Config.Handler, nil)
+					b.server.Listener = engineio.NewListener(b.server.Listener, b.server.Config, nil)
 				}
 				b.server.Start()
 			}

@@ -47,7 +47,7 @@ func startNode(ctx context.Context, redisURL, addr string) (*node, error) {
 		return nil, errors.Join(fmt.Errorf("listening on %s: %w", addr, err), driver.Close(ctx))
 	}
 	n.url = "http://" + listener.Addr().String()
-	listener = engineio.NewListener(listener, mux, nil) // WebSockets connect with less work
+	listener = engineio.NewListener(listener, n.http, nil) // WebSockets connect with less work
 	go func() { n.served <- n.http.Serve(listener) }()
 	return n, nil
 }

@@ -26,7 +26,7 @@ type accepted struct {
 
 // newAccepted makes a net.Conn of a connected descriptor that does not block, of which rest has been read already. The
 // descriptor belongs to it, also if it fails.
-func newAccepted(fd int, local, peer netip.AddrPort, rest []byte) (net.Conn, error) {
+func newAccepted(fd int, local, peer netip.AddrPort, rest []byte) (*accepted, error) {
 	file := os.NewFile(uintptr(fd), "tcp")
 	if err := file.SetDeadline(time.Time{}); err != nil { // NewFile does not say that the runtime could not take it
 		_ = file.Close() // nothing was written

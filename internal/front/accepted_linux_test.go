@@ -28,7 +28,7 @@ func acceptedPair(t *testing.T, keepAlive time.Duration) (server net.Conn, clien
 	if err != nil {
 		t.Fatal(err)
 	}
-	listener := front.New(l, http.NotFoundHandler(), keepAlive)
+	listener := front.New(l, &http.Server{Handler: http.NotFoundHandler()}, keepAlive)
 	defer listener.Close()
 	nc, err := net.Dial("tcp", l.Addr().String())
 	if err != nil {
@@ -252,7 +252,7 @@ func TestAdoptAccepted(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	listener := front.New(l, http.NotFoundHandler(), 0)
+	listener := front.New(l, &http.Server{Handler: http.NotFoundHandler()}, 0)
 	defer listener.Close()
 	loop := new(netconn.Loop)
 	defer loop.Close()
@@ -303,7 +303,7 @@ func TestFrontAddresses(t *testing.T) {
 		})
 		server := &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second}
 		served := make(chan error, 1)
-		listener := front.New(l, handler, 0) // before anybody connects: it decides when a connection is accepted
+		listener := front.New(l, server, 0) // before anybody connects: it decides when a connection is accepted
 		go func() { served <- server.Serve(listener) }()
 		_, port, _ := net.SplitHostPort(l.Addr().String())
 		for _, host := range test[1:] {
@@ -373,7 +373,7 @@ func TestFrontServesHTTP(t *testing.T) {
 	}
 	server := &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 20 * time.Second}
 	served := make(chan error, 1)
-	listener := front.New(l, mux, 0)
+	listener := front.New(l, server, 0)
 	go func() { served <- server.Serve(listener) }()
 	f := &frontFixture{addr: l.Addr().String()}
 	answer := func(r io.Reader, want string) {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/netip"
@@ -23,18 +24,26 @@ import (
 // front is a listener that serves requests for WebSockets itself.
 type front struct {
 	net.Listener
-	handler http.Handler
-	file    *os.File // the same socket; the runtime waits for its clients
-	raw     syscall.RawConn
-	many    bool         // listens on all addresses of the machine
-	work    workers.Pool // for handlers: their stacks have grown
-	closing sync.Once
+	server *http.Server
+	later  *later
+	file   *os.File // the same socket; the runtime waits for its clients
+	raw    syscall.RawConn
+	many   bool           // listens on all addresses of the machine
+	work   workers.Pool   // for handlers: their stacks have grown
+	count  sync.WaitGroup // handlers whose connection is not somebody else's yet
 
-	mu  sync.Mutex // one Accept at a time
-	buf []byte
+	closing sync.Once
+	drained chan struct{} // closed once these have ended after Close
+
+	mu      sync.Mutex // one Accept at a time
+	begun   bool
+	closed  bool
+	passing bool // nothing is served here
+	context func(local netip.AddrPort) context.Context
+	buf     []byte
 }
 
-func newFront(l net.Listener, h http.Handler, keepAlive time.Duration) net.Listener {
+func newFront(l net.Listener, server *http.Server, keepAlive time.Duration) net.Listener {
 	tcp, ok := l.(*net.TCPListener)
 	if !ok {
 		return l
@@ -57,8 +66,45 @@ func newFront(l net.Listener, h http.Handler, keepAlive time.Duration) net.Liste
 	}
 	address, _ := l.Addr().(*net.TCPAddr)
 	return &front{
-		Listener: l, handler: h, file: file, raw: raw, buf: make([]byte, 4<<10), many: address == nil || address.IP.IsUnspecified(),
+		Listener: l, server: server, file: file, raw: raw, buf: make([]byte, 4<<10), drained: make(chan struct{}),
+		many: address == nil || address.IP.IsUnspecified(),
 	}
+}
+
+// begin looks at the server's settings, once it serves and they are fixed.
+func (f *front) begin() {
+	f.begun = true
+	f.passing = f.server.ConnContext != nil // it is to see every connection before its request
+	base := context.Background()
+	if f.server.BaseContext != nil {
+		base = f.server.BaseContext(f)
+	}
+	base = context.WithValue(base, http.ServerContextKey, f.server)
+	usual := context.WithValue(base, http.LocalAddrContextKey, f.Addr())
+	f.context = func(local netip.AddrPort) context.Context {
+		if local.IsValid() {
+			return context.WithValue(base, http.LocalAddrContextKey, net.TCPAddrFromAddrPort(local))
+		}
+		return usual
+	}
+	f.later = newLater(f.Addr(), f.server, f.serveHTTP)
+}
+
+// serveHTTP serves a request as the server would.
+func (f *front) serveHTTP(w http.ResponseWriter, r *http.Request) {
+	if h := f.server.Handler; h != nil {
+		h.ServeHTTP(w, r)
+		return
+	}
+	http.DefaultServeMux.ServeHTTP(w, r)
+}
+
+func (f *front) logf(format string, args ...any) {
+	if f.server.ErrorLog != nil {
+		f.server.ErrorLog.Printf(format, args...)
+		return
+	}
+	slog.Error(fmt.Sprintf(format, args...))
 }
 
 // inherit gives the listening socket the options that package net sets on each connection: they are born with them.
@@ -78,23 +124,76 @@ func inherit(fd int, keepAlive time.Duration) {
 	_ = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_KEEPCNT, 9)
 }
 
-// Close ends Accept. Handlers that run go on. The http.Server closes a listener as soon as Accept has ended, which is not
-// to take the first one's success away.
+// grace is how long handlers may go on after Close, and how long they are waited for once their contexts have ended.
+const grace = 2 * time.Second
+
+// Close ends Accept and, after a grace, what it has begun. The http.Server closes a listener as soon as Accept has ended,
+// which is not to take the first one's success away.
 func (f *front) Close() error {
 	err := net.ErrClosed
 	f.closing.Do(func() {
-		gone, cancel := context.WithCancel(context.Background())
-		cancel()
-		_ = f.work.Wait(gone) // keeps no goroutine any more, and waits for none
 		err = errors.Join(f.file.Close(), f.Listener.Close())
+		go f.drain() // Accept waits for it
 	})
 	return err
 }
 
+// drain ends what the front has begun.
+func (f *front) drain() {
+	defer close(f.drained)
+	f.mu.Lock() // Accept has ended
+	f.closed = true
+	begun := f.begun
+	f.mu.Unlock()
+	gone, cancel := context.WithCancel(context.Background())
+	cancel()
+	_ = f.work.Wait(gone) // keeps no goroutine any more, and waits for none
+	if !begun {
+		return
+	}
+	over := make(chan struct{})
+	go func() { // ends with the last handler
+		f.count.Wait()
+		close(over)
+	}()
+	ctx, cancel := context.WithTimeout(context.Background(), grace)
+	defer cancel()
+	select {
+	case <-over:
+		if f.later.server.Shutdown(ctx) == nil {
+			return
+		}
+	case <-ctx.Done():
+	}
+	_ = f.later.Close()        // fails never
+	_ = f.later.server.Close() // to handlers it is as if their clients had left
+	ctx, cancel = context.WithTimeout(context.Background(), grace)
+	defer cancel()
+	select {
+	case <-over:
+	case <-ctx.Done():
+		f.logf("front: a handler goes on after its context has ended")
+	}
+}
+
 // Accept returns the next connection that is for the http.Server.
 func (f *front) Accept() (net.Conn, error) {
+	nc, err := f.next()
+	if errors.Is(err, net.ErrClosed) {
+		<-f.drained // Shutdown and Close of the http.Server wait for us, and so for the handlers
+	}
+	return nc, err
+}
+
+func (f *front) next() (net.Conn, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if f.closed {
+		return nil, net.ErrClosed
+	}
+	if !f.begun {
+		f.begin()
+	}
 	for {
 		fd, peer, err := f.accept()
 		switch {
@@ -128,6 +227,9 @@ func closeFD(fd int) { _ = unix.Close(fd) } // the descriptor is gone whatever c
 
 // serve serves the request that p is, unless it is not for a front.
 func (f *front) serve(fd int, peer netip.AddrPort, p []byte) bool {
+	if f.passing {
+		return false
+	}
 	r := parseUpgrade(p)
 	if r == nil {
 		return false
@@ -137,6 +239,7 @@ func (f *front) serve(fd int, peer netip.AddrPort, p []byte) bool {
 	if f.many {
 		a.local = localOf(fd)
 	}
+	f.count.Add(1)
 	f.work.Run(a)
 	return true
 }

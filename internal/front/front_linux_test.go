@@ -65,7 +65,7 @@ func startFront(t *testing.T) *frontFixture {
 	f.addr = l.Addr().String()
 	server := &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second}
 	served := make(chan error, 1)
-	listener := front.New(l, handler, 0)
+	listener := front.New(l, server, 0)
 	go func() { served <- server.Serve(listener) }()
 	t.Cleanup(func() {
 		if err := server.Close(); err != nil {
@@ -158,7 +158,7 @@ func TestFrontAnswers(t *testing.T) {
 		}
 		body, err := io.ReadAll(resp.Body)
 		_ = resp.Body.Close()
-		if got := fmt.Sprintf("%d %s", resp.StatusCode, body); err != nil || got != want || !resp.Close || !<-f.direct {
+		if got := fmt.Sprintf("%d %s", resp.StatusCode, body); err != nil || got != want || resp.Close || !<-f.direct {
 			t.Errorf("%s: %q, %v, close %v", path, got, err, resp.Close)
 		}
 	}
@@ -219,7 +219,7 @@ func TestFrontClose(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		listener := front.New(l, http.NotFoundHandler(), 0)
+		listener := front.New(l, &http.Server{Handler: http.NotFoundHandler()}, 0)
 		second := make(chan error, 1)
 		go func() {
 			if _, err := listener.Accept(); !errors.Is(err, net.ErrClosed) {
@@ -243,7 +243,7 @@ func TestFrontOfAnother(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer l.Close()
-	if front.New(l, http.NotFoundHandler(), 0) != l {
+	if front.New(l, &http.Server{Handler: http.NotFoundHandler()}, 0) != l {
 		t.Error("a front for a socket that is not of TCP")
 	}
 }

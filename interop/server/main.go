@@ -76,7 +76,7 @@ func run(ctx context.Context, args []string) error {
 	}
 	server := &http.Server{Handler: app.handler, ReadHeaderTimeout: 10 * time.Second}
 	served := make(chan error, 1)
-	listener = engineio.NewListener(listener, app.handler, nil)
+	listener = engineio.NewListener(listener, server, nil)
 	go func() { served <- server.Serve(listener) }()
 	fmt.Println("listening on", listener.Addr())
 
