@@ -27,14 +27,20 @@ type answer struct {
 	mu      sync.Mutex
 	fd      int // -1 once it belongs to somebody else
 	taken   bool
-	readBy  *time.Time // deadlines that were set before net/http had the connection
-	writeBy *time.Time
+	readBy  deadline // set before net/http had the connection
+	writeBy deadline
 	usual   http.ResponseWriter // net/http's, once it has the connection
 	end     context.CancelFunc
 	left    bool // counts no longer as running
 
 	begun    chan begun // what net/http has made of the connection
 	returned chan bool  // the handler has, whether in good order
+}
+
+// deadline is the time of one, which may be zero for none, once it was set.
+type deadline struct {
+	at  time.Time
+	set bool
 }
 
 // begun is a request that net/http has begun to serve.
@@ -148,11 +154,11 @@ func (a *answer) handOver() (http.ResponseWriter, error) {
 	b := <-a.begun // the request is whole, so net/http needs nobody else for it
 	a.usual = b.w
 	context.AfterFunc(b.life, a.end)
-	if a.readBy != nil {
-		err = errors.Join(err, http.NewResponseController(a.usual).SetReadDeadline(*a.readBy))
+	if a.readBy.set {
+		err = errors.Join(err, http.NewResponseController(a.usual).SetReadDeadline(a.readBy.at))
 	}
-	if a.writeBy != nil {
-		err = errors.Join(err, http.NewResponseController(a.usual).SetWriteDeadline(*a.writeBy))
+	if a.writeBy.set {
+		err = errors.Join(err, http.NewResponseController(a.usual).SetWriteDeadline(a.writeBy.at))
 	}
 	return a.usual, err
 }
@@ -228,15 +234,15 @@ func (a *answer) FlushError() error {
 }
 
 func (a *answer) SetReadDeadline(t time.Time) error {
-	return a.deadline(&a.readBy, t, (*http.ResponseController).SetReadDeadline)
+	return a.setDeadline(&a.readBy, t, (*http.ResponseController).SetReadDeadline)
 }
 
 func (a *answer) SetWriteDeadline(t time.Time) error {
-	return a.deadline(&a.writeBy, t, (*http.ResponseController).SetWriteDeadline)
+	return a.setDeadline(&a.writeBy, t, (*http.ResponseController).SetWriteDeadline)
 }
 
-// deadline sets a deadline, which waits until something is written or watched. Who takes a connection over sets their own.
-func (a *answer) deadline(field **time.Time, t time.Time, set func(*http.ResponseController, time.Time) error) error {
+// setDeadline sets a deadline, which waits until something is written or watched. Who takes a connection over sets their own.
+func (a *answer) setDeadline(field *deadline, t time.Time, set func(*http.ResponseController, time.Time) error) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	switch {
@@ -245,7 +251,7 @@ func (a *answer) deadline(field **time.Time, t time.Time, set func(*http.Respons
 	case a.taken:
 		return http.ErrHijacked
 	}
-	*field = &t
+	*field = deadline{t, true}
 	return nil
 }
 
