@@ -26,21 +26,21 @@ const module = "github.com/peal-dev/peal"
 var layers = map[string][]string{
 	".":        {},
 	"cmd/peal": {"gateway/..."},
-	"gateway":  {"adapter", "adapter/redispubsub", "engineio", "gateway/...", "internal/lograte", "origin", "socketio", "socketio/sioproto", "sse", "web"},
+	"gateway":  {"adapter", "adapter/redispubsub", "engineio", "gateway/...", "internal/lograte", "internal/tally", "origin", "socketio", "socketio/sioproto", "sse", "web"},
 	"web":      {},
 
 	"gateway/cli": {"bench/command", "gateway", "sse", "web"},
 	"bench":       {"bench/..."}, // it measures servers from outside
 
 	"socketio": {"adapter", "engineio", "socketio/...", "internal/..."},
-	"sse":      {"adapter", "sse/...", "socketio/sioproto", "origin", "internal/netconn", "internal/wheel"},
+	"sse":      {"adapter", "sse/...", "socketio/sioproto", "origin", "internal/lograte", "internal/netconn", "internal/tally", "internal/wheel"},
 
 	"adapter":             {"adapter/internal/...", "socketio/sioproto"},
 	"adapter/adaptertest": {"adapter", "socketio/sioproto"},
 	"adapter/internal":    {"socketio/sioproto"},
 	"adapter/redispubsub": {"adapter", "adapter/internal/...", "adapter/redispubsub/...", "socketio/sioproto", "internal/lograte", "internal/redisx"},
 
-	"engineio":          {"engineio/...", "origin", "internal/front", "internal/netconn", "internal/wheel", "internal/wsproto"},
+	"engineio":          {"engineio/...", "origin", "internal/front", "internal/lograte", "internal/tally", "internal/netconn", "internal/wheel", "internal/wsproto"},
 	"origin":            {},
 	"engineio/eioproto": {},
 	"socketio/sioproto": {},
@@ -49,6 +49,7 @@ var layers = map[string][]string{
 	"internal/lograte":   {},
 	"internal/netconn":   {},
 	"internal/redisx":    {},
+	"internal/tally":     {},
 	"internal/testredis": {},
 	"internal/wheel":     {},
 	"internal/workers":   {},

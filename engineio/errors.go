@@ -4,8 +4,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"strconv"
+	"strings"
 )
 
 // ErrorCode is the code of a refused request, as clients see it.
@@ -29,7 +31,7 @@ var codeMessages = [...]string{
 type ConnectionError struct {
 	Code    ErrorCode
 	Message string        // as sent to the client
-	Name    string        // tells the kinds of BadRequest apart, such as TRANSPORT_MISMATCH
+	Name    string        // tells the kinds of a code apart, such as TRANSPORT_MISMATCH
 	Detail  string        // what was wrong, for the log
 	Err     error         // the cause, if there is one
 	Request *http.Request // the refused request
@@ -48,6 +50,15 @@ func (e *ConnectionError) Error() string {
 		s += ": " + e.Err.Error()
 	}
 	return s
+}
+
+// Reason says why in a few words that do not depend on the request, such as "origin not allowed": see Stats.Refused.
+func (e *ConnectionError) Reason() string {
+	words := e.Name
+	if words == "" {
+		words = codeMessages[e.Code]
+	}
+	return strings.ToLower(strings.ReplaceAll(words, "_", " "))
 }
 
 // Unwrap returns the cause.
@@ -70,9 +81,13 @@ var (
 // refuse answers a refused request: JSON to a plain one, text to one that asked for an upgrade.
 func (s *Server) refuse(w http.ResponseWriter, r *http.Request, e *ConnectionError) {
 	e.Request = r
-	s.refused.Add(1)
+	reason := e.Reason()
+	s.refused.Add(reason)
 	if s.opts.OnError != nil {
 		s.opts.OnError(e)
+	} else {
+		s.often.Log(r.Context(), slog.LevelInfo, reason, "engineio: clients are refused",
+			slog.String("reason", reason), slog.Any("err", e), slog.String("remote", r.RemoteAddr))
 	}
 	s.log.Debug("engineio: request refused", "err", e, "url", r.URL.RequestURI(), "remote", r.RemoteAddr)
 	s.dismiss(w, r)

@@ -77,7 +77,8 @@ type Options struct {
 	// GenerateID makes session ids; they must be unguessable, for they are all a polling client authenticates with. Nil
 	// means NewID.
 	GenerateID func(*http.Request) (string, error)
-	// OnError is told of each refused request. It must not block. Nil tells nobody.
+	// OnError is told of each refused request. It must not block. Nil has Logger told, at info and of each reason once a
+	// minute.
 	OnError func(*ConnectionError)
 	// Goroutines drives WebSockets by goroutines also where an event poller could, for comparison and for tests.
 	Goroutines bool

@@ -10,7 +10,9 @@ import (
 	"time"
 
 	"github.com/peal-dev/peal/engineio/eioproto"
+	"github.com/peal-dev/peal/internal/lograte"
 	"github.com/peal-dev/peal/internal/netconn"
+	"github.com/peal-dev/peal/internal/tally"
 	"github.com/peal-dev/peal/internal/wheel"
 	"github.com/peal-dev/peal/origin"
 )
@@ -41,12 +43,12 @@ type Receiver interface {
 
 // Stats counts what a Server has done.
 type Stats struct {
-	Sessions  int    // open now
-	Opened    uint64 // since the server was made
-	Refused   uint64 // requests answered with an error
-	Upgrades  uint64 // sessions that moved from polling to WebSocket
-	Requests  int    // being served now: handshakes, polls that wait, POSTs
-	MessageIn uint64 // messages received
+	Sessions  int               // open now
+	Opened    uint64            // since the server was made
+	Refused   map[string]uint64 // requests answered with an error, by ConnectionError.Reason
+	Upgrades  uint64            // sessions that moved from polling to WebSocket
+	Requests  int               // being served now: handshakes, polls that wait, POSTs
+	MessageIn uint64            // messages received
 
 	Conns netconn.Stats // WebSocket connections
 }
@@ -56,6 +58,7 @@ type Server struct {
 	handler Handler
 	opts    Options
 	log     *slog.Logger
+	often   *lograte.Logger // for what may happen with every request
 	loop    netconn.Loop
 	wheel   wheel.Wheel
 
@@ -68,14 +71,16 @@ type Server struct {
 	sessions map[string]*Session
 	closed   bool
 
-	live, serving                       atomic.Int64
-	opened, refused, upgraded, received atomic.Uint64
+	live, serving              atomic.Int64
+	opened, upgraded, received atomic.Uint64
+	refused                    tally.Tally
 }
 
 // NewServer makes a Server whose sessions are given to h. It panics if Options.CORS is not valid.
 func NewServer(h Handler, opts *Options) *Server {
 	s := &Server{handler: h, opts: opts.withDefaults(), sessions: make(map[string]*Session)}
 	s.log = s.opts.Logger
+	s.often = lograte.New(s.log, lograte.Every)
 	s.pages = s.opts.CORS.Guard(http.MethodGet, http.MethodPost)
 	s.openTails = [2]string{openTail(&s.opts, Polling), openTail(&s.opts, WebSocket)}
 	s.loop.Goroutines = s.opts.Goroutines
@@ -89,7 +94,7 @@ func (s *Server) Len() int { return int(s.live.Load()) }
 // Stats returns the server's counters.
 func (s *Server) Stats() Stats {
 	return Stats{
-		Sessions: s.Len(), Opened: s.opened.Load(), Refused: s.refused.Load(), Upgrades: s.upgraded.Load(),
+		Sessions: s.Len(), Opened: s.opened.Load(), Refused: s.refused.Counts(), Upgrades: s.upgraded.Load(),
 		Requests: int(s.serving.Load()), MessageIn: s.received.Load(), Conns: s.loop.Stats(),
 	}
 }
@@ -132,7 +137,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	sess := s.session(sid)
 	switch {
 	case sess == nil:
-		s.refuse(w, r, refused(UnknownSession, "", "sid "+sid))
+		s.refuse(w, r, refused(UnknownSession, "", "no session has this sid"))
 	case q.last("EIO") != "4":
 		s.refuse(w, r, refused(BadRequest, "PROTOCOL_MISMATCH", "the session speaks EIO=4"))
 	case isUpgrade(r):

@@ -38,6 +38,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	for _, sess := range s.all() {
 		sess.CloseWith(ForcedClose, nil)
 	}
+	s.often.Close()
 	done := make(chan struct{})
 	go func() { // ends with the receivers; a receiver that blocks for ever breaks its contract
 		defer close(done)

@@ -15,7 +15,7 @@ type access struct {
 }
 
 // grant is what one client may do.
-type grant struct{ subscribe, publish bool }
+type grant struct{ subscribe, publish, byKey bool }
 
 func newAccess(c *Config) access {
 	return access{key: sha256.Sum256([]byte(c.APIKey)), hasKey: c.APIKey != "", dev: c.Dev,
@@ -27,15 +27,15 @@ func newAccess(c *Config) access {
 func (a *access) client(token string) (grant, error) {
 	switch {
 	case token == "":
-		return grant{a.subscribe, a.publish}, nil
+		return grant{subscribe: a.subscribe, publish: a.publish}, nil
 	case a.hasKey:
 		sum := sha256.Sum256([]byte(token))
 		if subtle.ConstantTimeCompare(sum[:], a.key[:]) == 1 {
-			return grant{true, true}, nil
+			return grant{subscribe: true, publish: true, byKey: true}, nil
 		}
 		return grant{}, &apiError{CodeInvalidToken, "the token is not this server's API key"}
 	case a.dev:
-		return grant{true, true}, nil
+		return grant{subscribe: true, publish: true}, nil
 	}
 	return grant{}, &apiError{CodeInvalidToken, "this server has no API key; start it with --api-key, or connect without a token"}
 }

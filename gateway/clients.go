@@ -32,11 +32,11 @@ func (s *Server) serveClients(ns *socketio.Namespace) {
 	ns.Use(s.admit)
 	ns.On(eventSubscribe, func(ctx context.Context, sock *socketio.Socket, rooms roomList) (okReply, error) {
 		reply, err := s.subscribe(ctx, sock, rooms)
-		return reply, forSocket(err)
+		return reply, s.refuseEvent(ctx, eventSubscribe, err)
 	})
-	ns.On(eventUnsubscribe, func(sock *socketio.Socket, rooms roomList) (okReply, error) {
+	ns.On(eventUnsubscribe, func(ctx context.Context, sock *socketio.Socket, rooms roomList) (okReply, error) {
 		if err := s.checkSome(rooms); err != nil {
-			return okReply{}, forSocket(err)
+			return okReply{}, s.refuseEvent(ctx, eventUnsubscribe, err)
 		}
 		list := unique(rooms)
 		sock.Leave(list...)
@@ -44,7 +44,7 @@ func (s *Server) serveClients(ns *socketio.Namespace) {
 	})
 	ns.On(eventPublish, socketio.EventHandler(func(ctx context.Context, ev *socketio.Event) error {
 		if err := s.publishFrom(ctx, ev); err != nil {
-			return forSocket(err)
+			return s.refuseEvent(ctx, eventPublish, err)
 		}
 		return nil
 	}))
@@ -73,7 +73,7 @@ func (s *Server) grantOf(sock *socketio.Socket) grant {
 	if g, ok := sock.Get(grantKey).(grant); ok {
 		return g
 	}
-	return grant{s.access.subscribe, s.access.publish}
+	return grant{subscribe: s.access.subscribe, publish: s.access.publish}
 }
 
 // subscribe puts the socket into rooms: all of them or, with an error other than CodeClusterUnavailable, none.
@@ -107,6 +107,9 @@ func (s *Server) subscribe(ctx context.Context, sock *socketio.Socket, rooms []s
 // publishFrom publishes what a client asks for and acknowledges it.
 func (s *Server) publishFrom(ctx context.Context, ev *socketio.Event) error {
 	if err := s.grantOf(ev.Socket).needPublish(); err != nil {
+		return err
+	}
+	if err := s.checkPace(ev.Socket); err != nil {
 		return err
 	}
 	if ev.Len() != 1 {

@@ -21,6 +21,7 @@ const (
 	DefaultRedisKey        = "socket.io"
 	DefaultMaxBody         = 1 << 20
 	DefaultMaxRooms        = 1000
+	DefaultMaxPublishRate  = 100
 	DefaultSendBuffer      = 1 << 20
 	DefaultPollBuffer      = 8 << 20
 	DefaultPingInterval    = 25 * time.Second
@@ -71,6 +72,9 @@ type Config struct {
 	MaxBody int `type:"size" default:"${max_body}" placeholder:"SIZE" help:"Longest message accepted, such as 500kB or 1MiB (default ${default})."`
 	// MaxRooms is how many rooms one client may be in, and one message may be sent to.
 	MaxRooms int `default:"${max_rooms}" placeholder:"N" help:"Rooms one client may be in (default ${default})."`
+	// MaxPublishRate is how many messages a second one Socket.IO client may publish in a namespace, and twice as many at
+	// once after a silence. It does not hold for who has the API key.
+	MaxPublishRate int `default:"${max_publish_rate}" placeholder:"N" help:"Messages one client may publish in a second (default ${default})."`
 	// SendBuffer is how many bytes may wait for one client before it is closed as too slow, unless it polls.
 	SendBuffer int `type:"size" default:"${send_buffer}" placeholder:"SIZE" help:"What may wait for one client before it is closed (default ${default})."`
 	// PollBuffer is how many bytes may wait for one client that polls: all that is sent between two polls. See
@@ -106,6 +110,7 @@ func (c *Config) withDefaults() Config {
 	setDefault(&d.RedisKey, DefaultRedisKey)
 	setDefault(&d.MaxBody, DefaultMaxBody)
 	setDefault(&d.MaxRooms, DefaultMaxRooms)
+	setDefault(&d.MaxPublishRate, DefaultMaxPublishRate)
 	setDefault(&d.SendBuffer, DefaultSendBuffer)
 	setDefault(&d.PollBuffer, DefaultPollBuffer)
 	setDefault(&d.PingInterval, DefaultPingInterval)
@@ -172,7 +177,7 @@ func (c *Config) Validate() error {
 		setting string
 		value   int64
 	}{
-		{"max-body", int64(d.MaxBody)}, {"max-rooms", int64(d.MaxRooms)}, {"send-buffer", int64(d.SendBuffer)}, {"poll-buffer", int64(d.PollBuffer)},
+		{"max-body", int64(d.MaxBody)}, {"max-rooms", int64(d.MaxRooms)}, {"max-publish-rate", int64(d.MaxPublishRate)}, {"send-buffer", int64(d.SendBuffer)}, {"poll-buffer", int64(d.PollBuffer)},
 		{"ping-interval", int64(d.PingInterval)}, {"ping-timeout", int64(d.PingTimeout)},
 		{"keep-alive", int64(d.KeepAlive)}, {"shutdown-timeout", int64(d.ShutdownTimeout)},
 	} {

@@ -28,6 +28,7 @@ const (
 	CodeTooManyRooms       = "too_many_rooms"
 	CodeUnknownNamespace   = "unknown_namespace"
 	CodeWrongNamespace     = "wrong_namespace"
+	CodeRateLimited        = "rate_limited"
 	CodeClusterUnavailable = "cluster_unavailable"
 	CodeShuttingDown       = sse.CodeShuttingDown
 	CodeInternal           = sse.CodeInternal
@@ -43,6 +44,7 @@ var statuses = map[string]int{
 	CodeUnknownNamespace:   http.StatusNotFound,
 	CodeMethodNotAllowed:   http.StatusMethodNotAllowed,
 	CodeBodyTooLarge:       http.StatusRequestEntityTooLarge,
+	CodeRateLimited:        http.StatusTooManyRequests,
 	CodeClusterUnavailable: http.StatusServiceUnavailable,
 	CodeShuttingDown:       http.StatusServiceUnavailable,
 	CodeInternal:           http.StatusInternalServerError,
@@ -85,6 +87,7 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 		s.log.LogAttrs(r.Context(), slog.LevelError, "request failed", slog.String("path", r.URL.Path), slog.Any("error", err))
 		e = &apiError{CodeInternal, "the request failed; see the server's log"}
 	}
+	s.requestRefused(r, e)
 	if e.code == CodeTokenRequired || e.code == CodeInvalidToken {
 		w.Header().Set("WWW-Authenticate", "Bearer")
 	}

@@ -32,14 +32,14 @@ var (
 	connections     = describe("socketio_connections", "Socket.IO connections open now.")
 	sockets         = describe("socketio_sockets", "Socket.IO sockets connected now, in all namespaces.")
 	connected       = describe("socketio_connected_total", "Socket.IO sockets that connected.")
-	refused         = describe("socketio_refused_total", "Socket.IO sockets refused.")
+	refused         = describe("socketio_refused_total", "Socket.IO sockets refused, by reason.", "reason")
 	disconnected    = describe("socketio_disconnected_total", "Socket.IO sockets that disconnected, by reason.", "reason")
 	socketEvents    = describe("socketio_events_total", "Socket.IO events, by direction.", "direction")
 	socketAcks      = describe("socketio_acks_total", "Socket.IO acknowledgements, by direction.", "direction")
 	socketErrors    = describe("socketio_errors_total", "What went wrong with Socket.IO connections and events, by kind.", "kind")
 	socketPaused    = describe("socketio_paused_total", "Times a connection was not read because its inbox was full.")
 	socketDropped   = describe("socketio_dropped_total", "Volatile events dropped for one receiver.")
-	engineRefused   = describe("engineio_refused_total", "Requests of Engine.IO clients answered with an error.")
+	engineRefused   = describe("engineio_refused_total", "Requests of Engine.IO clients answered with an error, by reason.", "reason")
 	engineRequests  = describe("engineio_requests", "Requests of Engine.IO clients being served now: handshakes, polls that wait, POSTs.")
 	engineUpgrades  = describe("engineio_upgrades_total", "Sessions that moved from polling to WebSocket.")
 	engineConns     = describe("engineio_websockets", "WebSocket connections open now, by what drives them.", "driver")
@@ -47,7 +47,7 @@ var (
 	engineFrames    = describe("engineio_written_total", "Messages these calls took along.")
 	streams         = describe("sse_streams", "Event streams open now.")
 	streamsOpened   = describe("sse_opened_total", "Event streams opened.")
-	streamsRefused  = describe("sse_rejected_total", "Requests for a stream that were refused.")
+	streamsRefused  = describe("sse_rejected_total", "Requests for a stream that were refused, by reason.", "reason")
 	streamsClosed   = describe("sse_closed_total", "Event streams closed, by reason.", "reason")
 	streamEvents    = describe("sse_delivered_total", "Events written to streams.")
 	streamDropped   = describe("sse_dropped_total", "Volatile events dropped for one stream.")
@@ -67,6 +67,8 @@ var (
 	redisDropped    = describe("redis_dropped_total", "Messages from Redis dropped because too many waited.")
 	redisGaps       = describe("redis_gaps_total", "Times in which messages of other nodes may not have reached this one, by cause.", "cause")
 	redisRefused    = describe("redis_refused", "Channels that Redis does not let this node subscribe to.")
+	requestsRefused = describe("http_refused_total", "Requests to the HTTP API that were refused, by reason.", "reason")
+	eventsRefused   = describe("events_refused_total", "Events of Socket.IO clients (subscribe, unsubscribe, publish) that were refused, by reason.", "reason")
 	draining        = describe("draining", "1 while the node shuts down.")
 )
 
@@ -86,7 +88,12 @@ func (c *nodeCollector) Collect(out chan<- prometheus.Metric) {
 	gauge(connections, io.Connections)
 	gauge(sockets, io.Sockets)
 	count(connected, io.Connected)
-	count(refused, io.Refused)
+	byReason := func(d *prometheus.Desc, counts map[string]uint64) {
+		for reason, n := range counts {
+			count(d, n, reason)
+		}
+	}
+	byReason(refused, io.Refused)
 	for reason, n := range io.Disconnected {
 		count(disconnected, n, string(reason))
 	}
@@ -104,7 +111,7 @@ func (c *nodeCollector) Collect(out chan<- prometheus.Metric) {
 	count(socketPaused, io.Paused)
 	count(socketDropped, io.Dropped)
 	conns := io.Engine.Conns
-	count(engineRefused, io.Engine.Refused)
+	byReason(engineRefused, io.Engine.Refused)
 	gauge(engineRequests, io.Engine.Requests)
 	count(engineUpgrades, io.Engine.Upgrades)
 	gauge(engineConns, int(conns.Polled), "poller")
@@ -115,7 +122,7 @@ func (c *nodeCollector) Collect(out chan<- prometheus.Metric) {
 	st := s.streams.Stats()
 	gauge(streams, st.Streams)
 	count(streamsOpened, st.Opened)
-	count(streamsRefused, st.Rejected)
+	byReason(streamsRefused, st.Rejected)
 	for reason, n := range st.Closed {
 		count(streamsClosed, n, string(reason))
 	}
@@ -152,6 +159,8 @@ func (c *nodeCollector) Collect(out chan<- prometheus.Metric) {
 			count(redisGaps, n, string(cause))
 		}
 	}
+	byReason(requestsRefused, s.refusedRequests.Counts())
+	byReason(eventsRefused, s.refusedEvents.Counts())
 	gauge(draining, oneIf(s.draining.Load()))
 }
 

@@ -224,9 +224,9 @@ func (c *client) want(packet string) {
 }
 
 // metric returns the value of a series of /metrics.
-func (n *node) metric(series string) string {
+func (n *node) metric(series string, header ...string) string {
 	n.t.Helper()
-	_, text := n.do("GET", "/metrics", "")
+	_, text := n.do("GET", "/metrics", "", header...)
 	for lines := bufio.NewScanner(bytes.NewBufferString(text)); lines.Scan(); {
 		if value, ok := strings.CutPrefix(lines.Text(), series+" "); ok {
 			return value

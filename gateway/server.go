@@ -19,6 +19,7 @@ import (
 	"github.com/peal-dev/peal/adapter/redispubsub"
 	"github.com/peal-dev/peal/engineio"
 	"github.com/peal-dev/peal/internal/lograte"
+	"github.com/peal-dev/peal/internal/tally"
 	"github.com/peal-dev/peal/socketio"
 	"github.com/peal-dev/peal/sse"
 	"github.com/peal-dev/peal/web"
@@ -48,6 +49,8 @@ type Server struct {
 	internal *internal  // nil without Config.InternalListen
 	failed   chan error // what ended an HTTP server, once for each
 	draining atomic.Bool
+
+	refusedRequests, refusedEvents tally.Tally // by code
 }
 
 // Run starts a node, calls started with it if that is not nil, and serves until ctx is done, whereupon it shuts down
@@ -123,7 +126,7 @@ func (s *Server) compose() {
 	}
 	s.io = socketio.NewServer(&socketio.Options{
 		Engine: engineio.Options{PingInterval: s.cfg.PingInterval, PingTimeout: s.cfg.PingTimeout,
-			MaxPayload: s.cfg.MaxBody, SendBuffer: s.cfg.SendBuffer, PollBuffer: s.cfg.PollBuffer, CORS: pages, JSONP: s.cfg.JSONP},
+			MaxPayload: s.cfg.MaxBody, SendBuffer: s.cfg.SendBuffer, PollBuffer: s.cfg.PollBuffer, CORS: pages, JSONP: s.cfg.JSONP, OnError: s.connectionRefused},
 		Driver:      driver,
 		ClientFiles: web.ClientFiles(),
 		Logger:      s.log,
@@ -135,7 +138,7 @@ func (s *Server) compose() {
 		s.ready.watch(name, ns.Adapter())
 	}
 	s.streams = sse.NewHandler(s.subscribeStream, &sse.Options{KeepAlive: s.cfg.KeepAlive,
-		SendBuffer: s.cfg.SendBuffer, CORS: pages, Logger: s.log})
+		SendBuffer: s.cfg.SendBuffer, CORS: pages, OnError: s.streamRefused, Logger: s.log})
 	s.http = s.newHTTP(s.routes())
 	if s.internal != nil {
 		s.internal.http = s.newHTTP(s.internalRoutes())

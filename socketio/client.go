@@ -1,7 +1,9 @@
 package socketio
 
 import (
+	"context"
 	"errors"
+	"log/slog"
 	"slices"
 	"sync"
 	"time"
@@ -133,7 +135,8 @@ func (c *client) violation(err error) {
 	c.dead = true
 	c.decoder.Reset()
 	c.server.counters.protocolErrors.Add(1)
-	c.server.log.Debug("socketio: protocol violation", "session", c.session.ID(), "err", err)
+	c.server.often.Log(context.Background(), slog.LevelInfo, "protocol violation", "socketio: clients are disconnected for packets this server "+
+		"does not understand; do they use another parser (such as msgpack), or another version of the protocol?", slog.Any("err", err))
 	c.session.Close()
 }
 
@@ -173,7 +176,7 @@ func (c *client) packet(p *sioproto.Packet) {
 func (c *client) connect(p *sioproto.Packet) {
 	ns := c.server.lookup(p.Namespace)
 	if ns == nil {
-		c.server.counters.refused.Add(1)
+		c.server.refused(RefusedNamespace, slog.String("namespace", p.Namespace))
 		c.refuse(p.Namespace, &Error{Message: "Invalid namespace"})
 		return
 	}

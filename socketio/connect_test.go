@@ -65,7 +65,7 @@ func TestConnectionMiddleware(t *testing.T) {
 	if s := r.io.Socket(sid); s == nil || s.ID() != sid || s.Namespace() != r.io.Namespace || s.Transport() != "websocket" {
 		t.Errorf("Socket(%q) = %v", sid, s)
 	}
-	if st := r.io.Stats(); st.Refused != 2 || st.Connected != 1 || st.Sockets != 1 || st.Connections != 1 {
+	if st := r.io.Stats(); st.Refused["x"] != 1 || st.Refused[socketio.RefusedByMiddleware] != 1 || st.Connected != 1 || st.Sockets != 1 || st.Connections != 1 {
 		t.Errorf("stats %+v", st)
 	}
 }

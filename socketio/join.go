@@ -3,6 +3,7 @@ package socketio
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"runtime/debug"
 )
 
@@ -102,14 +103,18 @@ func (s *Socket) shutReason() Reason {
 // refused tells the client that a middleware does not let it in.
 func (s *Socket) refused(err error) {
 	srv := s.namespace.server
-	srv.counters.refused.Add(1)
+	reason := RefusedByMiddleware
+	var e *Error
+	if errors.As(err, &e) && e.Code != "" {
+		reason = e.Code
+	}
+	srv.refused(reason, slog.String("namespace", s.namespace.name), slog.Any("err", err))
 	// Closed first: an event the client sent right behind its CONNECT is then ignored.
 	s.shut(ReasonServerDisconnect)
 	if s.shutReason() != ReasonServerDisconnect {
 		return // the client has left meanwhile
 	}
-	var e *Error
-	if !errors.As(err, &e) {
+	if e == nil {
 		e = &Error{Message: err.Error()}
 	}
 	s.client.refuse(s.namespace.name, e)

@@ -12,6 +12,7 @@ import (
 
 	"github.com/peal-dev/peal/adapter"
 	"github.com/peal-dev/peal/engineio"
+	"github.com/peal-dev/peal/internal/lograte"
 	"github.com/peal-dev/peal/internal/workers"
 	"github.com/peal-dev/peal/socketio/sioproto"
 )
@@ -58,6 +59,7 @@ type Server struct {
 	engine         *engineio.Server
 	driver         adapter.Driver
 	log            *slog.Logger
+	often          *lograte.Logger // for what any client may cause
 	connectTimeout time.Duration
 	maxAttachments int
 	maxPacketBytes int
@@ -90,6 +92,7 @@ func NewServer(opts *Options) *Server {
 	if s.log == nil {
 		s.log = slog.Default()
 	}
+	s.often = lograte.New(s.log, lograte.Every)
 	if s.connectTimeout <= 0 {
 		s.connectTimeout = DefaultConnectTimeout
 	}

@@ -40,6 +40,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	for _, ns := range s.Namespaces() {
 		err = errors.Join(err, ns.adapter.Close(ctx))
 	}
+	s.often.Close()
 	return err
 }
 

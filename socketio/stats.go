@@ -1,9 +1,12 @@
 package socketio
 
 import (
+	"context"
+	"log/slog"
 	"sync/atomic"
 
 	"github.com/peal-dev/peal/engineio"
+	"github.com/peal-dev/peal/internal/tally"
 )
 
 // Stats is a snapshot of a server's counters. All but Connections and Sockets only grow.
@@ -11,8 +14,8 @@ type Stats struct {
 	Connections int // open Engine.IO sessions
 	Sockets     int // connected sockets, over all namespaces
 
-	Connected    uint64 // sockets that connected
-	Refused      uint64 // CONNECT packets refused by a middleware or for an unknown namespace
+	Connected    uint64            // sockets that connected
+	Refused      map[string]uint64 // CONNECT packets refused: by the code of a middleware's *Error, or RefusedByMiddleware, RefusedNamespace
 	Disconnected map[Reason]uint64
 	EventsIn     uint64 // events received for a namespace the client has joined
 	TurnedAway   uint64 // of these, events not handled because the server was shutting down
@@ -35,17 +38,31 @@ type Stats struct {
 // counters are the server's own. Deliveries of broadcasts are counted by the adapters, once per broadcast.
 type counters struct {
 	sockets                                      atomic.Int64
-	connected, refused, lateOpenings             atomic.Uint64
+	connected, lateOpenings                      atomic.Uint64
 	eventsIn, eventsOut, acksIn, acksOut, paused atomic.Uint64
 	protocolErrors, handlerErrors, handlerPanics atomic.Uint64
 	badArguments, dropped, slowConsumers         atomic.Uint64
 	turnedAway                                   atomic.Uint64
 	disconnected                                 [len(reasons) + 1]atomic.Uint64
+	refused                                      tally.Tally
 }
+
+// Why a CONNECT was refused, in [Stats], where the middleware's error has no code of its own.
+const (
+	RefusedByMiddleware = "middleware"
+	RefusedNamespace    = "unknown namespace"
+)
 
 var reasons = [...]Reason{
 	ReasonClientDisconnect, ReasonServerDisconnect, ReasonTransportClose, ReasonTransportError, ReasonPingTimeout,
 	ReasonForcedClose, ReasonParseError, ReasonServerShutdown,
+}
+
+// refused counts a CONNECT that was refused, and tells of it.
+func (s *Server) refused(reason string, attrs ...slog.Attr) {
+	s.counters.refused.Add(reason)
+	s.often.Log(context.Background(), slog.LevelInfo, "refused "+reason, "socketio: clients are refused",
+		append(attrs, slog.String("reason", reason))...)
 }
 
 func (c *counters) disconnect(r Reason) {
@@ -61,7 +78,7 @@ func (s *Server) Stats() Stats {
 	c := &s.counters
 	st := Stats{
 		Connections: s.engine.Len(), Sockets: int(c.sockets.Load()),
-		Connected: c.connected.Load(), Refused: c.refused.Load(), Disconnected: make(map[Reason]uint64, len(reasons)),
+		Connected: c.connected.Load(), Refused: c.refused.Counts(), Disconnected: make(map[Reason]uint64, len(reasons)),
 		EventsIn: c.eventsIn.Load(), TurnedAway: c.turnedAway.Load(), EventsOut: c.eventsOut.Load(), AcksIn: c.acksIn.Load(), AcksOut: c.acksOut.Load(),
 		LateOpenings: c.lateOpenings.Load(), Paused: c.paused.Load(), ProtocolErrors: c.protocolErrors.Load(), HandlerErrors: c.handlerErrors.Load(),
 		HandlerPanics: c.handlerPanics.Load(), BadArguments: c.badArguments.Load(), Dropped: c.dropped.Load(),

@@ -30,12 +30,18 @@ func (e *Error) Error() string { return fmt.Sprintf("sse: %s: %s", e.Code, e.Mes
 // refuse answers with err as JSON. An error that is not an *Error may hold what no client should read, so it is logged
 // and the client gets a bare "internal".
 func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, err error) {
-	h.rejected.Add(1)
 	var e *Error
 	if !errors.As(err, &e) {
 		h.log.LogAttrs(r.Context(), slog.LevelError, "sse: subscribe failed",
 			slog.String("path", r.URL.Path), slog.Any("error", err))
 		e = &Error{Status: http.StatusInternalServerError, Code: CodeInternal, Message: "the subscription failed; see the server's log"}
+	}
+	h.rejected.Add(e.Code)
+	if h.opts.OnError != nil {
+		h.opts.OnError(r, e)
+	} else {
+		h.often.Log(r.Context(), slog.LevelInfo, e.Code, "sse: streams are refused",
+			slog.String("code", e.Code), slog.String("message", e.Message), slog.String("remote", r.RemoteAddr))
 	}
 	status := e.Status
 	if status == 0 {

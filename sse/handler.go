@@ -11,7 +11,9 @@ import (
 	"time"
 
 	"github.com/peal-dev/peal/adapter"
+	"github.com/peal-dev/peal/internal/lograte"
 	"github.com/peal-dev/peal/internal/netconn"
+	"github.com/peal-dev/peal/internal/tally"
 	"github.com/peal-dev/peal/internal/wheel"
 	"github.com/peal-dev/peal/origin"
 )
@@ -51,6 +53,9 @@ type Options struct {
 	HoldHandler bool
 	// CORS says which pages of other origins may subscribe; nil means none. Other origins are refused with 403.
 	CORS *CORS
+	// OnError is told of each refused request. It must not block. Nil has Logger told, at info and of each code once a
+	// minute.
+	OnError func(*http.Request, *Error)
 	// Logger gets what subscribe failed with; nil means slog.Default().
 	Logger *slog.Logger
 }
@@ -65,8 +70,10 @@ type Handler struct {
 	loop      netconn.Loop // drives the connections that were taken over
 	wheel     wheel.Wheel
 
-	rejected, opened, delivered, dropped atomic.Uint64
-	closed                               [len(reasons)]atomic.Uint64
+	often                      *lograte.Logger // for what may happen with every request
+	rejected                   tally.Tally     // by code
+	opened, delivered, dropped atomic.Uint64
+	closed                     [len(reasons)]atomic.Uint64
 
 	mu       sync.Mutex // protects the following
 	streams  map[*stream]struct{}
@@ -91,6 +98,7 @@ func NewHandler(subscribe func(r *http.Request) (Subscription, error), opts *Opt
 	if h.log == nil {
 		h.log = slog.Default()
 	}
+	h.often = lograte.New(h.log, lograte.Every)
 	return h
 }
 
@@ -200,6 +208,7 @@ func (h *Handler) Shutdown(ctx context.Context) error {
 		}
 	}
 	h.mu.Unlock()
+	h.often.Close()
 	select {
 	case <-h.idle:
 		h.loop.Close()

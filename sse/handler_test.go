@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"runtime"
@@ -323,8 +324,14 @@ func TestRefusals(t *testing.T) {
 	if !strings.Contains(log.String(), "1234") {
 		t.Error("the unknown error was not logged")
 	}
-	if got := h.Stats().Rejected; got != 8 {
-		t.Errorf("rejected %d, want 8", got)
+	want := map[string]uint64{"no_token": 1, "bad": 1, sse.CodeInternal: 1, sse.CodeMethodNotAllowed: 3, sse.CodeOriginNotAllowed: 2}
+	if got := h.Stats().Rejected; !maps.Equal(got, want) {
+		t.Errorf("rejected %v, want %v", got, want)
+	}
+	for code := range want { // one line each, whose operator has not asked for more
+		if got := strings.Count(log.String(), "code="+code+" "); got != 1 {
+			t.Errorf("%s: %d lines", code, got)
+		}
 	}
 }
 

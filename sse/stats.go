@@ -23,7 +23,7 @@ func (r Reason) index() int { return slices.Index(reasons[:], r) }
 type Stats struct {
 	Streams   int               // open now
 	Opened    uint64            // streams ever opened
-	Rejected  uint64            // requests answered with an error
+	Rejected  map[string]uint64 // requests answered with an error, by its code
 	Delivered uint64            // events written to streams
 	Dropped   uint64            // volatile events not written because the stream's queue was full
 	Closed    map[Reason]uint64 // streams closed, by reason; holds every reason
@@ -34,7 +34,7 @@ func (h *Handler) Stats() Stats {
 	h.mu.Lock()
 	streams := len(h.streams)
 	h.mu.Unlock()
-	s := Stats{Streams: streams, Opened: h.opened.Load(), Rejected: h.rejected.Load(),
+	s := Stats{Streams: streams, Opened: h.opened.Load(), Rejected: h.rejected.Counts(),
 		Delivered: h.delivered.Load(), Dropped: h.dropped.Load(), Closed: make(map[Reason]uint64, len(reasons))}
 	for i, r := range reasons {
 		s.Closed[r] = h.closed[i].Load()

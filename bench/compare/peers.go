@@ -74,7 +74,7 @@ func checkOnly(list string) error {
 // servers returns what can be compared, before it is built into dir.
 func servers(dir string, s settings) []server {
 	const options = " --listen 127.0.0.1:0"
-	handlers, serve := " --profile bench"+options, " serve --dev --log-level error"+options
+	handlers, serve := " --profile bench"+options, " serve --dev --max-publish-rate 1000000 --log-level error"+options
 	node := s.node + " bench/compare/node-socketio/server.mjs"
 	all := []server{
 		{name: floor, shown: "bench/compare/floor", command: filepath.Join(dir, "floor"), dialect: bench.Floor},

@@ -137,6 +137,7 @@ func defaults() kong.Vars {
 		"redis_key":        gateway.DefaultRedisKey,
 		"max_body":         formatSize(gateway.DefaultMaxBody),
 		"max_rooms":        strconv.Itoa(gateway.DefaultMaxRooms),
+		"max_publish_rate": strconv.Itoa(gateway.DefaultMaxPublishRate),
 		"send_buffer":      formatSize(gateway.DefaultSendBuffer),
 		"poll_buffer":      formatSize(gateway.DefaultPollBuffer),
 		"ping_interval":    gateway.DefaultPingInterval.String(),
