@@ -47,6 +47,7 @@ func bubble(t *testing.T, opts engineio.Options, hs *http.Server, test func(t *t
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		e := newEcho()
+		opts.Goroutines = true // a poller waits for the machine, which a bubble does not understand
 		server := engineio.NewServer(e, &opts)
 		network := &pipes{conns: make(chan net.Conn), closed: make(chan struct{})}
 		hs.Handler = server

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -16,7 +17,14 @@ import (
 	"github.com/peal-dev/peal/engineio"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// TestMain serves as a server of its own for the tests that stop one.
+func TestMain(m *testing.M) {
+	if how := os.Getenv(stallable); how != "" {
+		serveStallable(how)
+		return
+	}
+	goleak.VerifyTestMain(m)
+}
 
 // wait bounds everything a test waits for.
 const wait = 10 * time.Second

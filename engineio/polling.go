@@ -26,6 +26,8 @@ type polling struct {
 	body    *http.ResponseController // of the POST whose body is being read
 	jsonp   bool                     // fixed by the handshake
 	moved   bool                     // the session moved to WebSocket while a poll was parked
+	suspect bool                     // the parked poll is of a client that had not answered a ping in time
+	missed  bool                     // and did not until the session was ended for it
 }
 
 func newPolling(q query) *polling {
@@ -159,10 +161,6 @@ func (s *Session) refusal(flags SendFlags) error {
 }
 
 func (s *Session) servePolling(w http.ResponseWriter, r *http.Request) {
-	if s.expired() {
-		s.server.refuse(w, r, refused(UnknownSession, "", "it has missed a ping"))
-		return
-	}
 	switch r.Method {
 	case http.MethodGet:
 		s.servePoll(w, r)
@@ -182,7 +180,8 @@ var (
 	errNoContent = errors.New("engineio: invalid content: EIO=4 clients POST text")
 )
 
-// servePoll answers a GET as soon as there is something to send.
+// servePoll answers a GET as soon as there is something to send. The poll of a client that is late with a pong waits for
+// the POST that may bring it, for the two travel on different connections.
 func (s *Session) servePoll(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
 	t := s.polling
@@ -196,6 +195,11 @@ func (s *Session) servePoll(w http.ResponseWriter, r *http.Request) {
 		s.CloseWith(TransportError, errOverlap)
 		s.server.turnAway(w, r, http.StatusBadRequest)
 		return
+	case len(t.buffer) > 0 && s.late() && !s.server.wheel.Behind(s.server.grace): // it did not even fetch the ping
+		s.mu.Unlock()
+		s.CloseWith(PingTimeout, nil)
+		s.server.refuse(w, r, refused(UnknownSession, "", "it has missed a ping"))
+		return
 	case len(t.buffer) > 0 || t.last != nil:
 		payload := t.take()
 		leaving := s.state == stateLeaving && t.last == nil
@@ -207,7 +211,7 @@ func (s *Session) servePoll(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	parked := make(chan struct{})
-	t.parked = parked
+	t.parked, t.suspect = parked, s.late()
 	s.mu.Unlock()
 
 	select {
@@ -225,11 +229,15 @@ func (s *Session) servePoll(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	s.mu.Lock()
-	moved := t.moved
+	moved, missed := t.moved, t.suspect && t.missed
 	payload := t.take()
 	s.mu.Unlock()
-	if moved {
+	switch {
+	case moved:
 		s.server.refuse(w, r, mismatch(s))
+		return
+	case missed:
+		s.server.refuse(w, r, refused(UnknownSession, "", "it has missed a ping"))
 		return
 	}
 	s.respond(w, r, payload)

@@ -61,6 +61,7 @@ type Server struct {
 	often   *lograte.Logger // for what may happen with every request
 	loop    netconn.Loop
 	wheel   wheel.Wheel
+	grace   time.Duration // how long a deadline that has passed waits for what has arrived to be read
 
 	pages     *origin.Guard
 	openTails [2]string // for Polling and WebSocket
@@ -76,6 +77,9 @@ type Server struct {
 	refused                    tally.Tally
 }
 
+// maxGrace is the longest grace. What had arrived when a process was stopped is read well within it.
+const maxGrace = time.Second
+
 // NewServer makes a Server whose sessions are given to h. It panics if Options.CORS is not valid.
 func NewServer(h Handler, opts *Options) *Server {
 	s := &Server{handler: h, opts: opts.withDefaults(), sessions: make(map[string]*Session)}
@@ -84,6 +88,7 @@ func NewServer(h Handler, opts *Options) *Server {
 	s.pages = s.opts.CORS.Guard(http.MethodGet, http.MethodPost)
 	s.openTails = [2]string{openTail(&s.opts, Polling), openTail(&s.opts, WebSocket)}
 	s.loop.Goroutines = s.opts.Goroutines
+	s.grace = min(s.opts.PingTimeout/4, maxGrace)
 	s.wheel.Tick = min(wheel.DefaultTick, max(s.opts.PingInterval/100, time.Millisecond))
 	return s
 }

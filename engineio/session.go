@@ -59,6 +59,7 @@ type Session struct {
 	mu       sync.Mutex // guards the following
 	state    state
 	awaiting bool // a ping has not been answered
+	overdue  bool // nor was it in time; at the next look the session is over
 	paused   bool
 	due      time.Time
 	timer    wheel.Timer
@@ -161,6 +162,9 @@ func (s *Session) end(reason Reason, cause error, flush bool) {
 		s.resumed = nil
 	}
 	s.polling.cut()
+	if s.polling != nil && reason == PingTimeout {
+		s.polling.missed = true
+	}
 	up := s.upgrade
 	s.upgrade = nil
 	conn := s.conn.Load()
@@ -243,6 +247,11 @@ func (s *Session) Expire() {
 	switch {
 	case s.awaiting && (s.paused || s.alive.Swap(false)):
 		// It talks, or would if we listened: its pong stands behind what is being transferred.
+		s.overdue = false
+	case s.awaiting && !s.overdue:
+		// The clock alone is no judge: the process may have been stopped for all of the time, and the answer have arrived.
+		// What has is read before the next look.
+		s.overdue, timeout = true, s.server.grace
 	case s.awaiting:
 		s.mu.Unlock()
 		s.CloseWith(PingTimeout, nil)
@@ -260,15 +269,10 @@ func (s *Session) Expire() {
 	s.mu.Unlock()
 }
 
-// expired ends the session if its client has missed a ping by now, though the wheel has not come round yet.
-func (s *Session) expired() bool {
-	s.mu.Lock()
-	late := s.state == stateOpen && s.awaiting && !s.paused && !s.alive.Load() && !time.Now().Before(s.due)
-	s.mu.Unlock()
-	if late {
-		s.CloseWith(PingTimeout, nil)
-	}
-	return late
+// late reports whether the client has not answered a ping in time, though it is not judged yet. It is called with s.mu
+// held.
+func (s *Session) late() bool {
+	return s.state == stateOpen && s.awaiting && !s.paused && !s.alive.Load() && (s.overdue || !time.Now().Before(s.due))
 }
 
 // pong notes the answer to a ping. The timer is moved only if the next ping is due before it fires.
@@ -281,7 +285,7 @@ func (s *Session) pong() {
 	interval := s.server.opts.PingInterval
 	next := time.Now().Add(interval)
 	sooner := next.Before(s.due)
-	s.awaiting, s.due = false, next
+	s.awaiting, s.overdue, s.due = false, false, next
 	if sooner {
 		s.server.wheel.Set(&s.timer, s, interval)
 	}

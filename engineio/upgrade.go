@@ -53,7 +53,7 @@ func (s *Server) acceptUpgrade(w http.ResponseWriter, r *http.Request, sess *Ses
 	accepted := sess.state == stateOpen && sess.upgrade == nil && sess.conn.Load() == nil
 	if accepted {
 		sess.upgrade = &upgrade{ws: ws}
-		sess.upgrade.timeout = time.AfterFunc(s.opts.UpgradeTimeout, func() { sess.abandonUpgrade(ws) })
+		sess.upgrade.timeout = time.AfterFunc(s.opts.UpgradeTimeout, func() { sess.upgradeLate(ws) })
 	}
 	sess.mu.Unlock()
 	if !accepted {
@@ -62,6 +62,16 @@ func (s *Server) acceptUpgrade(w http.ResponseWriter, r *http.Request, sess *Ses
 		return
 	}
 	conn.Start(ws, buffered)
+}
+
+// upgradeLate gives an attempt up that took too long, once what has arrived is read: as with heartbeats, the client may
+// have done its part while the process was stopped.
+func (s *Session) upgradeLate(ws *webSocket) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if u := s.upgrade; u != nil && u.ws == ws {
+		u.timeout = time.AfterFunc(s.server.grace, func() { s.abandonUpgrade(ws) })
+	}
 }
 
 var probePong = wsproto.AppendFrame(nil, wsproto.Text, []byte("3probe"))

@@ -44,6 +44,7 @@ type Wheel struct {
 	count    int
 	running  bool
 	sleepsTo int64         // the tick the goroutine sleeps to
+	late     time.Duration // when it last came later than by lateness, since start; 0 if never
 	wake     chan struct{} // tells the goroutine of an earlier timer
 	heads    [slots]*Timer
 	used     [slots / 64]uint64
@@ -94,6 +95,26 @@ func (w *Wheel) Stop(t *Timer) {
 		default:
 		}
 	}
+}
+
+// lateness is what a wheel may be late by and nobody minds.
+const lateness = 50 * time.Millisecond
+
+// Behind reports whether the wheel is late now or was within the last d: the process was stopped, or has more to do than
+// it can. What a timer says about others is then to be taken with care.
+func (w *Wheel) Behind(d time.Duration) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if !w.running {
+		return false
+	}
+	now := time.Since(w.start)
+	return w.isLate(now) || w.late > 0 && now-w.late < d
+}
+
+// isLate reports whether the goroutine should have looked by now.
+func (w *Wheel) isLate(now time.Duration) bool {
+	return w.sleepsTo > 0 && now-time.Duration(w.sleepsTo)*w.Tick > lateness
 }
 
 func (w *Wheel) link(t *Timer) {
@@ -149,10 +170,13 @@ func (w *Wheel) run() {
 	var due []Expirer
 	for {
 		w.mu.Lock()
-		now := w.tickOf(time.Since(w.start))
-		due = w.advance(now, due[:0])
+		since := time.Since(w.start)
+		if w.isLate(since) {
+			w.late = since
+		}
+		due = w.advance(w.tickOf(since), due[:0])
 		if w.count == 0 && len(due) == 0 {
-			w.running = false
+			w.running, w.sleepsTo = false, 0
 			w.mu.Unlock()
 			return
 		}

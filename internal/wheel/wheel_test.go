@@ -30,6 +30,46 @@ func (e *entry) Expire() {
 	}
 }
 
+// hold is a timer whose Expire takes until it is let go.
+type hold struct {
+	timer wheel.Timer
+	begun chan struct{}
+	end   chan struct{}
+}
+
+func (h *hold) Expire() {
+	h.begun <- struct{}{}
+	<-h.end
+}
+
+func TestBehind(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var w wheel.Wheel
+		if w.Behind(time.Hour) {
+			t.Error("a wheel without timers is behind")
+		}
+		slow := &hold{begun: make(chan struct{}), end: make(chan struct{})}
+		keeper := &entry{begin: time.Now()}
+		w.Set(&keeper.timer, keeper, time.Hour)
+		defer w.Stop(&keeper.timer)
+		w.Set(&slow.timer, slow, time.Second)
+		<-slow.begun
+		if w.Behind(time.Hour) {
+			t.Error("behind though its timer fires in time")
+		}
+		time.Sleep(time.Second) // as if the process were stopped
+		if !w.Behind(time.Second) {
+			t.Error("not behind though it has been turned by nobody for a second")
+		}
+		slow.end <- struct{}{}
+		synctest.Wait()
+		time.Sleep(time.Second / 2)
+		if !w.Behind(time.Second) || w.Behind(time.Second/4) {
+			t.Error("half a second later it should remember for a second")
+		}
+	})
+}
+
 func TestFiresNeverEarlyAndOneTickLateAtMost(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var w wheel.Wheel
