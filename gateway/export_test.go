@@ -1,5 +1,10 @@
 package gateway
 
+import (
+	"log/slog"
+	"net/http"
+)
+
 // SetDraining puts the server into the state in which a shutdown finds requests that come in meanwhile, and back.
 func (s *Server) SetDraining(draining bool) { s.draining.Store(draining) }
 
@@ -25,4 +30,10 @@ func Code(err error) string {
 		return e.code
 	}
 	return ""
+}
+
+// NewHTTP returns an http.Server with the limits of a node, and what counts its requests.
+func NewHTTP(handler http.Handler) (server *http.Server, serving func() int) {
+	s := &Server{log: slog.New(slog.DiscardHandler)}
+	return s.newHTTP(handler), s.requests.serving
 }

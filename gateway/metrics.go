@@ -69,6 +69,7 @@ var (
 	redisRefused    = describe("redis_refused", "Channels that Redis does not let this node subscribe to.")
 	requestsRefused = describe("http_refused_total", "Requests to the HTTP API that were refused, by reason.", "reason")
 	eventsRefused   = describe("events_refused_total", "Events of Socket.IO clients (subscribe, unsubscribe, publish) that were refused, by reason.", "reason")
+	httpRequests    = describe("http_requests", "HTTP requests being served now; polls that wait are among them, WebSockets and event streams are not.")
 	draining        = describe("draining", "1 while the node shuts down.")
 )
 
@@ -161,6 +162,7 @@ func (c *nodeCollector) Collect(out chan<- prometheus.Metric) {
 	}
 	byReason(requestsRefused, s.refusedRequests.Counts())
 	byReason(eventsRefused, s.refusedEvents.Counts())
+	gauge(httpRequests, s.requests.serving())
 	gauge(draining, oneIf(s.draining.Load()))
 }
 

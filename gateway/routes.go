@@ -14,9 +14,6 @@ import (
 	"github.com/peal-dev/peal/web"
 )
 
-// bodyTimeout is how long the body of a request to publish may take to arrive.
-const bodyTimeout = 30 * time.Second
-
 // publishTimeout is how long the cluster may take to accept a message.
 const publishTimeout = 5 * time.Second
 
@@ -148,8 +145,7 @@ func (s *Server) publish(w http.ResponseWriter, r *http.Request) {
 		s.fail(w, r, err)
 		return
 	}
-	// A writer without deadlines is a test's, and there is nothing to wait for then.
-	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(bodyTimeout))
+	setReadDeadline(w, bodyTimeout)
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, int64(s.cfg.MaxBody)))
 	if err != nil {
 		s.fail(w, r, bodyError(err, s.cfg.MaxBody))
@@ -169,7 +165,9 @@ func (s *Server) publish(w http.ResponseWriter, r *http.Request) {
 		s.fail(w, r, err)
 		return
 	}
-	if err := s.broadcast(r.Context(), rooms, p, nil); err != nil {
+	err = s.broadcast(r.Context(), rooms, p, nil)
+	setWriteDeadline(w, answerTimeout) // the body and the cluster took their time
+	if err != nil {
 		s.fail(w, r, err)
 		return
 	}

@@ -25,7 +25,7 @@ import (
 	"github.com/peal-dev/peal/web"
 )
 
-// Limits of the HTTP server. There is no overall read or write timeout: connections are meant to stay.
+// Limits of the HTTP servers; requests.go has those of requests.
 const (
 	readHeaderTimeout = 10 * time.Second
 	idleTimeout       = 2 * time.Minute
@@ -48,6 +48,7 @@ type Server struct {
 	http     *http.Server
 	internal *internal  // nil without Config.InternalListen
 	failed   chan error // what ended an HTTP server, once for each
+	requests requests
 	draining atomic.Bool
 
 	refusedRequests, refusedEvents tally.Tally // by code
@@ -147,8 +148,9 @@ func (s *Server) compose() {
 }
 
 func (s *Server) newHTTP(handler http.Handler) *http.Server {
-	return &http.Server{Handler: handler, ReadHeaderTimeout: readHeaderTimeout, IdleTimeout: idleTimeout,
-		MaxHeaderBytes: maxHeaderBytes, ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelWarn)}
+	return &http.Server{Handler: bounded(handler), ReadHeaderTimeout: readHeaderTimeout, WriteTimeout: answerTimeout,
+		IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeaderBytes, ConnState: s.requests.track,
+		ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelWarn)}
 }
 
 // serve runs an HTTP server until Shutdown closes it.
@@ -210,6 +212,8 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	// Streams first: they are members of the adapters that the Socket.IO server closes.
 	err = errors.Join(err, within("end the event streams", s.streams.Shutdown(ctx)))
 	err = errors.Join(err, within("end the Socket.IO connections", s.io.Shutdown(ctx)))
+	// What is left is requests that have not arrived, and answers that nobody takes.
+	s.requests.hurry()
 	// It closes the listener too if Serve has not noticed yet, and reports last that somebody else did.
 	if e := s.http.Shutdown(ctx); e != nil && !errors.Is(e, net.ErrClosed) {
 		err = errors.Join(err, within("end the HTTP requests", e), s.http.Close())

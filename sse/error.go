@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"strconv"
+	"time"
 )
 
 // Codes of the errors a [Handler] answers with on its own account. Whatever the subscribe function returns has its own.
@@ -62,7 +63,21 @@ func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	header.Set("Cache-Control", "no-store")
 	header.Set("X-Content-Type-Options", "nosniff")
 	header.Set("Content-Length", strconv.Itoa(len(b)))
+	h.dismiss(w, r)
 	w.WriteHeader(status)
 	// The client may have left; there is nobody else to tell.
 	_, _ = w.Write(b)
+}
+
+// dismissal is how long net/http may wait for the rest of a body, which nobody wants, before it answers.
+const dismissal = 2 * time.Second
+
+// dismiss bounds what is left of a request that gets no stream. A writer without deadlines is a test's, and there is nothing
+// to wait for then.
+func (h *Handler) dismiss(w http.ResponseWriter, r *http.Request) {
+	c, now := http.NewResponseController(w), time.Now()
+	if r.ContentLength != 0 { // else net/http watches the connection
+		_ = c.SetReadDeadline(now.Add(dismissal))
+	}
+	_ = c.SetWriteDeadline(now.Add(dismissal + h.opts.WriteTimeout))
 }

@@ -113,6 +113,9 @@ func setDefault[T comparable](v *T, def T) {
 // over and ServeHTTP returns at once; otherwise it returns when the stream has ended. It clears the connection's read
 // deadline and sets its own write deadlines, so http.Server's timeouts do not cut streams.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if r.Method == http.MethodOptions { // the answer is written below
+		h.dismiss(w, r)
+	}
 	done, err := h.pages.Admit(w, r)
 	if err != nil {
 		h.refuse(w, r, &Error{Status: http.StatusForbidden, Code: CodeOriginNotAllowed,
