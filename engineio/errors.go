@@ -89,7 +89,7 @@ func (s *Server) refuse(w http.ResponseWriter, r *http.Request, e *ConnectionErr
 		s.often.Log(r.Context(), slog.LevelInfo, reason, "engineio: clients are refused",
 			slog.String("reason", reason), slog.Any("err", e), slog.String("remote", r.RemoteAddr))
 	}
-	s.log.Debug("engineio: request refused", "err", e, "url", r.URL.RequestURI(), "remote", r.RemoteAddr)
+	s.log.Debug("engineio: request refused", "err", e, "path", r.URL.Path, "remote", r.RemoteAddr)
 	s.dismiss(w, r)
 	status := http.StatusBadRequest
 	if e.Code == Forbidden {

@@ -1,8 +1,10 @@
 package engineio
 
 import (
+	"cmp"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 )
@@ -22,14 +24,56 @@ var perConnection = map[string]bool{
 	"Connection": true, "Upgrade": true, "Sec-Websocket-Key": true, "Sec-Websocket-Version": true, "Sec-Websocket-Extensions": true,
 }
 
-func newHandshake(r *http.Request) Handshake {
-	return Handshake{
-		url:    requestURI(r),
-		remote: r.RemoteAddr,
-		header: packHeader(r),
-		at:     time.Now().UnixMilli(),
-		secure: r.TLS != nil,
+// needed are the headers that handlers ask for most: they are kept before others if there are too many bytes of them.
+var needed = []string{
+	"Cookie", "Authorization", "Origin", "User-Agent", "Forwarded", "X-Forwarded-For", "X-Forwarded-Proto", "X-Forwarded-Host",
+	"X-Real-Ip", "X-Request-Id", "Accept-Language", "Referer",
+}
+
+// newHandshake keeps what is needed of r: at most limit bytes of its headers. It returns the names of those left out.
+func newHandshake(r *http.Request, limit int) (h Handshake, leftOut []string) {
+	h = Handshake{url: requestURI(r), remote: r.RemoteAddr, at: time.Now().UnixMilli(), secure: r.TLS != nil}
+	header := r.Header
+	size := packedSize("Host", []string{r.Host})
+	for name, values := range header {
+		if !perConnection[name] {
+			size += packedSize(name, values)
+		}
 	}
+	if size > limit {
+		header, leftOut, size = choose(r, limit)
+	}
+	h.header = packHeader(r.Host, header, size)
+	return h, leftOut
+}
+
+// choose returns the headers of r that fit into limit bytes, each whole or not at all: those that are needed first, then
+// the others, shorter ones before longer.
+func choose(r *http.Request, limit int) (kept http.Header, leftOut []string, size int) {
+	names := make([]string, 0, len(r.Header))
+	for name := range r.Header {
+		if !perConnection[name] {
+			names = append(names, name)
+		}
+	}
+	rank := func(name string) int {
+		if i := slices.Index(needed, name); i >= 0 {
+			return i
+		}
+		return len(needed) + packedSize(name, r.Header[name])
+	}
+	slices.SortFunc(names, func(a, b string) int { return cmp.Or(rank(a)-rank(b), strings.Compare(a, b)) })
+	kept, size = make(http.Header), packedSize("Host", []string{r.Host})
+	for _, name := range names {
+		n := packedSize(name, r.Header[name])
+		if size+n > limit {
+			leftOut = append(leftOut, name)
+			continue
+		}
+		kept[name] = r.Header[name]
+		size += n
+	}
+	return kept, leftOut, size
 }
 
 // requestURI returns the path and query of a request. What came over the wire is usually the same text, and is there.
@@ -42,17 +86,18 @@ func requestURI(r *http.Request) string {
 	return u.RequestURI()
 }
 
-// packHeader packs the Host and the headers of a request, in a string with no room to spare.
-func packHeader(r *http.Request) string {
-	const zero = 2 // bytes between; they cannot occur: net/http refuses such headers
-	size := len("Host") + len(r.Host) + zero
-	for name, values := range r.Header {
-		if !perConnection[name] {
-			for _, v := range values {
-				size += len(name) + len(v) + zero
-			}
-		}
+// packedSize is what a header takes when it is packed, with two bytes between that cannot occur: net/http refuses such
+// headers.
+func packedSize(name string, values []string) int {
+	size := 0
+	for _, v := range values {
+		size += len(name) + len(v) + 2
 	}
+	return size
+}
+
+// packHeader packs the host and headers, in a string of that size with no room to spare.
+func packHeader(host string, header http.Header, size int) string {
 	var b strings.Builder
 	b.Grow(size)
 	put := func(name, value string) {
@@ -61,8 +106,8 @@ func packHeader(r *http.Request) string {
 		b.WriteString(value)
 		b.WriteByte(0)
 	}
-	put("Host", r.Host)
-	for name, values := range r.Header {
+	put("Host", host)
+	for name, values := range header {
 		if !perConnection[name] {
 			for _, v := range values {
 				put(name, v)
@@ -73,7 +118,8 @@ func packHeader(r *http.Request) string {
 }
 
 // Header returns the headers of the handshake request and Host, without those that only concern the connection
-// (Connection, Upgrade and the WebSocket key, version and extensions).
+// (Connection, Upgrade and the WebSocket key, version and extensions). Of more than Options.HeaderLimit bytes, those are
+// there that fit.
 func (h *Handshake) Header() http.Header {
 	header := make(http.Header)
 	for rest := h.header; rest != ""; {

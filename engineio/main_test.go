@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -268,4 +269,40 @@ func (f *fixture) ended(reason engineio.Reason) {
 	if got := receive(f, f.ends); got.reason != reason {
 		f.Errorf("the session ended with %q (%v), want %q", got.reason, got.cause, reason)
 	}
+}
+
+// origin is that of the server's own pages.
+func (f *fixture) origin() string { return strings.TrimSuffix(f.url, "/engine.io/") }
+
+// raw connects and sends the head of a GET.
+func (f *fixture) raw(query string, headers ...string) net.Conn {
+	f.Helper()
+	conn, err := net.Dial("tcp", strings.TrimPrefix(f.origin(), "http://"))
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Cleanup(func() { _ = conn.Close() })
+	head := "GET /engine.io/?" + query + " HTTP/1.1\r\nHost: " + strings.TrimPrefix(f.origin(), "http://") + "\r\nUser-Agent: raw\r\n"
+	for i := 0; i < len(headers); i += 2 {
+		head += headers[i] + ": " + headers[i+1] + "\r\n"
+	}
+	if _, err := io.WriteString(conn, head+"\r\n"); err != nil {
+		f.Fatal(err)
+	}
+	return conn
+}
+
+// answerHead sends the head of a GET and returns that of the answer.
+func (f *fixture) answerHead(query string, headers ...string) string {
+	f.Helper()
+	conn := f.raw(query, headers...)
+	defer conn.Close()
+	_ = conn.SetReadDeadline(time.Now().Add(wait))
+	var head []byte
+	for b := make([]byte, 1); !strings.HasSuffix(string(head), "\r\n\r\n"); head = append(head, b...) {
+		if _, err := io.ReadFull(conn, b); err != nil {
+			break
+		}
+	}
+	return string(head)
 }

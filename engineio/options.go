@@ -21,6 +21,7 @@ const (
 	DefaultBodyTimeout          = 30 * time.Second
 	DefaultWriteTimeout         = 10 * time.Second
 	DefaultMaxPayload           = 1_000_000
+	DefaultHeaderLimit          = 4 << 10
 	DefaultCompressionThreshold = 1024
 	DefaultSendBuffer           = 1 << 20
 	DefaultPollBuffer           = 8 << 20
@@ -45,6 +46,10 @@ type Options struct {
 	// MaxPayload is the length in bytes of the longest POST body and WebSocket message that is accepted. Clients are told.
 	// Zero means 1,000,000.
 	MaxPayload int
+	// HeaderLimit is how many bytes a session keeps of the headers of the request that opened it, for Session.Handshake, and
+	// how long that request's URL may be. Of longer headers, Cookie, Authorization and others that handlers are known to ask
+	// for are kept first, each whole or not at all; what was left out is logged. AllowRequest sees all. Zero means 4 KiB.
+	HeaderLimit int
 	// Transports are the transports offered: Polling, WebSocket or both. None means both.
 	Transports []string
 	// DisableUpgrades offers no upgrade to clients that begin with polling.
@@ -97,6 +102,7 @@ func (o *Options) withDefaults() Options {
 	setDefault(&out.BodyTimeout, DefaultBodyTimeout)
 	setDefault(&out.WriteTimeout, DefaultWriteTimeout)
 	setDefault(&out.MaxPayload, DefaultMaxPayload)
+	setDefault(&out.HeaderLimit, DefaultHeaderLimit)
 	setDefault(&out.CompressionThreshold, DefaultCompressionThreshold)
 	setDefault(&out.SendBuffer, DefaultSendBuffer)
 	setDefault(&out.PollBuffer, max(DefaultPollBuffer, out.SendBuffer))

@@ -174,14 +174,12 @@ func (s *Server) open(w http.ResponseWriter, r *http.Request, q query, transport
 		s.openWebSocket(w, r, sess, transport)
 		return
 	}
-	if c := s.opts.cookie(sess.id); c != nil {
-		http.SetCookie(w, c)
-	}
 	sess.polling = newPolling(q)
 	if !s.add(sess) {
 		s.refuseShutdown(w, r)
 		return
 	}
+	s.setCookie(w, sess)
 	packet := control(eioproto.Open, s.openText(sess, transport))
 	sess.begin()
 	sess.respond(w, r, packet.polling())
@@ -194,6 +192,8 @@ func (s *Server) newSession(r *http.Request, q query, transport string) (*Sessio
 		return nil, refused(BadHandshakeMethod, "", "method "+r.Method)
 	case transport == WebSocket && !isUpgrade(r):
 		return nil, refused(BadRequest, "TRANSPORT_HANDSHAKE_ERROR", "a WebSocket handshake asks for an upgrade")
+	case len(r.URL.Path)+len(r.URL.RawQuery) > s.opts.HeaderLimit: // it is kept, too
+		return nil, refused(BadRequest, "URL_TOO_LONG", "a handshake's URL may be as long as Options.HeaderLimit; send large values as auth")
 	case q.has("j") && !s.opts.JSONP:
 		return nil, refused(Forbidden, "JSONP_DISABLED", "JSONP is off; see Options.JSONP")
 	}
@@ -216,7 +216,19 @@ func (s *Server) newSession(r *http.Request, q query, transport string) (*Sessio
 		e.Err = err
 		return nil, e
 	}
-	return &Session{server: s, id: id, handshake: newHandshake(r), base64: q.last("b64") == "1"}, nil
+	handshake, leftOut := newHandshake(r, s.opts.HeaderLimit)
+	if len(leftOut) > 0 {
+		s.often.Log(r.Context(), slog.LevelWarn, "header limit", "engineio: not all headers of a handshake are kept; see Options.HeaderLimit",
+			slog.Any("left_out", leftOut), slog.String("remote", r.RemoteAddr))
+	}
+	return &Session{server: s, id: id, handshake: handshake, base64: q.last("b64") == "1"}, nil
+}
+
+// setCookie sets the session's cookie on the answer that opens it.
+func (s *Server) setCookie(w http.ResponseWriter, sess *Session) {
+	if c := s.opts.cookie(sess.id); c != nil {
+		http.SetCookie(w, c)
+	}
 }
 
 // openTail makes what follows the sid in the first packet of a session. It is the same for all that begin with the same

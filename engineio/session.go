@@ -1,7 +1,10 @@
 package engineio
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
+	"log/slog"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -78,6 +81,12 @@ const (
 
 // ID returns the session's id. It is a credential of the client: do not show it to others.
 func (s *Session) ID() string { return s.id }
+
+// LogValue is what logs call the session: its id would let whoever reads them act as the client.
+func (s *Session) LogValue() slog.Value {
+	sum := sha256.Sum256([]byte(s.id))
+	return slog.StringValue(hex.EncodeToString(sum[:4]))
+}
 
 // Handshake returns what is kept of the request that opened the session.
 func (s *Session) Handshake() *Handshake { return &s.handshake }

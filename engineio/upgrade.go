@@ -44,7 +44,7 @@ func (s *Server) acceptUpgrade(w http.ResponseWriter, r *http.Request, sess *Ses
 		s.refuseOverWebSocket(w, r)
 		return
 	}
-	conn, buffered := s.takeOver(w, r, nil)
+	conn, buffered := s.takeOver(w, r, nil, nil)
 	if conn == nil {
 		return
 	}

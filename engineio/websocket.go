@@ -39,13 +39,15 @@ type webSocket struct {
 	broken  bool // its frames cannot be followed any more
 }
 
-// takeOver answers a WebSocket handshake and takes the connection over; first is sent in the same write. If it returns
-// nil, the request has been answered.
-func (s *Server) takeOver(w http.ResponseWriter, r *http.Request, first []byte) (conn *netconn.Conn, buffered []byte) {
+// takeOver answers a WebSocket handshake and takes the connection over; first is sent in the same write, with the cookie
+// of a session that this opens. If it returns nil, the request has been answered.
+func (s *Server) takeOver(w http.ResponseWriter, r *http.Request, opens *Session, first []byte) (conn *netconn.Conn, buffered []byte) {
 	key := r.Header.Get("Sec-WebSocket-Key")
 	if decoded, err := base64.StdEncoding.DecodeString(key); err != nil || len(decoded) != 16 || r.Header.Get("Sec-WebSocket-Version") != "13" {
 		w.Header().Set("Sec-WebSocket-Version", "13")
-		http.Error(w, "Missing or invalid Sec-WebSocket-Version or Sec-WebSocket-Key header", http.StatusBadRequest)
+		e := refused(BadRequest, "WEBSOCKET_HANDSHAKE_ERROR", "")
+		e.Message = "Missing or invalid Sec-WebSocket-Version or Sec-WebSocket-Key header"
+		s.refuse(w, r, e)
 		return nil, nil
 	}
 	conn, buffered, err := s.loop.Takeover(w, s.opts.SendBuffer)
@@ -62,6 +64,9 @@ func (s *Server) takeOver(w http.ResponseWriter, r *http.Request, first []byte) 
 	if protocols := r.Header.Get("Sec-WebSocket-Protocol"); protocols != "" {
 		protocol, _, _ := strings.Cut(protocols, ",")
 		b = append(append(append(b, "Sec-WebSocket-Protocol: "...), strings.TrimSpace(protocol)...), "\r\n"...)
+	}
+	if opens != nil {
+		s.setCookie(w, opens)
 	}
 	b = appendHeader(b, w.Header())
 	b = append(append(b, "\r\n"...), first...)
@@ -88,13 +93,10 @@ func (s *Server) openWebSocket(w http.ResponseWriter, r *http.Request, sess *Ses
 		s.refuseOverWebSocket(w, r)
 		return
 	}
-	if c := s.opts.cookie(sess.id); c != nil {
-		http.SetCookie(w, c)
-	}
 	text := s.openText(sess, transport)
 	open := wsproto.AppendHeader(make([]byte, 0, wsproto.MaxServerHeader+1+len(text)), wsproto.Text, 1+len(text))
 	open = append(append(open, '0'+byte(eioproto.Open)), text...)
-	conn, buffered := s.takeOver(w, r, open)
+	conn, buffered := s.takeOver(w, r, sess, open)
 	if conn == nil {
 		return
 	}
@@ -110,7 +112,7 @@ func (s *Server) openWebSocket(w http.ResponseWriter, r *http.Request, sess *Ses
 
 // refuseOverWebSocket accepts a WebSocket and closes it at once, for upgrades the reference refuses in this way.
 func (s *Server) refuseOverWebSocket(w http.ResponseWriter, r *http.Request) {
-	conn, buffered := s.takeOver(w, r, emptyClose)
+	conn, buffered := s.takeOver(w, r, nil, emptyClose)
 	if conn == nil {
 		return
 	}

@@ -144,8 +144,8 @@ func TestWebSocketHandshakeRefused(t *testing.T) {
 		{"session", "EIO=4&transport=websocket&sid=nobody", nil, 400, "Session ID unknown"},
 		{"denied", "EIO=4&transport=websocket&deny=1", nil, 403, "not today"},
 		{"another site", "EIO=4&transport=websocket", []string{"Origin", "https://evil.example"}, 403, "Forbidden"},
-		{"bad key", "EIO=4&transport=websocket", []string{"Sec-WebSocket-Key", "short"}, 400, "Missing or invalid Sec-WebSocket-Version or Sec-WebSocket-Key header\n"},
-		{"bad version", "EIO=4&transport=websocket", []string{"Sec-WebSocket-Version", "8"}, 400, "Missing or invalid Sec-WebSocket-Version or Sec-WebSocket-Key header\n"},
+		{"bad key", "EIO=4&transport=websocket", []string{"Sec-WebSocket-Key", "short"}, 400, "Missing or invalid Sec-WebSocket-Version or Sec-WebSocket-Key header"},
+		{"bad version", "EIO=4&transport=websocket", []string{"Sec-WebSocket-Version", "8"}, 400, "Missing or invalid Sec-WebSocket-Version or Sec-WebSocket-Key header"},
 	} {
 		a := f.do("GET", tt.query, "", append(append([]string(nil), upgrade...), tt.headers...)...)
 		if a.status != tt.status || a.body != tt.body {

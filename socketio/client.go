@@ -49,7 +49,7 @@ func (c *client) expire() {
 	sockets := c.sockets()
 	c.mu.Unlock()
 	if idle {
-		c.server.log.Debug("socketio: no namespace joined in time", "session", c.session.ID())
+		c.server.log.Debug("socketio: no namespace joined in time", "session", c.session)
 		c.session.Close()
 		return
 	}
