@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"strconv"
 	"strings"
 )
 
@@ -99,7 +98,6 @@ func (s *Server) refuse(w http.ResponseWriter, r *http.Request, e *ConnectionErr
 	if isUpgrade(r) {
 		h.Set("Connection", "close")
 		h.Set("Content-Type", "text/html")
-		h.Set("Content-Length", strconv.Itoa(len(e.Message)))
 		w.WriteHeader(status)
 		_, _ = w.Write([]byte(e.Message)) // a client that has gone needs no answer
 		return
@@ -109,7 +107,6 @@ func (s *Server) refuse(w http.ResponseWriter, r *http.Request, e *ConnectionErr
 		Message string    `json:"message"`
 	}{e.Code, e.Message})
 	h.Set("Content-Type", "application/json")
-	h.Set("Content-Length", strconv.Itoa(len(body)))
 	w.WriteHeader(status)
 	_, _ = w.Write(body)
 }

@@ -20,3 +20,6 @@ func Sessions(s *Server) map[*Session]bool {
 
 // Find looks for a parameter of a query.
 func Find(raw, name string) (value string, ok bool) { return query(raw).find(name) }
+
+// Quality returns the weight that an Accept-Encoding header gives an encoding, in thousandths.
+func Quality(accept, encoding string) int { return quality(accept, encoding) }

@@ -1,15 +1,11 @@
 package engineio
 
 import (
-	"bytes"
-	"compress/gzip"
-	"compress/zlib"
 	"errors"
 	"io"
 	"net/http"
 	"net/url"
 	"os"
-	"strconv"
 	"strings"
 
 	"github.com/peal-dev/peal/engineio/eioproto"
@@ -276,9 +272,7 @@ func (s *Session) servePost(w http.ResponseWriter, r *http.Request) {
 	}
 	s.receive(r, payload)
 	s.server.answer(w)
-	h := w.Header()
-	h.Set("Content-Type", "text/html")
-	h.Set("Content-Length", "2")
+	w.Header().Set("Content-Type", "text/html")
 	s.common(w, r)
 	_, _ = w.Write([]byte("ok")) // a client that has gone is found by its heartbeat
 }
@@ -400,11 +394,7 @@ func (s *Session) respond(w http.ResponseWriter, r *http.Request, payload []byte
 		payload = eioproto.AppendJSONP(nil, r.URL.Query().Get("j"), payload)
 	}
 	s.common(w, r)
-	threshold := s.server.opts.CompressionThreshold
-	if threshold >= 0 && len(payload) >= threshold {
-		payload = compress(h, r.Header.Get("Accept-Encoding"), payload)
-	}
-	h.Set("Content-Length", strconv.Itoa(len(payload)))
+	payload = s.server.encode(h, r, payload)
 	s.server.dismiss(w, r) // a GET may have a body too
 	if err := s.write(w, payload); err != nil {
 		s.CloseWith(TransportError, errPollGone) // what it was to read is lost
@@ -415,36 +405,4 @@ func (s *Session) jsonp() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.polling != nil && s.polling.jsonp
-}
-
-// compress compresses payload in a way the client accepts, gzip before deflate.
-func compress(h http.Header, accept string, payload []byte) []byte {
-	var out bytes.Buffer
-	var zw io.WriteCloser
-	h.Add("Vary", "Accept-Encoding")
-	switch {
-	case accepts(accept, "gzip"):
-		h.Set("Content-Encoding", "gzip")
-		zw = gzip.NewWriter(&out)
-	case accepts(accept, "deflate"):
-		h.Set("Content-Encoding", "deflate")
-		zw = zlib.NewWriter(&out)
-	default:
-		return payload
-	}
-	_, _ = zw.Write(payload) // a buffer takes everything
-	_ = zw.Close()
-	return out.Bytes()
-}
-
-// accepts reports whether an Accept-Encoding header names the encoding and does not rule it out.
-func accepts(header, encoding string) bool {
-	for part := range strings.SplitSeq(header, ",") {
-		name, params, _ := strings.Cut(part, ";")
-		if strings.EqualFold(strings.TrimSpace(name), encoding) {
-			q := strings.TrimSpace(params)
-			return q != "q=0" && q != "q=0.0"
-		}
-	}
-	return false
 }

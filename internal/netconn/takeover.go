@@ -20,8 +20,23 @@ type unreadTaker interface {
 
 // Takeover takes the connection of a request over from net/http, or from whatever else serves it by a ResponseWriter that
 // has a TakeDescriptor. The returned bytes were read from the connection but not yet consumed: the caller hands them to
-// Start.
+// Start. What is written to the connection passes no writer that a middleware has put before it, so what these have
+// announced of the body is taken out of w's header.
 func (l *Loop) Takeover(w http.ResponseWriter, limit int) (c *Conn, buffered []byte, err error) {
+	if c, buffered, err = l.takeover(w, limit); err == nil {
+		if h := w.Header(); len(h) > 0 {
+			for _, name := range ofBody {
+				delete(h, name)
+			}
+		}
+	}
+	return c, buffered, err
+}
+
+// ofBody are the headers by which a writer says what it makes of a body.
+var ofBody = []string{"Content-Encoding", "Content-Length", "Transfer-Encoding", "Trailer"}
+
+func (l *Loop) takeover(w http.ResponseWriter, limit int) (c *Conn, buffered []byte, err error) {
 	if taker, ok := find[descriptorTaker](w); ok {
 		l.start()
 		if len(l.pollers) > 0 {
