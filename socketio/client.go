@@ -157,8 +157,7 @@ func (c *client) packet(p *sioproto.Packet) {
 			s.turnAway(p)
 			return
 		}
-		// An event without a payload names no event; the reference lets it pass too.
-		if p.Data != nil && s.state.Load() != stateClosed {
+		if s.state.Load() != stateClosed {
 			c.push(item{socket: s, packet: p, kind: itemEvent})
 		}
 	case sioproto.Ack:
@@ -214,11 +213,11 @@ func (c *client) refuse(namespace string, e *Error) {
 		Message string `json:"message"`
 		Data    any    `json:"data,omitempty"`
 	}{e.Message, e.Data}
-	data, attachments, err := sioproto.Marshal(nil, payload)
+	data, attachments, err := sioproto.MarshalArgs(payload)
 	if err != nil || len(attachments) > 0 {
 		c.server.log.Error("socketio: data of a connection error cannot be sent", "namespace", namespace, "err", err)
 		payload.Data = nil
-		data, _, _ = sioproto.Marshal(nil, payload)
+		data, _, _ = sioproto.MarshalArgs(payload)
 	}
 	// Marshal makes an array; the payload of CONNECT_ERROR is its only element.
 	data = data[1 : len(data)-1]

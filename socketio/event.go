@@ -57,7 +57,7 @@ func (ev *Event) Arg(i int, v any) error {
 
 // SetArgs replaces the arguments, for the handlers still to come.
 func (ev *Event) SetArgs(args ...any) error {
-	data, attachments, err := sioproto.Marshal(nil, args...)
+	data, attachments, err := sioproto.MarshalArgs(args...)
 	if err != nil {
 		return err
 	}
@@ -80,7 +80,7 @@ func (ev *Event) Ack(args ...any) error {
 		return ErrNoAck
 	}
 	s := ev.Socket
-	data, attachments, err := sioproto.Marshal(nil, args...)
+	data, attachments, err := sioproto.MarshalArgs(args...)
 	if err == nil {
 		err = s.namespace.fits(len(attachments))
 	}

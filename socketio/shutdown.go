@@ -52,7 +52,7 @@ func (s *Socket) turnAway(p *sioproto.Packet) {
 		return
 	}
 	refusal := ackError{&Error{Code: CodeShuttingDown, Message: "the server is shutting down; try again when you are connected again"}}
-	data, _, err := sioproto.Marshal(nil, refusal)
+	data, _, err := sioproto.MarshalArgs(refusal)
 	if err != nil {
 		return // cannot be
 	}

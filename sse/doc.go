@@ -14,15 +14,18 @@
 // array, so that a client needs one line to read it: JSON.parse(e.data). Binary arguments stand in it as base64 strings
 // (RFC 4648, section 4, padded) wherever Socket.IO would have put a placeholder.
 //
-// Three names need care. A name with a line break cannot be carried by the field, so each CR and LF in it arrives as
-// U+FFFD; no name can forge a second event. An empty name arrives as "message", the default of EventSource. An event
-// called "error" or "open" reaches the listeners EventSource itself calls under that name: tell them apart by e.data.
+// Some names need care. A name with a line break cannot be carried by the field, so each CR and LF in it arrives as
+// U+FFFD; no name can forge a second event. An empty name arrives as "message", the default of EventSource. EventSource
+// calls the listeners of "error" and "open" itself, so events of these names arrive as "event:error" and "event:open",
+// and onerror and onopen tell of the stream alone.
 //
 // # Slow clients
 //
-// Each stream has a bounded queue. When it is full, volatile messages are dropped, first those that wait; when that is not
-// enough the stream is closed, and the browser's EventSource connects again. Nothing a client does can hold a publisher.
-// Drops and closes are counted by reason: see [Stats].
+// Each stream has a bounded queue. A volatile message is dropped when it cannot be taken at once: because the client does
+// not keep up or the queue is full. Any other message that finds the queue full closes the stream, and the browser's
+// EventSource connects again; a stream that net/http serves (HTTP/2, HTTP/1.0, [Options].HoldHandler) first makes room by
+// dropping volatile messages that wait. Nothing a client does can hold a publisher. Drops are counted, and closes by
+// reason: see [Stats].
 //
 // # Errors
 //

@@ -6,6 +6,7 @@ import (
 	"io"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/peal-dev/peal/adapter"
 	"github.com/peal-dev/peal/socketio/sioproto"
@@ -38,6 +39,13 @@ func TestEncode(t *testing.T) {
 			"id: 7-0\nevent: a\ndata: [null]\n\n"},
 		{"objects that only look like one", `["a",{"_placeholder":false,"num":0},{"num":0},{"_placeholder":true},{}]`, [][]byte{nil},
 			"id: 7-0\nevent: a\ndata: [{\"_placeholder\":false,\"num\":0},{\"num\":0},{\"_placeholder\":true},{}]\n\n"},
+		{"name that EventSource fires itself", `["error",1]`, nil, "id: 7-0\nevent: event:error\ndata: [1]\n\n"},
+		{"the other one", `["op\u0065n"]`, nil, "id: 7-0\nevent: event:open\ndata: []\n\n"},
+		{"number for a name", `[5,6]`, nil, "id: 7-0\nevent: 5\ndata: [6]\n\n"},
+		{"bytes that are no UTF-8", "[\"a\",\"caf\xe9\"]", nil, "id: 7-0\nevent: a\ndata: [\"caf\uFFFD\"]\n\n"},
+		{"half an emoji", `["a\ud83d","\ud83d"]`, nil, "id: 7-0\nevent: a\uFFFD\ndata: [\"\\ud83d\"]\n\n"},
+		{"attachment named twice", `["a",{"_placeholder":true,"num":0},[{"_placeholder":true,"num":0}]]`, [][]byte{[]byte("hi")},
+			"id: 7-0\nevent: a\ndata: [\"aGk=\",[null]]\n\n"},
 		{"placeholder without attachments is data", `["a",{"_placeholder":true,"num":0}]`, nil,
 			"id: 7-0\nevent: a\ndata: [{\"_placeholder\":true,\"num\":0}]\n\n"},
 	} {
@@ -76,6 +84,8 @@ func FuzzEncode(f *testing.F) {
 	f.Add("tick", `1,"two"`, []byte(nil), "1-0")
 	f.Add("a\nb", "1,\r\n\n\r2", []byte("bin"), "1\n")
 	f.Add("data: x\n\nevent: y", `{"_placeholder":true,"num":0}`, []byte("bin"), "")
+	f.Add("error", `{"_placeholder":true,"num":0},{"_placeholder":true,"num":0}`, bytes.Repeat([]byte("x"), 1000), "1-0")
+	f.Add("a\xe9", "\"caf\xe9\"", []byte("bin"), "1-0")
 	f.Add("", `"\n"`, []byte{}, "\x00")
 	f.Add(" ", "\n\n", []byte{}, "9")
 	f.Add("\uFEFF", ":", []byte{}, "")
@@ -97,9 +107,18 @@ func FuzzEncode(f *testing.F) {
 		if err != nil {
 			t.Fatalf("%q: %v", encoded, err)
 		}
+		if !utf8.Valid(encoded) {
+			t.Fatalf("%q is no UTF-8", encoded)
+		}
+		if limit := 3*len(data) + 2*len(attachment) + 3*len(name) + len(id) + 64; len(encoded) > limit+7*bytes.Count(m.Args(), []byte{'\r'})+7*bytes.Count(m.Args(), []byte{'\n'}) {
+			t.Fatalf("%d bytes and an attachment of %d became %d", len(data), len(attachment), len(encoded))
+		}
 		wantName := strings.NewReplacer("\r", "\uFFFD", "\n", "\uFFFD").Replace(m.Event())
-		if wantName == "" {
+		switch wantName {
+		case "":
 			wantName = "message"
+		case "error", "open":
+			wantName = "event:" + wantName
 		}
 		if got.Name != wantName {
 			t.Errorf("name %q, want %q", got.Name, wantName)
@@ -107,10 +126,10 @@ func FuzzEncode(f *testing.F) {
 		if strings.ContainsAny(id, "\r\n\x00") {
 			id = ""
 		}
-		if got.ID != id {
+		if got.ID != string([]rune(id)) {
 			t.Errorf("id %q, want %q", got.ID, id)
 		}
-		if want := breaks.Replace(string(m.Args())); attachments == nil && got.Data != want {
+		if want := breaks.Replace(string([]rune(string(m.Args())))); attachments == nil && got.Data != want {
 			t.Errorf("data %q, want %q", got.Data, want)
 		}
 		if json.Valid([]byte(data)) && !json.Valid([]byte(got.Data)) {
@@ -126,4 +145,21 @@ var breaks = strings.NewReplacer("\r\n", "\n", "\r", "\n")
 
 func message(data string, attachments ...[]byte) *adapter.Message {
 	return adapter.NewMessage(sioproto.Packet{Type: sioproto.Event, Namespace: "/", Data: []byte(data), Attachments: attachments})
+}
+
+func BenchmarkEncode(b *testing.B) {
+	for name, m := range map[string]struct {
+		data        string
+		attachments [][]byte
+	}{
+		"text":   {`["message",{"room":"general","text":"hello, this is a message of usual length","at":1767322800}]`, nil},
+		"binary": {`["photo","cat.jpg",{"_placeholder":true,"num":0}]`, [][]byte{make([]byte, 256)}},
+	} {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				sse.Encode(message(m.data, m.attachments...))
+			}
+		})
+	}
 }

@@ -3,6 +3,8 @@ package sioproto
 import (
 	"bytes"
 	"strconv"
+
+	"github.com/peal-dev/peal/internal/jsonscan"
 )
 
 // DefaultMaxBytes is the limit of a [Decoder] whose MaxBytes is 0: 16 MiB.
@@ -29,8 +31,8 @@ type pending struct {
 	size   int
 }
 
-// Text decodes a text message. It returns nil and no error when the packet's attachments are still to come. The
-// packet shares no memory with data. The error is an [*Error].
+// Text decodes a text message, which is UTF-8 as Engine.IO hands it on. It returns nil and no error when the packet's
+// attachments are still to come. The packet shares no memory with data. The error is an [*Error].
 func (d *Decoder) Text(data []byte) (*Packet, error) {
 	if d.pending != nil {
 		d.pending = nil
@@ -56,7 +58,7 @@ func (d *Decoder) Text(data []byte) (*Packet, error) {
 		p.Type -= BinaryEvent - Event
 	}
 	p.Namespace, rest = d.cutNamespace(rest)
-	if n := skipDigits(rest, 0); n > 0 {
+	if n := jsonscan.Digits(rest, 0); n > 0 {
 		id, err := strconv.ParseUint(string(rest[:n]), 10, 64)
 		if err != nil || id > MaxID {
 			return nil, invalid("packet id out of range")
@@ -66,11 +68,9 @@ func (d *Decoder) Text(data []byte) (*Packet, error) {
 	if err := checkPayload(p.Type, rest); err != nil {
 		return nil, err
 	}
-	if want > 0 {
-		// Checked before the attachments come, so that a packet that cannot become valid holds nothing.
-		if err := checkPlaceholders(rest, want); err != nil {
-			return nil, err
-		}
+	// Checked before the attachments come, so that a packet that cannot become valid holds nothing.
+	if err := checkPlaceholders(rest, want); err != nil {
+		return nil, err
 	}
 	if len(rest) > 0 {
 		p.Data = bytes.Clone(rest)
@@ -122,16 +122,12 @@ func (d *Decoder) maxBytes() int {
 }
 
 func (d *Decoder) attachments(b []byte) (count int, rest []byte, err error) {
-	n := skipDigits(b, 0)
+	n := jsonscan.Digits(b, 0)
 	if n == 0 || n == len(b) || b[n] != '-' {
 		return 0, nil, &Error{Kind: IllegalAttachments, Detail: "no count"}
 	}
-	limit := d.MaxAttachments
-	if limit <= 0 {
-		limit = DefaultMaxAttachments
-	}
 	count, convErr := strconv.Atoi(string(b[:n]))
-	if convErr != nil || count > limit {
+	if convErr != nil || count > attachmentLimit(d.MaxAttachments) {
 		return 0, nil, &Error{Kind: TooManyAttachments}
 	}
 	if count == 0 {
@@ -152,39 +148,4 @@ func (d *Decoder) cutNamespace(b []byte) (name string, rest []byte) {
 		d.namespace = string(raw)
 	}
 	return d.namespace, rest
-}
-
-// checkPayload applies the rules for the payload of each packet type. An absent payload is fine for all: an event
-// without one reaches no handler, and the reference lets it pass.
-func checkPayload(t Type, data []byte) error {
-	if len(data) == 0 {
-		return nil
-	}
-	if t == Disconnect {
-		return invalid("DISCONNECT has no payload")
-	}
-	if !Valid(data) {
-		return invalid("not JSON, or nested too deeply")
-	}
-	first := data[skipSpace(data, 0)]
-	switch t {
-	case Connect:
-		if first != '{' {
-			return invalid("payload of CONNECT is not an object")
-		}
-	case ConnectError:
-		if first != '{' && first != '"' {
-			return invalid("payload of CONNECT_ERROR is neither a string nor an object")
-		}
-	case Ack:
-		if first != '[' {
-			return invalid("payload of ACK is not an array")
-		}
-	case Event:
-		if first != '[' {
-			return invalid("payload of EVENT is not an array")
-		}
-		return checkEventName(firstElement(data))
-	}
-	return nil
 }

@@ -29,7 +29,6 @@ var golden = []struct {
 	{`29007199254740991["foo"]`, nil, sioproto.Packet{Type: sioproto.Event, Namespace: "/", ID: sioproto.MaxID, HasID: true, Data: []byte(`["foo"]`)}},
 	{`2/a?x=1,3["foo",{"a":1}]`, nil, sioproto.Packet{Type: sioproto.Event, Namespace: "/a?x=1", ID: 3, HasID: true, Data: []byte(`["foo",{"a":1}]`)}},
 	{`2[5,6]`, nil, sioproto.Packet{Type: sioproto.Event, Namespace: "/", Data: []byte(`[5,6]`)}},
-	{`2`, nil, sioproto.Packet{Type: sioproto.Event, Namespace: "/"}},
 	{`3/admin,13["bar"]`, nil, sioproto.Packet{Type: sioproto.Ack, Namespace: "/admin", ID: 13, HasID: true, Data: []byte(`["bar"]`)}},
 	{`30[]`, nil, sioproto.Packet{Type: sioproto.Ack, Namespace: "/", HasID: true, Data: []byte(`[]`)}},
 	{`30`, nil, sioproto.Packet{Type: sioproto.Ack, Namespace: "/", HasID: true}},
@@ -86,7 +85,6 @@ func TestDecoderAccepts(t *testing.T) {
 		`0/chat`:                 {Type: sioproto.Connect, Namespace: "/chat"},
 		`0/`:                     {Type: sioproto.Connect, Namespace: "/"},
 		`0/,`:                    {Type: sioproto.Connect, Namespace: "/"},
-		`2/chat`:                 {Type: sioproto.Event, Namespace: "/chat"},
 		"2[ \"a\" ,\t1 ]":        {Type: sioproto.Event, Namespace: "/", Data: []byte("[ \"a\" ,\t1 ]")},
 		`2["error"]`:             {Type: sioproto.Event, Namespace: "/", Data: []byte(`["error"]`)},
 		`2["connection"]`:        {Type: sioproto.Event, Namespace: "/", Data: []byte(`["connection"]`)},
@@ -122,6 +120,10 @@ func TestDecoderRefuses(t *testing.T) {
 		{`/`, sioproto.UnknownType},
 		{`x`, sioproto.UnknownType},
 		{`2{}`, sioproto.InvalidPayload},
+		{`2`, sioproto.InvalidPayload},
+		{`2/chat`, sioproto.InvalidPayload},
+		{`2/chat,7`, sioproto.InvalidPayload},
+		{`51-`, sioproto.InvalidPayload},
 		{`2[]`, sioproto.InvalidPayload},
 		{`2[null]`, sioproto.InvalidPayload},
 		{`2[true]`, sioproto.InvalidPayload},
@@ -173,6 +175,16 @@ func TestDecoderRefuses(t *testing.T) {
 		{`51-["a",[{"b":{"_placeholder":true}}]]`, sioproto.IllegalAttachments},
 		{`51-["a",{"\u005fplaceholder":true,"num":4}]`, sioproto.IllegalAttachments},
 		{`61-0[{"_placeholder":true,"num":1}]`, sioproto.IllegalAttachments},
+		{`61-0`, sioproto.IllegalAttachments},
+		{`51-["a"]`, sioproto.IllegalAttachments},
+		{`51-["a",{"_placeholder":false,"num":0}]`, sioproto.IllegalAttachments},
+		{`51-["a","{\"_placeholder\":true,\"num\":0}"]`, sioproto.IllegalAttachments},
+		{`51-["a",{"_placeholder":true,"num":0},{"_placeholder":true,"num":0}]`, sioproto.IllegalAttachments},
+		{`52-["a",{"_placeholder":true,"num":0},[{"x":{"_placeholder":true,"num":0}}]]`, sioproto.IllegalAttachments},
+		{`52-["a",{"_placeholder":true,"num":1}]`, sioproto.IllegalAttachments},
+		{`51-["a",{"_placeholder":true,"num":0,"x":1}]`, sioproto.IllegalAttachments},
+		{`51-["a",{"_placeholder":true,"num":0,"num":0}]`, sioproto.IllegalAttachments},
+		{`51-["a",{"_placeholder":true,"num":0},{"_placeholder":true,"num":[{"_placeholder":true,"num":0}]}]`, sioproto.IllegalAttachments},
 	} {
 		var d sioproto.Decoder
 		p, err := d.Text([]byte(tt.wire))
@@ -180,6 +192,15 @@ func TestDecoderRefuses(t *testing.T) {
 			t.Errorf("%.60s: packet %+v, error %v, want %v", tt.wire, p, err, tt.kind)
 		}
 	}
+}
+
+// placeholders returns the placeholders of n attachments, each behind a comma.
+func placeholders(n int) string {
+	var b strings.Builder
+	for i := range n {
+		fmt.Fprintf(&b, `,{"_placeholder":true,"num":%d}`, i)
+	}
+	return b.String()
 }
 
 func TestDecoderState(t *testing.T) {
@@ -199,7 +220,7 @@ func TestDecoderState(t *testing.T) {
 	t.Run("text instead of an attachment", func(t *testing.T) {
 		t.Parallel()
 		var d sioproto.Decoder
-		if p, err := d.Text([]byte(`51-["a"]`)); p != nil || err != nil || d.Pending() != 1 {
+		if p, err := d.Text([]byte(`51-["a",{"_placeholder":true,"num":0}]`)); p != nil || err != nil || d.Pending() != 1 {
 			t.Fatal(p, err, d.Pending())
 		}
 		_, err := d.Text([]byte(`2["a"]`))
@@ -216,8 +237,8 @@ func TestDecoderState(t *testing.T) {
 	})
 	t.Run("size of attachments", func(t *testing.T) {
 		t.Parallel()
-		d := sioproto.Decoder{MaxBytes: 20}
-		if p, err := decode(&d, `52-["a"]`, [][]byte{make([]byte, 8)}); p != nil || err != nil {
+		d := sioproto.Decoder{MaxBytes: 80}
+		if p, err := decode(&d, `52-["a",{"_placeholder":true,"num":0},{"_placeholder":true,"num":1}]`, [][]byte{make([]byte, 8)}); p != nil || err != nil {
 			t.Fatal(p, err)
 		}
 		_, err := d.Binary(make([]byte, 5))
@@ -229,14 +250,14 @@ func TestDecoderState(t *testing.T) {
 	t.Run("more attachments by choice", func(t *testing.T) {
 		t.Parallel()
 		d := sioproto.Decoder{MaxAttachments: 11}
-		if _, err := d.Text([]byte(`511-["a"]`)); err != nil {
+		if _, err := d.Text([]byte(`511-["a"` + placeholders(11) + `]`)); err != nil {
 			t.Error(err)
 		}
 	})
 	t.Run("packets own their memory", func(t *testing.T) {
 		t.Parallel()
 		var d sioproto.Decoder
-		text, bin := []byte(`51-/n,["a"]`), []byte{1}
+		text, bin := []byte(`51-/n,["a",{"num":0,"_placeholder":true}]`), []byte{1}
 		if _, err := d.Text(text); err != nil {
 			t.Fatal(err)
 		}
@@ -246,7 +267,7 @@ func TestDecoderState(t *testing.T) {
 			t.Fatal(err)
 		}
 		clear(bin)
-		if p.Namespace != "/n" || string(p.Data) != `["a"]` || p.Attachments[0][0] != 1 {
+		if p.Namespace != "/n" || string(p.Data) != `["a",{"num":0,"_placeholder":true}]` || p.Attachments[0][0] != 1 {
 			t.Errorf("packet changed: %+v", p)
 		}
 	})

@@ -8,7 +8,7 @@
 //	<type>[<attachments>-][<namespace>,][<id>][<json>]
 //
 // and, when it has attachments, that many binary messages right behind it. A []byte anywhere in the arguments of an
-// event travels as such an attachment; the JSON holds {"_placeholder":true,"num":0} in its place. [Marshal] and
+// event travels as such an attachment; the JSON holds {"_placeholder":true,"num":0} in its place. [MarshalArgs] and
 // [Unmarshal] hide this from their callers.
 //
 // The decoder is stricter than the one in JavaScript wherever that one is lenient by accident of its language: ids

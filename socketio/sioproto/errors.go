@@ -9,7 +9,8 @@ const (
 	InvalidPayload Kind = iota + 1
 	// UnknownType: the first byte is not the digit of a packet type.
 	UnknownType
-	// IllegalAttachments: the attachment count is not a number of at least 1, or a placeholder refers to no attachment.
+	// IllegalAttachments: the attachment count is not a number of at least 1, or the placeholders do not name each
+	// attachment exactly once.
 	IllegalAttachments
 	// TooManyAttachments: the packet announces more attachments than [Decoder].MaxAttachments.
 	TooManyAttachments

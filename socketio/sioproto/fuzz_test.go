@@ -81,7 +81,10 @@ func FuzzDecoder(f *testing.F) {
 		if p.ID > sioproto.MaxID || p.Type > sioproto.ConnectError || p.Namespace == "" {
 			t.Fatalf("impossible packet %+v", p)
 		}
-		if p.Type == sioproto.Event && p.Data != nil {
+		if p.Type == sioproto.Event {
+			if err := sioproto.CheckEvent(p.Data, p.Attachments, 0); err != nil {
+				t.Fatalf("event %q: %v", p.Data, err)
+			}
 			elements, err := sioproto.Elements(p.Data)
 			if err != nil || len(elements) == 0 {
 				t.Fatalf("event with payload %q: %v", p.Data, err)
@@ -126,7 +129,7 @@ func FuzzUnmarshal(f *testing.F) {
 		var v any
 		if err := sioproto.Unmarshal(raw, [][]byte{a, b}, &v); err == nil {
 			// What was decoded encodes, and that decodes to the same again.
-			data, attachments, err := sioproto.Marshal(nil, v)
+			data, attachments, err := sioproto.MarshalArgs(v)
 			if err != nil {
 				t.Fatalf("Marshal(%#v): %v", v, err)
 			}

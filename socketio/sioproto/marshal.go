@@ -12,6 +12,9 @@ import (
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 	jsonv1 "github.com/go-json-experiment/json/v1"
+
+	"github.com/peal-dev/peal/internal/jsonscan"
+	"github.com/peal-dev/peal/internal/utf8text"
 )
 
 // rules are those of encoding/json, which is what Go programmers tag their types for, without the escaping that is
@@ -23,28 +26,31 @@ var rules = json.JoinOptions(
 	jsontext.EscapeForJS(false),
 )
 
-// Marshal returns args as a JSON array, the payload of an ACK. The rules are those of encoding/json, except that
+// MarshalArgs returns args as a JSON array, the payload of an ACK. The rules are those of encoding/json, except that
 // '<', '>' and '&' are not escaped and that a []byte, anywhere in the arguments, becomes an attachment with a
 // placeholder in its place. A nil []byte becomes null. The attachments are copies, appended to attachments, and
-// numbered from len(attachments). Values that JSON cannot express, such as NaN or a channel, are an error that names
-// the argument's index.
-func Marshal(attachments [][]byte, args ...any) (data []byte, out [][]byte, err error) {
-	return marshal(attachments, "", false, args)
+// numbered from len(attachments). Values that JSON cannot express, such as NaN or a channel, or that nest too deeply, are
+// an error that names the argument's index. Text is UTF-8 in the result, whatever a raw message or a MarshalJSON wrote:
+// what is not becomes U+FFFD.
+//
+// A value that looks like a placeholder, {"_placeholder":true,…}, is plain data. Beside attachments nobody could tell it
+// from a real one, and clients would close their connection: it is an [*Error] of kind [IllegalAttachments].
+func MarshalArgs(args ...any) (data []byte, attachments [][]byte, err error) {
+	return marshal("", false, args)
 }
 
 // MarshalEvent returns the payload of an EVENT: the array of the event's name and its arguments, by the rules of
-// [Marshal]. A reserved name is an [*Error] of kind [ReservedName].
+// [MarshalArgs]. A reserved name is an [*Error] of kind [ReservedName].
 func MarshalEvent(event string, args ...any) (data []byte, attachments [][]byte, err error) {
 	if err := ValidateEventName(event); err != nil {
 		return nil, nil, err
 	}
-	return marshal(nil, event, true, args)
+	return marshal(event, true, args)
 }
 
-func marshal(attachments [][]byte, event string, isEvent bool, args []any) ([]byte, [][]byte, error) {
+func marshal(event string, isEvent bool, args []any) ([]byte, [][]byte, error) {
 	e := encoders.Get().(*encoder)
 	defer e.release()
-	e.out = attachments
 	e.buf.WriteByte('[')
 	if isEvent {
 		e.string(event)
@@ -54,19 +60,27 @@ func marshal(attachments [][]byte, event string, isEvent bool, args []any) ([]by
 			e.buf.WriteByte(',')
 		}
 		if err := e.value(arg); err != nil {
-			return nil, attachments, fmt.Errorf("sioproto: argument %d: %w", i, err)
+			return nil, nil, fmt.Errorf("sioproto: argument %d: %w", i, err)
 		}
 	}
 	e.buf.WriteByte(']')
-	return bytes.Clone(e.buf.Bytes()), e.out, nil
+	data := e.buf.Bytes()
+	if e.foreign {
+		if err := e.checkForeign(); err != nil {
+			return nil, nil, fmt.Errorf("sioproto: %w", err)
+		}
+		data = utf8text.Bytes(data)
+	}
+	return bytes.Clone(data), e.out, nil
 }
 
 // encoder is pooled because the function that sees the []byte values of an argument has to be bound to the list of
 // attachments, and the JSON package keeps a cache in each such function.
 type encoder struct {
-	buf  bytes.Buffer
-	out  [][]byte
-	opts json.Options
+	buf     bytes.Buffer
+	out     [][]byte
+	foreign bool // there is JSON in buf that others wrote
+	opts    json.Options
 }
 
 var encoders = sync.Pool{New: func() any {
@@ -85,7 +99,7 @@ var encoders = sync.Pool{New: func() any {
 const maxPooled = 64 << 10
 
 func (e *encoder) release() {
-	e.out = nil
+	e.out, e.foreign = nil, false
 	if e.buf.Cap() > maxPooled {
 		return
 	}
@@ -98,8 +112,20 @@ func (e *encoder) attach(dst, b []byte) []byte {
 	c := make([]byte, len(b))
 	copy(c, b)
 	e.out = append(e.out, c)
-	return appendPlaceholder(dst, len(e.out)-1)
+	return jsonscan.AppendPlaceholder(dst, len(e.out)-1)
 }
+
+// checkForeign returns an error if what others wrote looks like a placeholder beside attachments. As many words as
+// attachments are those of the placeholders that e wrote; without an escape there is no other way to write the word.
+func (e *encoder) checkForeign() error {
+	data := e.buf.Bytes()
+	if len(e.out) == 0 || bytes.Count(data, placeholderWord) == len(e.out) && bytes.IndexByte(data, '\\') < 0 {
+		return nil
+	}
+	return checkPlaceholders(data, len(e.out))
+}
+
+var placeholderWord = []byte("_placeholder")
 
 // value writes the common types by hand; the rest is left to the JSON package.
 func (e *encoder) value(v any) error {
@@ -136,9 +162,22 @@ func (e *encoder) value(v any) error {
 	case jsontext.Value:
 		return e.raw(v)
 	default:
-		return json.MarshalWrite(&e.buf, v, e.opts)
+		e.foreign = true
+		start := e.buf.Len()
+		if err := json.MarshalWrite(&e.buf, v, e.opts); err != nil {
+			return err
+		}
+		return checkDepth(e.buf.Bytes()[start:])
 	}
 	e.buf.Write(dst)
+	return nil
+}
+
+// checkDepth returns an error if the valid JSON value v nests too deeply for an argument.
+func checkDepth(v []byte) error {
+	if bytes.Count(v, []byte{'['})+bytes.Count(v, []byte{'{'}) >= MaxDepth && jsonscan.Value(v, 0, 1) != len(v) {
+		return fmt.Errorf("nested more than %d levels deep", MaxDepth)
+	}
 	return nil
 }
 
@@ -147,9 +186,10 @@ func (e *encoder) raw(v []byte) error {
 		e.buf.WriteString("null")
 		return nil
 	}
-	if !Valid(v) {
+	if i := jsonscan.Value(v, jsonscan.Space(v, 0), 1); i < 0 || jsonscan.Space(v, i) != len(v) {
 		return errors.New("raw message is not JSON, or nested too deeply")
 	}
+	e.foreign = true
 	e.buf.Write(v)
 	return nil
 }

@@ -43,7 +43,7 @@ func TestMarshal(t *testing.T) {
 		},
 		{[]any{[][]byte{{1}, {2}}, [2]byte{1, 2}}, `[[{"_placeholder":true,"num":0},{"_placeholder":true,"num":1}],[1,2]]`, [][]byte{{1}, {2}}},
 	} {
-		data, attachments, err := sioproto.Marshal(nil, tt.args...)
+		data, attachments, err := sioproto.MarshalArgs(tt.args...)
 		if err != nil || string(data) != tt.want || !reflect.DeepEqual(attachments, tt.attachments) {
 			t.Errorf("Marshal(%v) = %s, %v, %v\nwant %s, %v", tt.args, data, attachments, err, tt.want, tt.attachments)
 		}
@@ -61,7 +61,7 @@ func TestMarshalErrors(t *testing.T) {
 		"NaN": math.NaN(), "Inf": math.Inf(1), "NaN inside": []float64{math.NaN()}, "channel": make(chan int),
 		"func": func() {}, "raw": json.RawMessage(`{`), "cycle": loop,
 	} {
-		_, _, err := sioproto.Marshal(nil, "fine", arg)
+		_, _, err := sioproto.MarshalArgs("fine", arg)
 		if err == nil || !strings.Contains(err.Error(), "argument 1") {
 			t.Errorf("%s: %v", name, err)
 		}
@@ -74,12 +74,12 @@ func TestMarshalErrors(t *testing.T) {
 func TestMarshalCopiesBinary(t *testing.T) {
 	t.Parallel()
 	b := []byte{1}
-	_, attachments, err := sioproto.Marshal([][]byte{{0}}, b, file{Data: b})
+	_, attachments, err := sioproto.MarshalArgs(b, file{Data: b})
 	if err != nil {
 		t.Fatal(err)
 	}
 	b[0] = 9
-	if want := [][]byte{{0}, {1}, {1}}; !reflect.DeepEqual(attachments, want) {
+	if want := [][]byte{{1}, {1}}; !reflect.DeepEqual(attachments, want) {
 		t.Errorf("attachments %v, want %v", attachments, want)
 	}
 }

@@ -5,6 +5,9 @@ import (
 	"strconv"
 
 	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/peal-dev/peal/internal/jsonscan"
+	"github.com/peal-dev/peal/internal/utf8text"
 )
 
 // ValidateEventName returns an [*Error] of kind [ReservedName] when name belongs to the protocol: connect,
@@ -45,7 +48,7 @@ func EventName(raw []byte) (string, error) {
 	if raw[0] != '-' && (raw[0] < '0' || raw[0] > '9') {
 		return "", invalid("event name is neither a string nor a number")
 	}
-	if len(raw) <= 15 && raw[0] != '-' && skipDigits(raw, 0) == len(raw) {
+	if len(raw) <= 15 && raw[0] != '-' && jsonscan.Digits(raw, 0) == len(raw) {
 		return string(raw), nil
 	}
 	f, err := strconv.ParseFloat(string(raw), 64)
@@ -72,23 +75,12 @@ func checkEventName(raw []byte) error {
 
 // unquote returns the text of a JSON string. An escaped lone surrogate, which JavaScript allows, becomes U+FFFD.
 func unquote(raw []byte) (string, error) {
-	if len(raw) < 2 || raw[0] != '"' || skipString(raw, 0) != len(raw) {
+	if len(raw) < 2 || raw[0] != '"' || jsonscan.String(raw, 0) != len(raw) {
 		return "", invalid("not a string")
 	}
 	inner := raw[1 : len(raw)-1]
-	if isASCII(inner) && bytes.IndexByte(inner, '\\') < 0 {
-		return string(inner), nil
+	if bytes.IndexByte(inner, '\\') < 0 {
+		return string(utf8text.Bytes(inner)), nil
 	}
-	// AppendUnquote returns the text it could make of invalid UTF-8 beside the error; that text is wanted here.
-	text, _ := jsontext.AppendUnquote(nil, raw)
-	return string(text), nil
-}
-
-func isASCII(b []byte) bool {
-	for _, c := range b {
-		if c >= 0x80 {
-			return false
-		}
-	}
-	return true
+	return string(jsonscan.AppendUnquoted(nil, raw)), nil
 }

@@ -9,6 +9,8 @@ import (
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/peal-dev/peal/internal/jsonscan"
 )
 
 // Unmarshal stores one argument, as [Elements] returns it, in the value v points to. The rules are those of
@@ -69,21 +71,14 @@ func (d *decoder) bytes(dec *jsontext.Decoder, b *[]byte) error {
 	if err != nil {
 		return err
 	}
-	var p struct {
-		Placeholder bool           `json:"_placeholder,case:strict"`
-		Num         jsontext.Value `json:"num,case:strict"`
-	}
-	if err := json.Unmarshal(raw, &p, rules); err != nil {
-		return err
-	}
-	if !p.Placeholder {
+	num, end := jsonscan.Placeholder(raw, 0)
+	if end != len(raw) {
 		return errors.New("an object is not binary data")
 	}
-	i, err := attachmentIndex(p.Num, len(d.attachments))
-	if err != nil {
-		return err
+	if num >= len(d.attachments) {
+		return &Error{Kind: IllegalAttachments, Detail: "placeholder out of range"}
 	}
-	*b = d.attachments[i]
+	*b = d.attachments[num]
 	return nil
 }
 
@@ -150,10 +145,10 @@ func (d *decoder) object(dec *jsontext.Decoder) (any, error) {
 	if _, err := dec.ReadToken(); err != nil {
 		return nil, err
 	}
-	if m[placeholderKey] != true {
+	if m["_placeholder"] != true {
 		return m, nil
 	}
-	num, ok := m[numKey].(float64)
+	num, ok := m["num"].(float64)
 	if i := int(num); ok && num >= 0 && num < float64(len(d.attachments)) && num == float64(i) {
 		return d.attachments[i], nil
 	}

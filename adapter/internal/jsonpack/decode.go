@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/tinylib/msgp/msgp"
+
+	"github.com/peal-dev/peal/internal/jsonscan"
 )
 
 // AppendJSON appends the JSON form of the MessagePack value that src starts with to dst, and each binary value in it to
@@ -157,10 +159,9 @@ func (d *decoder) key(dst, src []byte) (_, rest []byte, err error) {
 }
 
 func (d *decoder) bytes(dst, b []byte) []byte {
-	dst = append(dst, `{"_placeholder":true,"num":`...)
-	dst = strconv.AppendInt(dst, int64(len(d.attachments)), 10)
+	dst = jsonscan.AppendPlaceholder(dst, len(d.attachments))
 	d.attachments = append(d.attachments, b[:len(b):len(b)])
-	return append(dst, '}')
+	return dst
 }
 
 // undefined reports whether src starts with notepack 2's undefined, a fixext1 of type 0.

@@ -1,26 +1,32 @@
 package jsonpack
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"sync"
 	"unsafe"
 
 	"github.com/tinylib/msgp/msgp"
+
+	"github.com/peal-dev/peal/internal/jsonscan"
+	"github.com/peal-dev/peal/internal/utf8text"
 )
 
 // MaxDepth is how deeply arrays and maps may nest, on either side.
-const MaxDepth = 512
+const MaxDepth = jsonscan.MaxDepth
 
 var (
 	// ErrSyntax means that the input is no JSON, or no MessagePack.
 	ErrSyntax = errors.New("jsonpack: malformed input")
 	// ErrDepth means that the input nests deeper than [MaxDepth].
 	ErrDepth = errors.New("jsonpack: nested too deeply")
-	// ErrAttachment means that a placeholder names an attachment that is not there.
-	ErrAttachment = errors.New("jsonpack: placeholder without attachment")
+	// ErrAttachment means that a placeholder names an attachment that is not there, or one that another has named: written
+	// out for each, a small message would become a huge one.
+	ErrAttachment = errors.New("jsonpack: placeholder without an attachment of its own")
 	// ErrType means a MessagePack value that JSON has no form for: an unknown extension, a key that is no string.
 	ErrType = errors.New("jsonpack: value without a form in JSON")
 )
@@ -31,7 +37,9 @@ const maxSafe = 1<<53 - 1
 type encoder struct {
 	src         []byte
 	pos         int
+	escapes     bool // src has some
 	attachments [][]byte
+	taken       []bool // which of them were written
 
 	// counts holds the number of elements of each array and object in the order in which they open: MessagePack says
 	// it in front, JSON does not say it at all.
@@ -45,14 +53,20 @@ type encoder struct {
 var encoders = sync.Pool{New: func() any { return new(encoder) }}
 
 // AppendMsgpack appends the MessagePack form of the one JSON value in src to dst. Placeholders are replaced by the
-// attachments they name; without attachments they are objects like any other. On an error dst is returned as it was.
+// attachments they name, each of which may be named once; without attachments they are objects like any other. On an
+// error dst is returned as it was.
 func AppendMsgpack(dst, src []byte, attachments [][]byte) ([]byte, error) {
 	e := encoders.Get().(*encoder)
 	defer func() {
 		e.src, e.attachments = nil, nil
+		clear(e.taken)
 		encoders.Put(e)
 	}()
+	// notepack would refuse the whole message because of one byte that is no UTF-8.
+	src = utf8text.Bytes(src)
 	e.src, e.attachments, e.pos, e.next = src, attachments, 0, 0
+	e.escapes = bytes.IndexByte(src, '\\') >= 0
+	e.taken = slices.Grow(e.taken[:0], len(attachments))[:len(attachments)]
 	if err := e.count(); err != nil {
 		return dst, err
 	}
@@ -97,11 +111,11 @@ func (e *encoder) count() error {
 			e.open = append(e.open, int32(len(e.counts)))
 			e.counts = append(e.counts, 0)
 		case '"':
-			for i++; i < len(e.src) && e.src[i] != '"'; i++ {
-				if e.src[i] == '\\' {
-					i++
-				}
+			end := jsonscan.String(e.src, i)
+			if end < 0 {
+				return ErrSyntax
 			}
+			i = end - 1
 		}
 	}
 	if len(e.open) > 0 {
@@ -110,16 +124,7 @@ func (e *encoder) count() error {
 	return nil
 }
 
-func (e *encoder) space() {
-	for e.pos < len(e.src) {
-		switch e.src[e.pos] {
-		case ' ', '\t', '\r', '\n':
-			e.pos++
-		default:
-			return
-		}
-	}
-}
+func (e *encoder) space() { e.pos = jsonscan.Space(e.src, e.pos) }
 
 // peek returns the next byte, or 0 at the end.
 func (e *encoder) peek() byte {
@@ -201,12 +206,13 @@ func (e *encoder) array(dst []byte) (_ []byte, err error) {
 
 func (e *encoder) object(dst []byte) (_ []byte, err error) {
 	if len(e.attachments) > 0 {
-		if num, length := placeholder(e.src[e.pos:]); length > 0 {
-			if num >= uint64(len(e.attachments)) {
+		if num, end := jsonscan.Placeholder(e.src, e.pos); end > 0 {
+			if num >= len(e.attachments) || e.taken[num] {
 				return dst, fmt.Errorf("%w: %d of %d", ErrAttachment, num, len(e.attachments))
 			}
+			e.taken[num] = true
 			e.enter()
-			e.pos += length - 1
+			e.pos = end
 			return msgp.AppendBytes(dst, e.attachments[num]), nil
 		}
 	}
@@ -238,35 +244,34 @@ func (e *encoder) object(dst []byte) (_ []byte, err error) {
 	return dst, nil
 }
 
+// str appends the string literal at pos, which is whole: count has seen its end.
+func (e *encoder) str(dst []byte) ([]byte, error) {
+	start := e.pos
+	e.pos = jsonscan.String(e.src, start)
+	if !e.escapes || bytes.IndexByte(e.src[start:e.pos], '\\') < 0 {
+		return msgp.AppendStringFromBytes(dst, e.src[start+1:e.pos-1]), nil
+	}
+	e.scratch = jsonscan.AppendUnquoted(e.scratch[:0], e.src[start:e.pos])
+	return msgp.AppendStringFromBytes(dst, e.scratch), nil
+}
+
 func (e *encoder) number(dst []byte) ([]byte, error) {
 	start := e.pos
-	if e.peek() == '-' {
-		e.pos++
-	}
-	first := e.pos
-	e.digits()
-	intEnd := e.pos
-	if intEnd == first || e.src[first] == '0' && intEnd > first+1 {
+	if start == len(e.src) {
 		return dst, e.syntax()
 	}
-	if e.peek() == '.' {
-		e.pos++
-		if !e.digits() {
-			return dst, e.syntax()
-		}
+	end := jsonscan.Number(e.src, start)
+	if end < 0 {
+		return dst, e.syntax()
 	}
-	if c := e.peek(); c == 'e' || c == 'E' {
-		e.pos++
-		if c := e.peek(); c == '+' || c == '-' {
-			e.pos++
-		}
-		if !e.digits() {
-			return dst, e.syntax()
-		}
+	e.pos = end
+	first := start
+	if e.src[first] == '-' {
+		first++
 	}
-	if e.pos == intEnd && intEnd-first <= 15 {
+	if end-first <= 15 && jsonscan.Digits(e.src, first) == end {
 		var n int64
-		for _, c := range e.src[first:intEnd] {
+		for _, c := range e.src[first:end] {
 			n = n*10 + int64(c-'0')
 		}
 		if first > start {
@@ -275,7 +280,7 @@ func (e *encoder) number(dst []byte) ([]byte, error) {
 		return appendInt(dst, n), nil
 	}
 	// The string does not outlive the call: ParseFloat copies what it puts into its error.
-	f, err := strconv.ParseFloat(unsafe.String(&e.src[start], e.pos-start), 64)
+	f, err := strconv.ParseFloat(unsafe.String(&e.src[start], end-start), 64)
 	switch {
 	case err != nil:
 		// Out of range: infinity to JavaScript, which is null in JSON.
@@ -284,15 +289,6 @@ func (e *encoder) number(dst []byte) ([]byte, error) {
 		return appendInt(dst, int64(f)), nil
 	}
 	return msgp.AppendFloat64(dst, f), nil
-}
-
-// digits steps over digits and reports whether there was one.
-func (e *encoder) digits() bool {
-	start := e.pos
-	for e.pos < len(e.src) && e.src[e.pos] >= '0' && e.src[e.pos] <= '9' {
-		e.pos++
-	}
-	return e.pos > start
 }
 
 func appendInt(dst []byte, n int64) []byte {

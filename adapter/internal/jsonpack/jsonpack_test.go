@@ -9,6 +9,7 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"go.uber.org/goleak"
 
@@ -88,6 +89,8 @@ func TestAppendMsgpackErrors(t *testing.T) {
 	}{
 		{deep(jsonpack.MaxDepth + 1), jsonpack.ErrDepth},
 		{`{"_placeholder":true,"num":1}`, jsonpack.ErrAttachment},
+		{`[{"_placeholder":true,"num":0},{"_placeholder":true,"num":0}]`, jsonpack.ErrAttachment},
+		{`[{"a":{"num":0,"_placeholder":true}},[{"_placeholder":true,"num":0}]]`, jsonpack.ErrAttachment},
 	}
 	for _, s := range []string{"", " ", "[", "]", "[1", "[1,", "[1,]", "[,1]", "[1 2]", "{1:2}", `{"a"}`, `{"a":}`, `{"a":1,}`, `{"a" 1}`,
 		"tru", "nul", "01", "-", "1.", "1e", ".5", "+1", `"a`, `"\x"`, `"\u12g4"`, `"\`, "\"\n\"", "1 1", "[1]]", "[}", "{]", `["a":1]`, "NaN"} {
@@ -264,8 +267,38 @@ func FuzzAppendJSON(f *testing.F) {
 		if len(rest) > len(src) || !json.Valid(out) {
 			t.Fatalf("%x became %q", src, out)
 		}
+		if !utf8.Valid(out) {
+			t.Fatalf("%x became %q, which is no UTF-8", src, out)
+		}
+		size := 0
+		for _, a := range atts {
+			size += len(a)
+		}
+		// The most is a byte of text that is no UTF-8 or a control character, an empty bin, a date.
+		if size > len(src) || len(out) > 40*len(src) {
+			t.Fatalf("%d bytes became %d and attachments of %d", len(src), len(out), size)
+		}
 		if _, err := jsonpack.AppendMsgpack(nil, out, atts); err != nil && !errors.Is(err, jsonpack.ErrAttachment) {
 			t.Fatalf("%x became %q, which has no way back: %v", src, out, err)
+		}
+	})
+}
+
+// FuzzAppendMsgpack: whatever the attachments and however they are named, the output is bounded by the input, and a
+// second turn of the encoder knows nothing of the first.
+func FuzzAppendMsgpack(f *testing.F) {
+	f.Add([]byte(`["a",{"_placeholder":true,"num":0},{"num":1,"_placeholder":true}]`), []byte("x"), []byte{})
+	f.Add([]byte(`[{"_placeholder":true,"num":0},{"_placeholder":true,"num":0}]`), bytes.Repeat([]byte{1}, 1000), []byte{})
+	f.Fuzz(func(t *testing.T, src, a, b []byte) {
+		out, err := jsonpack.AppendMsgpack(nil, src, [][]byte{a, b})
+		if err != nil {
+			return
+		}
+		if limit := 9*len(src) + len(a) + len(b) + 10; len(out) > limit {
+			t.Fatalf("%q with attachments of %d and %d became %d bytes", src, len(a), len(b), len(out))
+		}
+		if again, err := jsonpack.AppendMsgpack(nil, src, [][]byte{a, b}); err != nil || !bytes.Equal(again, out) {
+			t.Fatalf("%q: %x, then %x, %v", src, out, again, err)
 		}
 	})
 }
