@@ -1,13 +1,13 @@
 package adapter
 
 import (
-	"bytes"
-	"encoding/json"
 	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	"github.com/peal-dev/peal/internal/jsonscan"
+	"github.com/peal-dev/peal/internal/utf8text"
 	"github.com/peal-dev/peal/socketio/sioproto"
 )
 
@@ -28,8 +28,8 @@ type Message struct {
 	encodings [maxFormats]atomic.Pointer[encoding]
 }
 
-// NewMessage returns a message with a fresh ID that carries p. It takes ownership of p's slices.
-// An empty namespace becomes "/".
+// NewMessage returns a message with a fresh ID that carries p, an event as [sioproto.MarshalEvent] makes it. For bytes
+// from elsewhere use [ParseMessage]. It takes ownership of p's slices. An empty namespace becomes "/".
 func NewMessage(p sioproto.Packet) *Message {
 	if p.Namespace == "" {
 		p.Namespace = "/"
@@ -37,8 +37,18 @@ func NewMessage(p sioproto.Packet) *Message {
 	return &Message{Packet: p, ID: nextID()}
 }
 
-// Event returns the event's name, or "" if Packet.Data is no array that starts with a string. It is parsed at the
-// first call; safe for concurrent use.
+// ParseMessage is [NewMessage] for an event that comes from outside: another node, a request. It is refused unless
+// [sioproto.CheckEvent] finds that clients take it, with the error of that, and what in it is no UTF-8 becomes U+FFFD.
+func ParseMessage(p sioproto.Packet, maxAttachments int) (*Message, error) {
+	if err := sioproto.CheckEvent(p.Data, p.Attachments, maxAttachments); err != nil {
+		return nil, err
+	}
+	p.Type, p.Data = sioproto.Event, utf8text.Bytes(p.Data)
+	return NewMessage(p), nil
+}
+
+// Event returns the event's name, which for a number is its decimal text, or "" if Packet.Data is no event. It is
+// parsed at the first call; safe for concurrent use.
 func (m *Message) Event() string {
 	m.parse.Do(m.split)
 	return m.event
@@ -55,42 +65,24 @@ var noArgs = []byte("[]")
 
 func (m *Message) split() {
 	m.args = noArgs
-	data := bytes.TrimLeft(m.Packet.Data, jsonSpace)
-	if len(data) == 0 || data[0] != '[' {
+	data := m.Packet.Data
+	start := jsonscan.Space(data, 0)
+	if start == len(data) || data[start] != '[' {
 		return
 	}
-	data = bytes.TrimLeft(data[1:], jsonSpace)
-	end := stringEnd(data)
+	start = jsonscan.Space(data, start+1)
+	end := jsonscan.Value(data, start, 1)
 	if end < 0 {
 		return
 	}
-	name, rest := data[:end], bytes.TrimLeft(data[end:], jsonSpace)
-	if bytes.IndexByte(name, '\\') < 0 {
-		m.event = string(name[1 : len(name)-1])
-	} else if json.Unmarshal(name, &m.event) != nil {
+	name, err := sioproto.EventName(data[start:end])
+	if err != nil {
 		return
 	}
-	if len(rest) > 0 && rest[0] == ',' {
-		m.args = append(append(make([]byte, 0, len(rest)), '['), rest[1:]...)
+	m.event = name
+	if rest := jsonscan.Space(data, end); rest < len(data) && data[rest] == ',' {
+		m.args = append(append(make([]byte, 0, len(data)-rest), '['), data[rest+1:]...)
 	}
-}
-
-const jsonSpace = " \t\r\n"
-
-// stringEnd returns the length of the JSON string literal that data starts with, or -1.
-func stringEnd(data []byte) int {
-	if len(data) == 0 || data[0] != '"' {
-		return -1
-	}
-	for i := 1; i < len(data); i++ {
-		switch data[i] {
-		case '"':
-			return i + 1
-		case '\\':
-			i++
-		}
-	}
-	return -1
 }
 
 // lastID packs milliseconds and counter of the newest ID as ms<<idSeqBits | seq.

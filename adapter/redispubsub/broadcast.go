@@ -71,7 +71,7 @@ var (
 
 // decodeBroadcast reads a broadcast. It returns nil without an error if the broadcast is to be ignored: it is the own
 // one of the node called uid, or is of another namespace whose channels look like ours.
-func decodeBroadcast(b []byte, uid, namespace string) (*adapter.Envelope, error) {
+func decodeBroadcast(b []byte, uid, namespace string, maxAttachments int) (*adapter.Envelope, error) {
 	n, b, err := msgp.ReadArrayHeaderBytes(b)
 	if err != nil || n != 3 {
 		return nil, fmt.Errorf("broadcast: %w: %v", errShape, err)
@@ -95,11 +95,11 @@ func decodeBroadcast(b []byte, uid, namespace string) (*adapter.Envelope, error)
 		return nil, fmt.Errorf("broadcast: %w: %d bytes behind it", errShape, len(b))
 	case d.packet.Namespace != namespace:
 		return nil, nil
-	case len(d.packet.Data) == 0 || d.packet.Data[0] != '[':
-		return nil, fmt.Errorf("broadcast: %w: no data", errShape)
+	}
+	if d.envelope.Message, err = adapter.ParseMessage(d.packet, maxAttachments); err != nil {
+		return nil, fmt.Errorf("broadcast: %w", err)
 	}
 	d.envelope.Kind = adapter.KindBroadcast
-	d.envelope.Message = adapter.NewMessage(d.packet)
 	d.envelope.Message.Volatile = d.volatile
 	return &d.envelope, nil
 }

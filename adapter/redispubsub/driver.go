@@ -12,6 +12,7 @@ import (
 	"github.com/peal-dev/peal/adapter"
 	"github.com/peal-dev/peal/internal/lograte"
 	"github.com/peal-dev/peal/internal/redisx"
+	"github.com/peal-dev/peal/internal/tally"
 )
 
 // DefaultKey is the default of [Options].Key, the same as that of the Node.js adapter.
@@ -55,6 +56,10 @@ type Options struct {
 	// OnState is called when the connection that receives is there (true) and when it is lost or cannot be made (false,
 	// with the cause). It must not block. It may be nil.
 	OnState func(connected bool, err error)
+	// MaxAttachments is how many binary values a message of another node may have; one with more is ignored, because
+	// official clients would close their connection. 0 means sioproto.DefaultMaxAttachments, 10. Where clients take more,
+	// set it to what [socketio.Options] say.
+	MaxAttachments int
 	// Logger is told when the connection is lost and when it is back. Nil means slog.Default.
 	Logger *slog.Logger
 }
@@ -69,9 +74,13 @@ type Stats struct {
 	Received   uint64 // messages that Redis sent, without this node's own probes
 	Waiting    int    // messages that wait to be handled now
 	Dropped    uint64 // messages dropped because too many waited
-	Malformed  uint64 // messages ignored because they are not what they should be
 	Unanswered uint64 // questions of other nodes not answered: too many waited, or too much waited to be published
 	Refused    int    // channels of which Redis lets this node hear nothing now
+
+	// Malformed counts the messages that were ignored because they are not what they should be, by reason: for an event
+	// that clients would not take "invalid payload", "illegal attachments" or "too many attachments", for bytes that are
+	// neither MessagePack nor JSON "encoding", and "form" for anything else.
+	Malformed map[string]uint64
 
 	// Gaps counts the times in which messages of other nodes may not have reached this one, by cause. Causes that did not
 	// occur are zero, not missing. LastGap is the latest that was noticed.
@@ -93,7 +102,7 @@ type Driver struct {
 	connected              atomic.Bool
 	reconnects, unanswered atomic.Uint64
 	received, dropped      atomic.Uint64
-	malformed              atomic.Uint64
+	malformed              tally.Tally
 	lastReceived           atomic.Int64 // Unix nanoseconds; of a new connection, when it was there
 	absence                absence      // belongs to the subscriber's goroutine
 
@@ -231,7 +240,7 @@ func (d *Driver) Stats() Stats {
 		Received:   d.received.Load(),
 		Waiting:    waiting,
 		Dropped:    d.dropped.Load(),
-		Malformed:  d.malformed.Load(),
+		Malformed:  d.malformed.Counts(),
 		Unanswered: d.unanswered.Load(),
 		Refused:    d.subscriber.Refused(),
 	}

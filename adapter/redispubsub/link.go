@@ -183,8 +183,7 @@ func (l *link) work() {
 			continue
 		}
 		if err := l.receive(m.channel, m.payload); err != nil {
-			l.driver.malformed.Add(1)
-			l.driver.opts.Logger.Debug("redispubsub: message ignored", "channel", m.channel, "error", err)
+			l.driver.ignored(m.channel, err)
 		}
 	}
 }
@@ -206,7 +205,7 @@ func (l *link) receiveBroadcast(channel string, payload []byte) error {
 	if room != "" && !l.receiver.HasRoom(room) {
 		return nil
 	}
-	e, err := decodeBroadcast(payload, l.uid, l.namespace)
+	e, err := decodeBroadcast(payload, l.uid, l.namespace, l.driver.opts.MaxAttachments)
 	if e == nil {
 		return err
 	}

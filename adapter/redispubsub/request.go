@@ -286,10 +286,10 @@ func minimalSnapshot(id string, rooms []string) json.RawMessage {
 // answerBroadcast delivers a broadcast with acknowledgement. First comes the number of members that will answer, then
 // their answers one by one. A node that did not say its number would let the whole broadcast time out.
 func (l *link) answerBroadcast(r *request) error {
-	if len(r.Packet.Data) == 0 || r.Packet.Data[0] != '[' {
-		return fmt.Errorf("%w: broadcast without data", errIncomplete)
+	m, err := adapter.ParseMessage(sioproto.Packet{Namespace: l.namespace, Data: r.Packet.Data, Attachments: r.attachments}, l.driver.opts.MaxAttachments)
+	if err != nil {
+		return fmt.Errorf("request: %w", err)
 	}
-	m := adapter.NewMessage(sioproto.Packet{Type: sioproto.Event, Namespace: l.namespace, Data: r.Packet.Data, Attachments: r.attachments})
 	var askers []adapter.Asker
 	l.receiver.Each(r.target(), func(member adapter.Member) bool {
 		if a, ok := member.(adapter.Asker); ok {
