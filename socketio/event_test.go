@@ -25,6 +25,13 @@ type note struct {
 	} `json:"deep"`
 }
 
+// choosy says itself what is wrong.
+type choosy struct{}
+
+func (*choosy) UnmarshalJSON([]byte) error {
+	return &socketio.Error{Code: "choosy", Message: "rather not"}
+}
+
 // TestHandlers sends one event to handlers of many signatures and checks the acknowledgement.
 func TestHandlers(t *testing.T) {
 	t.Parallel()
@@ -72,7 +79,14 @@ func TestHandlers(t *testing.T) {
 		{"bad float", func(a float64) {}, `"x"`, bad("argument 0: expected a number")},
 		{"bad bool", func(a bool) {}, `"x"`, bad("argument 0: expected a boolean")},
 		{"bad bytes", func(a []byte) {}, `{}`, bad("argument 0: expected binary data")},
-		{"bad struct", func(a *note) {}, `[]`, bad("argument 0: expected an object (socketio_test.note)")},
+		{"bad struct", func(a *note) {}, `[]`, bad("argument 0: expected an object")},
+		{"bad list", func(a []int) {}, `{}`, bad("argument 0: expected an array")},
+		{"bad element", func(a []int) {}, `[1,"x"]`, bad("argument 0 at /1: expected an integer")},
+		{"bad member", func(a note) {}, `{"deep":{"list":7}}`, bad("argument 0 at /deep/list: expected an array")},
+		{"bad map", func(a map[string]int) {}, `"x"`, bad("argument 0: expected an object")},
+		{"bad time", func(a time.Time) {}, `"noon"`, bad("argument 0: expected a string of another form")},
+		{"bad for its own type", func(a choosy) {}, `7`, `[{"error":{"code":"choosy","message":"argument 0: rather not"}}]`},
+		{"bad for its own type, deep", func(a []*choosy) {}, `[7]`, `[{"error":{"code":"choosy","message":"argument 0 at /0: rather not"}}]`},
 		{"bad variadic", func(a ...int) {}, `1,{}`, bad("argument 1: expected an integer")},
 	}
 	r := newRig(t, nil, func(io *socketio.Server) {
@@ -155,7 +169,7 @@ func TestTypedHandle(t *testing.T) {
 	p, _ := r.join()
 	p.send(`421["sum",{"a":1,"b":2}]`, `422["sum",{"b":-1}]`, `423["sum","x"]`, `424["sum"]`, `425["none",1]`, `42["sum",{}]`)
 	p.want(`431[3]`, `432[{"error":{"code":"negative","message":"b is negative"}}]`,
-		`433[{"error":{"code":"bad_argument","message":"argument 0: expected an object (socketio_test.sum)"}}]`,
+		`433[{"error":{"code":"bad_argument","message":"argument 0: expected an object"}}]`,
 		`434[0]`, `435[]`)
 }
 

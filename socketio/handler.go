@@ -4,8 +4,11 @@ import (
 	"context"
 	"encoding"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"reflect"
+
+	jsonx "github.com/go-json-experiment/json"
 
 	"github.com/peal-dev/peal/socketio/sioproto"
 )
@@ -211,9 +214,19 @@ func (p *plan) reply(ev *Event, out []reflect.Value) error {
 	return ignoreGone(ev.Ack(results...))
 }
 
-// badArgument says which argument does not fit, in words that are for the client too.
+// badArgument says which argument does not fit, in words that are for the client too: those of the type itself, if its
+// UnmarshalJSON or UnmarshalText returned an [*Error].
 func badArgument(i int, v any, cause error) error {
-	return &argumentError{Error{Code: CodeBadArgument, Message: fmt.Sprintf("argument %d: expected %s", i, expected(v))}, cause}
+	t, at := reflect.TypeOf(v).Elem(), fmt.Sprintf("argument %d", i)
+	if deep := (*jsonx.SemanticError)(nil); errors.As(cause, &deep) && deep.JSONPointer != "" && deep.GoType != nil {
+		t, at = deep.GoType, at+" at "+string(deep.JSONPointer)
+	}
+	shown := Error{Code: CodeBadArgument, Message: "expected " + expected(t)}
+	if own := (*Error)(nil); errors.As(cause, &own) {
+		shown = *own
+	}
+	shown.Message = at + ": " + shown.Message
+	return &argumentError{shown, cause}
 }
 
 // argumentError shows the client what was expected, and the log why it did not fit.
@@ -235,11 +248,16 @@ func (e *argumentError) As(target any) bool {
 
 func (e *argumentError) Unwrap() error { return e.cause }
 
-// expected names what v points to in words that mean something to a client in any language.
-func expected(v any) string {
-	t := reflect.TypeOf(v).Elem()
+// expected names t in words that mean something to a client in any language: types of the program are not among them.
+func expected(t reflect.Type) string {
 	for t.Kind() == reflect.Pointer {
 		t = t.Elem()
+	}
+	switch p := reflect.PointerTo(t); {
+	case p.Implements(textType):
+		return "a string of another form"
+	case p.Implements(jsonType):
+		return "a value of another form"
 	}
 	switch t.Kind() {
 	case reflect.String:
@@ -256,9 +274,9 @@ func expected(v any) string {
 		if t.Elem().Kind() == reflect.Uint8 {
 			return "binary data"
 		}
-		return "an array (" + t.String() + ")"
+		return "an array"
 	case reflect.Struct, reflect.Map:
-		return "an object (" + t.String() + ")"
+		return "an object"
 	}
-	return t.String()
+	return "a value of another form"
 }
