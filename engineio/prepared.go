@@ -2,12 +2,15 @@ package engineio
 
 import (
 	"sync/atomic"
+	"unicode/utf8"
 
 	"github.com/peal-dev/peal/engineio/eioproto"
+	"github.com/peal-dev/peal/internal/utf8text"
 	"github.com/peal-dev/peal/internal/wsproto"
 )
 
-// Message is one Engine.IO message, of text or of bytes. Its zero value is an empty text.
+// Message is one Engine.IO message, of text or of bytes. Its zero value is an empty text. Text is UTF-8, in either
+// direction: what is not becomes U+FFFD, or, from a WebSocket client, ends its session.
 type Message struct {
 	Binary bool
 	Data   []byte
@@ -30,6 +33,9 @@ func Prepare(messages ...Message) *Prepared {
 	p := new(Prepared)
 	p.packets = p.single[:0]
 	for _, m := range messages {
+		if !m.Binary {
+			m.Data = utf8text.Bytes(m.Data)
+		}
 		p.packets = append(p.packets, eioproto.Packet{Type: eioproto.Message, Binary: m.Binary, Data: m.Data})
 		p.size += len(m.Data)
 	}
@@ -46,6 +52,9 @@ const Headroom = wsproto.MaxServerHeader + 1
 // before it on the wire, so that a text written behind Headroom free bytes is never copied. It keeps buf, which must not
 // change any more.
 func PrepareText(buf []byte) *Prepared {
+	if text := buf[Headroom:]; !utf8.Valid(text) {
+		buf = append(make([]byte, Headroom), utf8text.Bytes(text)...)
+	}
 	p := &Prepared{size: len(buf) - Headroom}
 	p.single[0] = eioproto.Packet{Type: eioproto.Message, Data: buf[Headroom:]}
 	p.packets = p.single[:]

@@ -185,6 +185,45 @@ func (c *client) write(text string) {
 	}
 }
 
+func (c *client) writeBinary(b []byte) {
+	c.t.Helper()
+	if err := c.conn.Write(c.ctx, websocket.MessageBinary, b); err != nil {
+		c.t.Fatal(err)
+	}
+}
+
+// wantClosed waits for the end of the connection.
+func (c *client) wantClosed() {
+	c.t.Helper()
+	for {
+		if _, _, err := c.conn.Read(c.ctx); err != nil {
+			if c.ctx.Err() != nil {
+				c.t.Error("the connection is open still")
+			}
+			return
+		}
+	}
+}
+
+// poll opens a session over polling, joins the root namespace, and returns what posts a message there, byte for byte.
+func (n *node) poll() func(message string) {
+	n.t.Helper()
+	const path = "/socket.io/?EIO=4&transport=polling"
+	_, text := n.do("GET", path, "")
+	var open struct{ SID string }
+	if err := json.Unmarshal([]byte(strings.TrimPrefix(text, "0")), &open); err != nil {
+		n.t.Fatalf("%q: %v", text, err)
+	}
+	post := func(message string) {
+		n.t.Helper()
+		if res, text := n.do("POST", path+"&sid="+open.SID, message); res.StatusCode != 200 {
+			n.t.Fatalf("POST %q: %d %s", message, res.StatusCode, text)
+		}
+	}
+	post("40")
+	return post
+}
+
 // read returns the next message; a binary one is quoted and marked.
 func (c *client) read() string {
 	c.t.Helper()

@@ -5,12 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"unicode/utf8"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/peal-dev/peal/adapter"
+	"github.com/peal-dev/peal/internal/utf8text"
+	"github.com/peal-dev/peal/socketio"
 	"github.com/peal-dev/peal/socketio/sioproto"
 )
 
@@ -20,14 +21,23 @@ const maxName = 255
 // roomList is one room or a list of rooms.
 type roomList []string
 
-// UnmarshalJSON accepts a string or an array of strings.
+// UnmarshalJSON accepts a string or an array of strings. Its error is for the client.
 func (l *roomList) UnmarshalJSON(data []byte) error {
+	var err error
 	if len(data) > 0 && data[0] == '"' {
 		*l = make(roomList, 1)
-		return json.Unmarshal(data, &(*l)[0])
+		err = json.Unmarshal(data, &(*l)[0], anyText)
+	} else {
+		err = json.Unmarshal(data, (*[]string)(l), anyText)
 	}
-	return json.Unmarshal(data, (*[]string)(l))
+	if err != nil {
+		return &socketio.Error{Code: CodeInvalidRoom, Message: "rooms are a string or a list of strings"}
+	}
+	return nil
 }
+
+// anyText takes what JSON.stringify and json.dumps write of half an emoji, the escape of a lone surrogate.
+var anyText = jsontext.AllowInvalidUTF8(true)
 
 // publication is a request to publish.
 type publication struct {
@@ -41,7 +51,7 @@ type publication struct {
 // parsePublication returns the valid request in data. It does not check the namespace.
 func parsePublication(data []byte, maxRooms int) (*publication, error) {
 	p := new(publication)
-	if err := json.Unmarshal(data, p, json.RejectUnknownMembers(true)); err != nil {
+	if err := json.Unmarshal(utf8text.Bytes(data), p, json.RejectUnknownMembers(true), anyText); err != nil {
 		return nil, requestError(err)
 	}
 	if p.Event == nil {
@@ -61,11 +71,10 @@ func parsePublication(data []byte, maxRooms int) (*publication, error) {
 
 // message returns the message of the request in its namespace, with binary arguments beside it.
 func (p *publication) message(namespace string, attachments [][]byte) (*adapter.Message, error) {
-	name, err := jsontext.AppendQuote([]byte("["), *p.Event)
+	data, err := jsontext.AppendQuote([]byte("["), *p.Event)
 	if err != nil {
-		return nil, &apiError{CodeInvalidEvent, "the event's name is no UTF-8"}
+		return nil, err // cannot be: what was decoded is UTF-8
 	}
-	data := name
 	if p.Args.Kind() == '[' {
 		inner := bytes.TrimSpace(p.Args)
 		if inner = bytes.TrimSpace(inner[1 : len(inner)-1]); len(inner) > 0 {
@@ -73,10 +82,16 @@ func (p *publication) message(namespace string, attachments [][]byte) (*adapter.
 		}
 	}
 	data = append(data, ']')
-	if !sioproto.Valid(data) {
+	m, err := adapter.ParseMessage(sioproto.Packet{Namespace: namespace, Data: data, Attachments: attachments}, 0)
+	switch {
+	case errors.Is(err, &sioproto.Error{Kind: sioproto.IllegalAttachments}):
+		return nil, &apiError{CodeInvalidArgs, "binary data belongs into args, with a placeholder for each and nothing else that looks like one"}
+	case errors.Is(err, &sioproto.Error{Kind: sioproto.TooManyAttachments}):
+		return nil, &apiError{CodeInvalidArgs, fmt.Sprintf("there are more than %d binary values", sioproto.DefaultMaxAttachments)}
+	case err != nil:
 		return nil, &apiError{CodeInvalidArgs, fmt.Sprintf("the arguments are nested more than %d levels deep", sioproto.MaxDepth)}
 	}
-	return adapter.NewMessage(sioproto.Packet{Type: sioproto.Event, Namespace: namespace, Data: data, Attachments: attachments}), nil
+	return m, nil
 }
 
 func (p *publication) target() adapter.Target {
@@ -111,8 +126,6 @@ func checkRooms(rooms []string, limit int) error {
 			return &apiError{CodeInvalidRoom, "a room's name must not be empty"}
 		case len(room) > maxName:
 			return &apiError{CodeInvalidRoom, fmt.Sprintf("a room's name must not be longer than %d bytes; one has %d", maxName, len(room))}
-		case !utf8.ValidString(room):
-			return &apiError{CodeInvalidRoom, fmt.Sprintf("the room %q is no UTF-8", room)}
 		}
 	}
 	return nil

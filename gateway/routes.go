@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/peal-dev/peal/adapter"
+	"github.com/peal-dev/peal/internal/utf8text"
 	"github.com/peal-dev/peal/sse"
 	"github.com/peal-dev/peal/web"
 )
@@ -185,7 +186,11 @@ func (s *Server) subscribeStream(r *http.Request) (sub sse.Subscription, err err
 		return sub, err
 	}
 	query := r.URL.Query()
-	rooms := unique(query["room"])
+	rooms := query["room"]
+	for i, room := range rooms {
+		rooms[i] = utf8text.String(room)
+	}
+	rooms = unique(rooms)
 	if err := checkRooms(rooms, s.cfg.MaxRooms); err != nil {
 		return sub, err
 	}

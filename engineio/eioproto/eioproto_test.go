@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"slices"
 	"testing"
+	"unicode/utf8"
 
 	"go.uber.org/goleak"
 
@@ -79,6 +81,22 @@ func TestPacketsStopAtTheFirstBadOne(t *testing.T) {
 	}
 }
 
+// TestPacketsAreText: a polling client's bytes that are no UTF-8 must not become text that others choke on.
+func TestPacketsAreText(t *testing.T) {
+	t.Parallel()
+	payload := []byte("4caf\xe9\x1e4\xed\xa0\xbd\x1eb\x2f\x2f\x38\x3d\x1e4é")
+	var got []string
+	for p, err := range eioproto.Packets(payload) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		got = append(got, string(p.Data))
+	}
+	if want := []string{"caf\uFFFD", "\uFFFD\uFFFD\uFFFD", "\xff\xff", "é"}; !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
 func TestPacketTypeString(t *testing.T) {
 	t.Parallel()
 	if got := eioproto.Noop.String(); got != "noop" {
@@ -117,6 +135,9 @@ func FuzzPackets(f *testing.F) {
 		for p, err := range eioproto.Packets(payload) {
 			if err != nil {
 				return
+			}
+			if !p.Binary && !utf8.Valid(p.Data) {
+				t.Fatalf("%q became %q", payload, p.Data)
 			}
 			packets = append(packets, p)
 		}
