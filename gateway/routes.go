@@ -43,7 +43,7 @@ func (s *Server) clientRoutes() *http.ServeMux {
 	mux := http.NewServeMux()
 	// A client told addTrailingSlash: false leaves the slash out, and follows no redirect with an upgrade.
 	for _, path := range []string{"/socket.io", "/socket.io/"} {
-		mux.Handle(path, s.whileServing(s.io, http.MethodGet, http.MethodPost))
+		mux.Handle(path, s.sessions())
 	}
 	// The client's files are the only answers of s.io that may be compressed on the way.
 	files, err := fs.Glob(web.ClientFiles(), "*.js*")
@@ -121,22 +121,6 @@ func (s *Server) only(method string, next http.HandlerFunc) http.Handler {
 			return
 		}
 		next(w, r)
-	})
-}
-
-// whileServing refuses requests once the server shuts down; clients then try another node. Next takes the given methods
-// and knows the policy about pages.
-func (s *Server) whileServing(next http.Handler, methods ...string) http.Handler {
-	gone := s.forPages(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("Retry-After", "1")
-		s.fail(w, r, &apiError{CodeShuttingDown, "this node is shutting down; try again to reach another"})
-	}), methods...)
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if s.draining.Load() {
-			gone.ServeHTTP(w, r)
-			return
-		}
-		next.ServeHTTP(w, r)
 	})
 }
 

@@ -34,22 +34,23 @@ const (
 
 // Server is a running node. It is safe for concurrent use. [Start] makes one and [Server.Shutdown] ends it.
 type Server struct {
-	cfg      Config
-	log      *slog.Logger
-	often    *lograte.Logger // for what may happen with every request
-	node     string
-	started  time.Time
-	access   access
-	driver   *redispubsub.Driver // nil without a cluster
-	io       *socketio.Server
-	streams  *sse.Handler
-	ready    *readiness
-	listener net.Listener
-	http     *http.Server
-	internal *internal  // nil without Config.InternalListen
-	failed   chan error // what ended an HTTP server, once for each
-	requests requests
-	draining atomic.Bool
+	cfg        Config
+	log        *slog.Logger
+	often      *lograte.Logger // for what may happen with every request
+	node       string
+	started    time.Time
+	access     access
+	driver     *redispubsub.Driver // nil without a cluster
+	io         *socketio.Server
+	streams    *sse.Handler
+	ready      *readiness
+	listener   net.Listener
+	http       *http.Server
+	internal   *internal  // nil without Config.InternalListen
+	failed     chan error // what ended an HTTP server, once for each
+	requests   requests
+	draining   atomic.Bool
+	publishing gate // what is being published
 
 	refusedRequests, refusedEvents tally.Tally // by code
 }
@@ -197,41 +198,6 @@ func (s *Server) Wait(ctx context.Context) error {
 	case err := <-s.failed:
 		return err
 	}
-}
-
-// Shutdown takes the node out of service: it turns unready, stops accepting, ends all streams and sockets and leaves
-// the cluster. When ctx ends before that is done, what is left is cut and ctx's error returned. Only the first call does
-// anything; others return nil at once.
-func (s *Server) Shutdown(ctx context.Context) error {
-	if s.draining.Swap(true) {
-		return nil
-	}
-	// From here on /readyz and new requests answer 503 on connections that are open already.
-	s.http.SetKeepAlivesEnabled(false)
-	err := s.listener.Close()
-	// Streams first: they are members of the adapters that the Socket.IO server closes.
-	err = errors.Join(err, within("end the event streams", s.streams.Shutdown(ctx)))
-	err = errors.Join(err, within("end the Socket.IO connections", s.io.Shutdown(ctx)))
-	// What is left is requests that have not arrived, and answers that nobody takes.
-	s.requests.hurry()
-	// It closes the listener too if Serve has not noticed yet, and reports last that somebody else did.
-	if e := s.http.Shutdown(ctx); e != nil && !errors.Is(e, net.ErrClosed) {
-		err = errors.Join(err, within("end the HTTP requests", e), s.http.Close())
-	}
-	if s.driver != nil {
-		err = errors.Join(err, within("leave the cluster", s.driver.Close(ctx)))
-	}
-	// Last, for it tells operators of the shutdown.
-	err = errors.Join(err, within("end the internal HTTP requests", s.internal.shutdown(ctx)))
-	s.often.Close()
-	return err
-}
-
-func within(step string, err error) error {
-	if err == nil {
-		return nil
-	}
-	return fmt.Errorf("%s: %w", step, err)
 }
 
 // listenError says what to do about an address that cannot be listened on.

@@ -20,7 +20,7 @@ func TestShutdownIsClean(t *testing.T) {
 	n := startNode(t, gateway.Config{Dev: true})
 	stream := n.stream("?room=a")
 	c := n.connect("/", "")
-	// A request in the middle of its body is answered before the node goes.
+	// A request in the middle of its body is answered before the node goes: nothing was accepted yet.
 	publish := n.begin("POST /v1/publish HTTP/1.1\r\nHost: localhost\r\nContent-Length: 13\r\nExpect: 100-continue\r\n\r\n")
 	n.publish(`{"event":"last"}`)
 
@@ -42,7 +42,8 @@ func TestShutdownIsClean(t *testing.T) {
 	} else if status := websocket.CloseStatus(err); status == websocket.StatusInternalError {
 		t.Errorf("the socket was closed with %v", status)
 	}
-	if res, body := publish.finish(`{"event":"x"}`); res.StatusCode != 200 {
+	res, body := publish.finish(`{"event":"x"}`)
+	if code, _ := errorOf(t, body); res.StatusCode != 503 || code != gateway.CodeShuttingDown {
 		t.Errorf("publish that began before the shutdown: %d %s", res.StatusCode, body)
 	}
 	if err := <-done; err != nil {

@@ -4,7 +4,9 @@ import (
 	"context"
 	"crypto/rand"
 	"log/slog"
+	"maps"
 	"net/http"
+	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -197,9 +199,19 @@ func (h *Handler) remove(s *stream, reason Reason) {
 	}
 }
 
-// Shutdown refuses new streams, ends all open ones after what waits for them has been written, and waits until their
-// handlers have returned or ctx ends, in which case it returns ctx's error. It may be called more than once.
+// flushLimit is how long a shutdown waits for streams to be written if its context has no deadline.
+const flushLimit = 30 * time.Second
+
+// Shutdown refuses new streams and ends all open ones after what waits for them has been written, for which they have
+// three quarters of the time that ctx leaves; what then waits for clients that do not read is dropped, which is logged.
+// It waits until all have ended, or until ctx is done, whose error it returns. It may be called more than once.
 func (h *Handler) Shutdown(ctx context.Context) error {
+	limit := flushLimit
+	if deadline, ok := ctx.Deadline(); ok {
+		limit = time.Until(deadline) / 4 * 3
+	}
+	flushed, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
 	h.mu.Lock()
 	if !h.draining {
 		h.draining = true
@@ -214,9 +226,27 @@ func (h *Handler) Shutdown(ctx context.Context) error {
 	h.often.Close()
 	select {
 	case <-h.idle:
+	case <-flushed.Done():
+		h.cut(ctx)
+	}
+	select {
+	case <-h.idle:
 		h.loop.Close()
 		return nil
 	case <-ctx.Done():
 		return ctx.Err()
+	}
+}
+
+// cut ends the streams that are left at once.
+func (h *Handler) cut(ctx context.Context) {
+	h.mu.Lock()
+	left := slices.Collect(maps.Keys(h.streams))
+	h.mu.Unlock()
+	for _, s := range left {
+		s.out.abort(ServerShutdown)
+	}
+	if len(left) > 0 {
+		h.log.LogAttrs(ctx, slog.LevelWarn, "sse: dropped what clients did not take before the shutdown", slog.Int("streams", len(left)))
 	}
 }

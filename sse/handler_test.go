@@ -29,41 +29,53 @@ type bundle struct {
 	server  *httptest.Server
 }
 
+var variants = []string{"HTTP/1.1", "HTTP/1.1 held", "HTTP/2.0"}
+
 // protocols runs the test over both versions of HTTP, and over HTTP/1.1 with the connection taken over and not: they
 // differ in everything but the bytes of the events.
 func protocols(t *testing.T, opts sse.Options, test func(t *testing.T, b *bundle)) {
 	t.Helper()
-	for _, variant := range []string{"HTTP/1.1", "HTTP/1.1 held", "HTTP/2.0"} {
+	for _, variant := range variants {
 		t.Run(variant, func(t *testing.T) {
 			t.Parallel()
-			proto, _, held := strings.Cut(variant, " ")
-			opts := opts
-			opts.HoldHandler = held
-			b := newBundle(t, opts)
-			b.server = httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-				if r.Proto != proto {
-					t.Errorf("request over %s, want %s", r.Proto, proto)
-				}
-				b.handler.ServeHTTP(w, r)
-			}))
-			if proto == "HTTP/2.0" {
-				b.server.EnableHTTP2 = true
-				b.server.StartTLS()
-			} else {
-				if !held { // the other behind net/http alone
-					b.server.Listener = engineio.NewListener(b.server.Listener, b.server.Config, nil)
-				}
-				b.server.Start()
-			}
-			t.Cleanup(b.server.Close)
-			test(t, b)
+			test(t, serve(t, variant, opts, nil))
 		})
 	}
 }
 
+// serve starts the server of one variant of protocols, as a node of a cluster if driver is not nil.
+func serve(t *testing.T, variant string, opts sse.Options, driver adapter.Driver) *bundle {
+	t.Helper()
+	proto, _, held := strings.Cut(variant, " ")
+	opts.HoldHandler = held
+	b := newNode(t, opts, driver)
+	b.server = httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Proto != proto {
+			t.Errorf("request over %s, want %s", r.Proto, proto)
+		}
+		b.handler.ServeHTTP(w, r)
+	}))
+	if proto == "HTTP/2.0" {
+		b.server.EnableHTTP2 = true
+		b.server.StartTLS()
+	} else {
+		if !held { // the other behind net/http alone
+			b.server.Listener = engineio.NewListener(b.server.Listener, b.server.Config, nil)
+		}
+		b.server.Start()
+	}
+	t.Cleanup(b.server.Close)
+	return b
+}
+
 func newBundle(t *testing.T, opts sse.Options) *bundle {
 	t.Helper()
-	a, err := adapter.New(t.Context(), "/", nil, nil)
+	return newNode(t, opts, nil)
+}
+
+func newNode(t *testing.T, opts sse.Options, driver adapter.Driver) *bundle {
+	t.Helper()
+	a, err := adapter.New(t.Context(), "/", driver, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -76,7 +88,11 @@ func newBundle(t *testing.T, opts sse.Options) *bundle {
 		}
 		return sse.Subscription{Adapter: a, Rooms: append(rooms, query["room"]...)}, nil
 	}, &opts)
-	t.Cleanup(func() { _ = h.Shutdown(context.WithoutCancel(t.Context())) })
+	t.Cleanup(func() {
+		ctx := context.WithoutCancel(t.Context())
+		_ = h.Shutdown(ctx)
+		_ = a.Close(ctx)
+	})
 	return &bundle{adapter: a, handler: h}
 }
 

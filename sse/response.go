@@ -26,6 +26,7 @@ type responseOutlet struct {
 	mu     sync.Mutex // protects the following
 	queue  queue
 	reason Reason // set once the stream is to end
+	cut    bool   // and that at once
 }
 
 func newResponseOutlet(w http.ResponseWriter, h *Handler) *responseOutlet {
@@ -59,6 +60,31 @@ func (o *responseOutlet) close(reason Reason) {
 	}
 	o.mu.Unlock()
 	o.signal()
+}
+
+func (o *responseOutlet) abort(reason Reason) {
+	o.mu.Lock()
+	if o.reason == "" {
+		o.reason = reason
+	}
+	o.queue, o.cut = queue{}, true
+	_ = o.rc.SetWriteDeadline(longAgo) // a writer without deadlines (some middleware) blocks until its client takes it
+	o.mu.Unlock()
+	o.signal()
+}
+
+// longAgo is a deadline that ends what goes on.
+var longAgo = time.Unix(1, 0)
+
+// limit sets the deadline of a write.
+func (o *responseOutlet) limit() (deadline time.Time, err error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	deadline = time.Now().Add(o.handler.opts.WriteTimeout)
+	if o.cut {
+		deadline = longAgo
+	}
+	return deadline, o.rc.SetWriteDeadline(deadline)
 }
 
 func (o *responseOutlet) signal() {
@@ -129,8 +155,7 @@ func (o *responseOutlet) next(batch [][]byte) ([][]byte, Reason) {
 
 // write writes and flushes under one deadline, which it takes away again: with HTTP/2 it would reset an idle stream too.
 func (o *responseOutlet) write(batch ...[]byte) error {
-	deadline := time.Now().Add(o.handler.opts.WriteTimeout)
-	unlimited := o.rc.SetWriteDeadline(deadline)
+	deadline, unlimited := o.limit()
 	err := func() error {
 		for _, b := range batch {
 			if _, err := o.w.Write(b); err != nil {

@@ -7,8 +7,11 @@ type outlet interface {
 	// post hands over one whole event. It never blocks; b is shared and must not be changed. It is called in the order
 	// of the messages.
 	post(b []byte, volatile bool)
-	// close ends the stream for the given reason; of several calls the first counts. It never blocks.
+	// close ends the stream for the given reason once what waits has been written; of several calls the first counts. It never
+	// blocks.
 	close(reason Reason)
+	// abort ends the stream at once and drops what waits. The reason of an earlier close counts. It never blocks.
+	abort(reason Reason)
 }
 
 // stream is one client in its rooms.

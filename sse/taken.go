@@ -24,7 +24,7 @@ type takenOutlet struct {
 	opened  atomic.Bool // the head of the response has been sent
 
 	mu     sync.Mutex // protects the following
-	early  []item     // posted before that
+	early  *queue     // posted before that
 	timer  wheel.Timer
 	reason Reason    // set once the stream is to end
 	silent time.Time // when the next keep-alive is due
@@ -79,11 +79,13 @@ func (h *Handler) responseHead(header http.Header, r *http.Request) []byte {
 func (o *takenOutlet) open(head []byte) {
 	o.mu.Lock()
 	_ = o.conn.Write(head, 0) // a client that has gone is seen when reading starts
-	outcomes := make([]error, len(o.early))
-	for i, it := range o.early {
-		outcomes[i] = o.write(it)
+	var outcomes []error
+	if o.early != nil {
+		for _, it := range o.early.items {
+			outcomes = append(outcomes, o.write(it))
+		}
+		o.early = nil
 	}
-	o.early = nil
 	o.opened.Store(true)
 	o.mu.Unlock()
 	for _, err := range outcomes {
@@ -98,14 +100,30 @@ func (o *takenOutlet) post(b []byte, volatile bool) {
 	}
 }
 
-// hold keeps an event until the head has been sent. It reports false if that is done.
+// hold keeps an event until the head has been sent. It reports false if that is done. A stream for which more waits than
+// SendBuffer is ended, as later.
 func (o *takenOutlet) hold(it item) bool {
 	o.mu.Lock()
-	defer o.mu.Unlock()
 	if o.opened.Load() {
+		o.mu.Unlock()
 		return false
 	}
-	o.early = append(o.early, it)
+	if o.reason != "" {
+		o.mu.Unlock()
+		return true // it is ending
+	}
+	if o.early == nil {
+		o.early = &queue{limit: o.handler.opts.SendBuffer}
+	}
+	dropped, ok := o.early.push(it)
+	if !ok {
+		o.early = nil
+	}
+	o.mu.Unlock()
+	o.handler.dropped.Add(uint64(dropped))
+	if !ok {
+		o.abort(SlowConsumer)
+	}
 	return true
 }
 

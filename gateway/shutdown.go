@@ -1,0 +1,139 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+)
+
+// Shutdown takes the node out of service, in order:
+//
+//  1. It turns unready, and refuses new clients and publications.
+//  2. What is being published is finished.
+//  3. Event streams end, and after them Socket.IO connections, when what was sent to them has been taken; see
+//     [sse.Handler.Shutdown] and [socketio.Server.Shutdown]. What a client does not take in its share of the time is
+//     dropped. So whatever was acknowledged to its publisher has reached every client of this node that reads.
+//  4. It stops listening, until when polling clients must reach it, and finishes the requests that are left.
+//  5. It leaves the cluster.
+//
+// When ctx ends before that is done, what is left is cut and ctx's error returned. Only the first call does anything;
+// others return nil at once.
+func (s *Server) Shutdown(ctx context.Context) error {
+	if s.draining.Swap(true) {
+		return nil
+	}
+	err := within("finish what is being published", s.publishing.close(ctx))
+	err = errors.Join(err, within("end the event streams", s.endStreams(ctx)))
+	err = errors.Join(err, within("end the Socket.IO connections", s.io.Shutdown(ctx)))
+	err = errors.Join(err, s.listener.Close())
+	// What is left is requests that have not arrived, and answers that nobody takes.
+	s.requests.hurry()
+	// It closes the listener too if Serve has not noticed yet, and reports last that somebody else did.
+	if e := s.http.Shutdown(ctx); e != nil && !errors.Is(e, net.ErrClosed) {
+		err = errors.Join(err, within("end the HTTP requests", e), s.http.Close())
+	}
+	if s.driver != nil {
+		err = errors.Join(err, within("leave the cluster", s.driver.Close(ctx)))
+	}
+	// Last, for it tells operators of the shutdown.
+	err = errors.Join(err, within("end the internal HTTP requests", s.internal.shutdown(ctx)))
+	s.often.Close()
+	return err
+}
+
+// endStreams ends the event streams, for which it takes half of the time: the sockets need some too.
+func (s *Server) endStreams(ctx context.Context) error {
+	if deadline, ok := ctx.Deadline(); ok {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, time.Until(deadline)/2)
+		defer cancel()
+	}
+	return s.streams.Shutdown(ctx)
+}
+
+func within(step string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%s: %w", step, err)
+}
+
+// whileServing refuses requests once the server shuts down; clients then try another node. Next takes the given methods
+// and knows the policy about pages.
+func (s *Server) whileServing(next http.Handler, methods ...string) http.Handler {
+	gone := s.forPages(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Retry-After", "1")
+		w.Header().Set("Connection", "close") // the next request should come to another node
+		s.fail(w, r, errShuttingDown)
+	}), methods...)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if s.draining.Load() {
+			gone.ServeHTTP(w, r)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// sessions serves Socket.IO clients. Those that are there are served until their session has ended: they have messages to
+// fetch.
+func (s *Server) sessions() http.Handler {
+	others := s.whileServing(s.io, http.MethodGet, http.MethodPost)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if s.draining.Load() && r.URL.Query().Get("sid") != "" {
+			s.io.ServeHTTP(w, r)
+			return
+		}
+		others.ServeHTTP(w, r)
+	})
+}
+
+var errShuttingDown = &apiError{CodeShuttingDown, "this node is shutting down; try again to reach another"}
+
+// gate lets work begin until it is closed, and then waits for what has begun. Its zero value is open. It is safe for
+// concurrent use.
+type gate struct {
+	mu      sync.Mutex
+	running int
+	idle    chan struct{} // not nil once closed; closed itself when nothing runs any more
+}
+
+// enter reports whether work may begin. If so, leave has to follow.
+func (g *gate) enter() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.idle != nil {
+		return false
+	}
+	g.running++
+	return true
+}
+
+func (g *gate) leave() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.running--
+	if g.idle != nil && g.running == 0 {
+		close(g.idle)
+	}
+}
+
+// close lets nothing more begin and waits for what has, or for the end of ctx, whose error it returns. It is called once.
+func (g *gate) close(ctx context.Context) error {
+	g.mu.Lock()
+	g.idle = make(chan struct{})
+	if g.running == 0 {
+		close(g.idle)
+	}
+	g.mu.Unlock()
+	select {
+	case <-g.idle:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}

@@ -1,0 +1,131 @@
+package sse_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/peal-dev/peal/adapter"
+	"github.com/peal-dev/peal/adapter/adaptertest"
+	"github.com/peal-dev/peal/sse"
+)
+
+// TestShutdownDelivers has a lot wait for clients that begin to read when the shutdown has begun.
+func TestShutdownDelivers(t *testing.T) {
+	t.Parallel()
+	const count, size = 100, 64 << 10 // more than the kernel takes for a client that does not read
+	protocols(t, sse.Options{SendBuffer: 2 * count * size}, func(t *testing.T, b *bundle) {
+		res, _ := b.open(t, "/")
+		padding := strings.Repeat("x", size)
+		for n := range count {
+			b.publish(t, fmt.Sprintf(`["n",%d,"%s"]`, n, padding), adapter.Target{})
+		}
+		done := make(chan error, 1)
+		go func() {
+			ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), 30*time.Second)
+			defer cancel()
+			done <- b.handler.Shutdown(ctx)
+		}()
+		// The shutdown has begun.
+		for refused := false; !refused; {
+			late, cancel := b.open(t, "/")
+			refused = late.StatusCode == http.StatusServiceUnavailable
+			cancel()
+		}
+		events, err := readAll(sse.NewReader(res.Body))
+		if err != io.EOF || len(events) != count {
+			t.Errorf("got %d events, %v", len(events), err)
+		}
+		for n, e := range events {
+			if !strings.HasPrefix(e.Data, fmt.Sprintf("[%d,", n)) {
+				t.Fatalf("event %d is %.20s", n, e.Data)
+			}
+		}
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// TestShutdownLeavesTheDeafBehind shuts down with a client that does not read.
+func TestShutdownLeavesTheDeafBehind(t *testing.T) {
+	t.Parallel()
+	for _, variant := range variants {
+		t.Run(variant, func(t *testing.T) {
+			t.Parallel()
+			var log bytes.Buffer
+			b := serve(t, variant, sse.Options{SendBuffer: 64 << 20, Logger: slog.New(slog.NewTextHandler(&log, nil))}, nil)
+			_, _ = b.open(t, "/")
+			b.publish(t, `["huge","`+strings.Repeat("x", 16<<20)+`"]`, adapter.Target{})
+			ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+			defer cancel()
+			if err := b.handler.Shutdown(ctx); err != nil {
+				t.Error(err)
+			}
+			if got := b.handler.Stats(); got.Streams != 0 || got.Closed[sse.ServerShutdown] != 1 || b.adapter.Len() != 0 {
+				t.Errorf("stats: %+v, members %d", got, b.adapter.Len())
+			}
+			if !strings.Contains(log.String(), "streams=1") {
+				t.Errorf("the log says %q", log.String())
+			}
+		})
+	}
+}
+
+// TestOpeningStreamIsBounded publishes to a stream that waits for the cluster: it gets what may wait, in order, and is
+// ended when that is too much.
+func TestOpeningStreamIsBounded(t *testing.T) {
+	t.Parallel()
+	const limit = 64 << 10
+	padding := strings.Repeat("x", 1<<10)
+	for _, variant := range variants {
+		for _, count := range []int{10, 100} {
+			t.Run(fmt.Sprint(variant, " ", count), func(t *testing.T) {
+				t.Parallel()
+				cluster := adaptertest.NewCluster()
+				release := cluster.Hold()
+				b := serve(t, variant, sse.Options{SendBuffer: limit}, cluster.NewDriver())
+				opened := make(chan *http.Response, 1)
+				go func() {
+					req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, b.server.URL+"/?room=a", nil)
+					if err != nil {
+						t.Error(err)
+					}
+					res, _ := b.server.Client().Do(req) // one that is ended so early may be without an answer
+					opened <- res
+				}()
+				for ctx := t.Context(); b.adapter.RoomLen("a") == 0 && ctx.Err() == nil; {
+					runtime.Gosched()
+				}
+				for n := range count {
+					b.publish(t, fmt.Sprintf(`["n",%d,%q]`, n, padding), adapter.Target{Local: true})
+				}
+				release()
+				res := <-opened
+				if res != nil {
+					defer res.Body.Close()
+				}
+				if count*len(padding) > limit {
+					b.waitEnded(t)
+					if got := b.handler.Stats(); got.Closed[sse.SlowConsumer] != 1 || b.adapter.Len() != 0 {
+						t.Errorf("stats: %+v, members %d", got, b.adapter.Len())
+					}
+					return
+				}
+				r := sse.NewReader(res.Body)
+				for n := range count {
+					if e, err := r.Next(); err != nil || !strings.HasPrefix(e.Data, fmt.Sprintf("[%d,", n)) {
+						t.Fatalf("event %d is %.20s, %v", n, e.Data, err)
+					}
+				}
+			})
+		}
+	}
+}
