@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"encoding/base64"
 	"errors"
+	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"strings"
 	"time"
@@ -52,8 +54,11 @@ func (s *Server) takeOver(w http.ResponseWriter, r *http.Request, opens *Session
 	}
 	conn, buffered, err := s.loop.Takeover(w, s.opts.SendBuffer)
 	if err != nil {
-		e := refused(BadRequest, "TRANSPORT_HANDSHAKE_ERROR", "the connection cannot be taken over (WebSocket needs HTTP/1.1 and no wrapper that hides http.Hijacker)")
+		e := refused(BadRequest, "TAKEOVER_IMPOSSIBLE", "the connection cannot be taken over (WebSocket needs HTTP/1.1 and no wrapper that hides http.Hijacker)")
 		e.Err = err
+		s.often.Log(r.Context(), slog.LevelWarn, "takeover", // the program's fault and not the client's, so it is said at once
+			"engineio: WebSockets are refused: a middleware's ResponseWriter has neither Hijack nor Unwrap, or the request is not HTTP/1.1",
+			slog.Any("err", err), slog.String("proto", r.Proto), slog.String("writer", fmt.Sprintf("%T", w)))
 		s.refuse(w, r, e)
 		return nil, nil
 	}

@@ -23,6 +23,7 @@ type answer struct {
 	local   netip.AddrPort // not valid unless clients reach the front by several addresses
 
 	header http.Header // the handler's
+	life   life
 
 	mu      sync.Mutex
 	fd      int // -1 once it belongs to somebody else
@@ -56,12 +57,12 @@ type life struct {
 	answer *answer
 }
 
-func (l life) Done() <-chan struct{} {
+func (l *life) Done() <-chan struct{} {
 	_, _ = l.answer.handOver() // if it fails, the context has ended, or the handler has the connection
 	return l.Context.Done()
 }
 
-func (l life) Err() error {
+func (l *life) Err() error {
 	_, _ = l.answer.handOver() // likewise
 	return l.Context.Err()
 }
@@ -69,7 +70,7 @@ func (l life) Err() error {
 // Run serves the request; it is the task of a worker.
 func (a *answer) Run() {
 	ctx, cancel := context.WithCancel(a.front.context(a.local))
-	a.end = cancel
+	a.end, a.life = cancel, life{ctx, a}
 	good := false
 	defer func() {
 		v := recover()
@@ -79,7 +80,7 @@ func (a *answer) Run() {
 		a.finish(good)
 		cancel()
 	}()
-	a.front.serveHTTP(a, a.request.WithContext(life{ctx, a}))
+	a.front.serveHTTP(a, a.request.WithContext(&a.life))
 	good = true // else the handler panics, or ends its goroutine
 }
 
