@@ -122,6 +122,22 @@ func TestBrowserPlaygroundByHand(t *testing.T) {
 	tab.awaitText("#sse-log", "Deployed to production")
 }
 
+// The page shows who is in its room, and can send them away.
+func TestBrowserPlaygroundShowsWhoIsThere(t *testing.T) {
+	t.Parallel()
+	node := start(t, built(t, pealBinary), "serve", "--dev", "--listen", "127.0.0.1:0")
+	browser := startBrowser(t)
+	one, two := openTab(t, browser, node.url()+"/?lang=en&room=den"), openTab(t, browser, node.url()+"/?lang=en&room=hall")
+	two.awaitText("#state", "connected")
+	one.awaitText("#room-list", "hall")
+	one.run("going to the other room", chromedp.Click(`#room-list [title="hall"]`))
+	one.await(`document.querySelectorAll("[data-testid=member]").length === 4 && document.querySelector("#member-list b").textContent === "you"`)
+	one.run("sending the other away", chromedp.Evaluate[chromedp.Void](`[...document.querySelectorAll("[data-testid=member]")]
+		.find((row) => row.textContent.includes("Socket.IO") && !row.querySelector("b")).querySelector("button").click()`))
+	two.awaitText("#state", "the node has disconnected this client; trying again")
+	two.awaitText("#state", "connected")
+}
+
 // A page of somebody else loads the official client from the node, and connects with polling first.
 func TestBrowserLoadsTheClientFromTheNode(t *testing.T) {
 	t.Parallel()

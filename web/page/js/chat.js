@@ -94,6 +94,9 @@ export function createChat(who, onEvent, token, askKey) {
 
   return {
     ask,
+    get id() {
+      return socket.id;
+    },
     /** Connects anew, with the key the visitor has given meanwhile. */
     reconnect() {
       socket.disconnect();

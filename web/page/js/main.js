@@ -4,6 +4,7 @@ import { createChat } from "./chat.js";
 import { byId, copyText, el } from "./dom.js";
 import { setLanguage, t, translatePage } from "./i18n.js";
 import { apiKey, authorization, createKeyForm } from "./key.js";
+import { startMembers } from "./members.js";
 import { createPublish } from "./publish.js";
 import { initialSettings, randomName, remember, secondVisitor } from "./settings.js";
 import { startStats } from "./stats.js";
@@ -23,12 +24,14 @@ const key = createKeyForm(() => {
   stream.reconnect();
   chat.reconnect();
   stats.retry();
+  members.retry();
   publish.refresh();
 });
 const stream = createStream(ring, key.ask);
 const chat = createChat(who, ring, apiKey, key.ask);
 const stats = startStats(authorization);
 const publish = createPublish(chat.ask, key.ask);
+const members = startMembers(who, () => chat.id, changeRoom);
 
 function showRoom() {
   byId("room").value = who.room;
@@ -53,6 +56,7 @@ function changeRoom(to) {
   publish.follow(from, room);
   chat.enter(room);
   stream.open(room);
+  members.retry();
 }
 
 function changeName(to) {

@@ -100,6 +100,16 @@ export default {
   "Published: {reply}": "已发布：{reply}",
   "Not published: {reason}.": "未发布：{reason}。",
 
+  // Who is here.
+  "Rooms and clients of this node": "本节点的房间和客户端",
+  "Clients in your room": "你所在房间的客户端",
+  "Nobody to be seen: {reason}.": "看不到任何人：{reason}。",
+  "Nobody is in {room} on this node.": "本节点上没有人在 {room} 里。",
+  "and {n} more": "还有 {n} 个",
+  "you": "你",
+  "Disconnect {id}": "断开 {id}",
+  "Not disconnected: {reason}.": "未断开：{reason}。",
+
   // Reasons.
   "the node cannot be reached": "无法连接到节点",
   "the connection was closed": "连接已关闭",
