@@ -164,7 +164,9 @@ func (c *client) packet(p *sioproto.Packet) {
 		s.acknowledged(p)
 	case sioproto.Disconnect:
 		c.forget(s)
-		s.shut(ReasonClientDisconnect)
+		if isJoined(s.cease(ReasonClientDisconnect)) {
+			c.push(item{socket: s, kind: itemLeft}) // what waits for locks is not done here: this goroutine reads other clients too
+		}
 	case sioproto.ConnectError:
 		c.violation(errConnectError)
 	}

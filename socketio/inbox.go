@@ -16,6 +16,7 @@ const (
 	itemJoin  itemKind = iota // run the middleware, join, run OnConnect
 	itemEvent                 // handle the packet
 	itemGone                  // run OnDisconnecting and OnDisconnect
+	itemLeft                  // leave the adapter first
 )
 
 // item is one thing to do for a socket, in order.
@@ -145,6 +146,9 @@ func (c *client) Run() {
 			it.socket.join()
 		case itemEvent:
 			it.socket.handle(it.packet)
+		case itemLeft:
+			it.socket.depart()
+			it.socket.farewell()
 		case itemGone:
 			it.socket.farewell()
 		}

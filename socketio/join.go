@@ -120,9 +120,21 @@ func (s *Socket) refused(err error) {
 	s.client.refuse(s.namespace.name, e)
 }
 
-// shut closes the socket and returns the state it was in; if that is stateClosed, shut did nothing. From its return on nothing is sent, broadcasts do
-// not find the socket, its context is done and whoever waits for its acknowledgement knows.
+// shut closes the socket and returns the state it was in; if that is stateClosed, shut did nothing. From its return on
+// nothing is sent, broadcasts do not find the socket, its context is done and whoever waits for its acknowledgement knows.
+// It waits while a broadcast is on its way to a room of the socket.
 func (s *Socket) shut(reason Reason) (was uint32) {
+	was = s.cease(reason)
+	if isJoined(was) {
+		s.depart()
+		s.client.push(item{socket: s, kind: itemGone})
+	}
+	return was
+}
+
+// cease is the part of shut that waits for nobody: the socket sends and receives nothing any more. If it was connected,
+// depart and farewell are left to do.
+func (s *Socket) cease(reason Reason) (was uint32) {
 	s.mu.Lock()
 	was = s.state.Load()
 	if was == stateClosed {
@@ -143,18 +155,23 @@ func (s *Socket) shut(reason Reason) (was uint32) {
 	for id, w := range acks {
 		w.gone(s, id)
 	}
-	if was == statePending {
-		return was // join sees it, and no handler knows this socket
+	if isJoined(was) { // else join sees it, and no handler knows this socket
+		srv := s.namespace.server
+		srv.counters.sockets.Add(-1)
+		srv.counters.disconnect(reason)
 	}
+	return was
+}
+
+// isJoined reports whether a socket in that state is in the adapter and known to handlers.
+func isJoined(state uint32) bool { return state == stateOpening || state == stateConnected }
+
+// depart leaves the adapter.
+func (s *Socket) depart() {
 	rooms := s.namespace.adapter.Remove(s.id)
 	s.mu.Lock()
-	x.rooms = rooms
-	s.mu.Unlock()
-	srv := s.namespace.server
-	srv.counters.sockets.Add(-1)
-	srv.counters.disconnect(reason)
-	s.client.push(item{socket: s, kind: itemGone})
-	return was
+	defer s.mu.Unlock()
+	s.more().rooms = rooms
 }
 
 // farewell runs the handlers of a socket that was shut, behind all its other handlers.

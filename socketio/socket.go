@@ -75,7 +75,7 @@ func (s *Socket) Namespace() *Namespace { return s.namespace }
 // Connected reports whether the socket has joined its namespace and was not disconnected since.
 func (s *Socket) Connected() bool {
 	state := s.state.Load()
-	return state == stateOpening || state == stateConnected
+	return isJoined(state)
 }
 
 // settled returns the state as the client may know it: it waits out the moment in which CONNECT is being sent.
