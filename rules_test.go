@@ -33,7 +33,7 @@ var layers = map[string][]string{
 	"bench":       {"bench/..."}, // it measures servers from outside
 
 	"socketio": {"adapter", "engineio", "socketio/...", "internal/..."},
-	"sse":      {"adapter", "sse/...", "socketio/sioproto", "origin", "internal/jsonscan", "internal/lograte", "internal/netconn", "internal/tally", "internal/utf8text", "internal/wheel"},
+	"sse":      {"adapter", "sse/...", "socketio/sioproto", "origin", "internal/jsonscan", "internal/lograte", "internal/netconn", "internal/tally", "internal/utf8text", "internal/wheel", "internal/workers"},
 
 	"adapter":             {"adapter/internal/...", "internal/jsonscan", "internal/utf8text", "socketio/sioproto"},
 	"adapter/adaptertest": {"adapter", "socketio/sioproto"},
@@ -48,7 +48,7 @@ var layers = map[string][]string{
 	"internal/front":     {"internal/workers"},
 	"internal/jsonscan":  {"internal/utf8text"},
 	"internal/lograte":   {},
-	"internal/netconn":   {},
+	"internal/netconn":   {"internal/workers"},
 	"internal/redisx":    {},
 	"internal/tally":     {},
 	"internal/testredis": {},

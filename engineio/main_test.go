@@ -80,7 +80,13 @@ type fixture struct {
 func start(t *testing.T, opts *engineio.Options) *fixture {
 	t.Helper()
 	e := newEcho()
-	server := engineio.NewServer(e, opts)
+	return startWith(t, e, e, opts)
+}
+
+// startWith starts a server with a handler that reports to e.
+func startWith(t *testing.T, h engineio.Handler, e *echo, opts *engineio.Options) *fixture {
+	t.Helper()
+	server := engineio.NewServer(h, opts)
 	mux := http.NewServeMux()
 	mux.Handle("/engine.io/", server)
 	ts := httptest.NewUnstartedServer(mux)

@@ -20,7 +20,7 @@ import (
 // Handler is told of new sessions.
 type Handler interface {
 	// Open is called once for each session, before any of its messages, and returns what receives them. What it sends
-	// goes out right behind the open packet. It must not block.
+	// goes out right behind the open packet. It must not block. A panic ends the session, here as in a Receiver.
 	Open(s *Session) Receiver
 }
 
@@ -32,7 +32,7 @@ func (f HandlerFunc) Open(s *Session) Receiver { return f(s) }
 
 // Receiver receives the messages of one session. Its methods are called one at a time and must not block: the goroutine
 // that calls them reads other sessions too. Work that takes time belongs on another goroutine, with Session.Pause while
-// too much of it waits.
+// too much of it waits. A panic ends the session with the reason TransportError, and is logged and counted.
 type Receiver interface {
 	// Message is called for each message, in order. Data is valid only during the call.
 	Message(m Message)
@@ -49,6 +49,7 @@ type Stats struct {
 	Upgrades  uint64            // sessions that moved from polling to WebSocket
 	Requests  int               // being served now: handshakes, polls that wait, POSTs
 	MessageIn uint64            // messages received
+	Panics    uint64            // of the handler and of receivers; each has ended its session
 
 	Conns netconn.Stats // WebSocket connections
 }
@@ -72,9 +73,9 @@ type Server struct {
 	sessions map[string]*Session
 	closed   bool
 
-	live, serving              atomic.Int64
-	opened, upgraded, received atomic.Uint64
-	refused                    tally.Tally
+	live, serving                      atomic.Int64
+	opened, upgraded, received, panics atomic.Uint64
+	refused                            tally.Tally
 }
 
 // maxGrace is the longest grace. What had arrived when a process was stopped is read well within it.
@@ -87,7 +88,7 @@ func NewServer(h Handler, opts *Options) *Server {
 	s.often = lograte.New(s.log, lograte.Every)
 	s.pages = s.opts.CORS.Guard(http.MethodGet, http.MethodPost)
 	s.openTails = [2]string{openTail(&s.opts, Polling), openTail(&s.opts, WebSocket)}
-	s.loop.Goroutines = s.opts.Goroutines
+	s.loop.Goroutines, s.loop.Logger = s.opts.Goroutines, s.log
 	s.grace = min(s.opts.PingTimeout/4, maxGrace)
 	s.wheel.Tick = min(wheel.DefaultTick, max(s.opts.PingInterval/100, time.Millisecond))
 	return s
@@ -100,7 +101,8 @@ func (s *Server) Len() int { return int(s.live.Load()) }
 func (s *Server) Stats() Stats {
 	return Stats{
 		Sessions: s.Len(), Opened: s.opened.Load(), Refused: s.refused.Counts(), Upgrades: s.upgraded.Load(),
-		Requests: int(s.serving.Load()), MessageIn: s.received.Load(), Conns: s.loop.Stats(),
+		Requests: int(s.serving.Load()), MessageIn: s.received.Load(), Panics: s.panics.Load(),
+		Conns: s.loop.Stats(),
 	}
 }
 
@@ -181,7 +183,10 @@ func (s *Server) open(w http.ResponseWriter, r *http.Request, q query, transport
 	}
 	s.setCookie(w, sess)
 	packet := control(eioproto.Open, s.openText(sess, transport))
-	sess.begin()
+	if !sess.begin() {
+		http.Error(w, "internal error", http.StatusInternalServerError)
+		return
+	}
 	sess.respond(w, r, packet.polling())
 }
 

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"log/slog"
+	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -99,23 +100,46 @@ func (s *Session) Transport() string {
 	return Polling
 }
 
-// begin hands the session to the handler and starts its heartbeat.
-func (s *Session) begin() {
+// begin hands the session to the handler and starts its heartbeat. It reports false, and the session has ended, if the
+// handler panicked.
+func (s *Session) begin() bool {
+	opened := s.open()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.state != stateOpen { // closed by the handler
+		return opened
+	}
+	interval := s.server.opts.PingInterval
+	s.due = time.Now().Add(interval)
+	s.server.wheel.Set(&s.timer, s, interval)
+	return opened
+}
+
+func (s *Session) open() (opened bool) {
 	s.inMu.Lock()
+	defer s.inMu.Unlock()
+	defer s.recovered("Handler.Open")
 	receiver := s.server.handler.Open(s)
 	if s.ended { // by a shutdown
 		receiver.Close(ServerShutdown, nil)
 	}
 	s.receiver = receiver
-	s.inMu.Unlock()
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.state != stateOpen { // closed by the handler
+	return true
+}
+
+var errPanicked = errors.New("engineio: the session's handler panicked")
+
+// recovered is deferred around the calls of handlers and receivers: a panic in one ends its session, whatever the
+// transport, and nothing else.
+func (s *Session) recovered(method string) {
+	v := recover()
+	if v == nil {
 		return
 	}
-	interval := s.server.opts.PingInterval
-	s.due = time.Now().Add(interval)
-	s.server.wheel.Set(&s.timer, s, interval)
+	s.server.panics.Add(1)
+	s.server.log.Error("engineio: panic in a handler; the session is closed", slog.String("method", method), slog.Any("panic", v),
+		slog.String("stack", string(debug.Stack())))
+	s.CloseWith(TransportError, errPanicked)
 }
 
 // Send sends p: all its messages, in order, or none. It never blocks. It returns ErrClosed if the session has ended,
@@ -205,11 +229,13 @@ func (s *Session) end(reason Reason, cause error, flush bool) {
 	s.server.live.Add(-1)
 	go func() { // the receiver may be in a call, perhaps in the one that ends the session
 		defer s.server.wg.Done()
+		defer s.recovered("Receiver.Close")
 		s.inMu.Lock()
-		defer s.inMu.Unlock()
 		s.ended = true
-		if s.receiver != nil {
-			s.receiver.Close(reason, cause)
+		receiver := s.receiver
+		s.inMu.Unlock() // a poller with late messages must not wait for what Close waits for
+		if receiver != nil {
+			receiver.Close(reason, cause)
 		}
 	}()
 }
@@ -268,7 +294,8 @@ func (s *Session) Expire() {
 	default:
 		s.awaiting = true
 		s.alive.Store(false)
-		defer s.Send(pingPacket, 0) // a session that ends meanwhile needs no ping
+		// Left to the flushers, of which there is one for each core: the wheel has one goroutine.
+		defer s.Send(pingPacket, Deferred) // a session that ends meanwhile needs no ping
 	}
 	s.due = s.due.Add(timeout) // from when it was due, so that the wheel's lateness does not add up
 	if !s.due.After(now) {
@@ -347,6 +374,7 @@ func (s *Session) packet(p eioproto.Packet) {
 func (s *Session) message(p eioproto.Packet) {
 	s.inMu.Lock()
 	defer s.inMu.Unlock()
+	defer s.recovered("Receiver.Message")
 	if s.over.Load() {
 		return
 	}

@@ -111,7 +111,7 @@ func (s *Server) openWebSocket(w http.ResponseWriter, r *http.Request, sess *Ses
 		conn.Start(discard{}, buffered)
 		return
 	}
-	sess.begin()
+	_ = sess.begin() // if it failed, the connection is about to close
 	conn.Start(&webSocket{session: sess, conn: conn}, buffered)
 }
 
@@ -135,55 +135,72 @@ func finish(conn *netconn.Conn, frame []byte) {
 // discard ignores what arrives on a connection that is about to close.
 type discard struct{}
 
-func (discard) Data(*netconn.Conn, []byte) error { return nil }
-func (discard) Closed(*netconn.Conn, error)      {}
+func (discard) Data(*netconn.Conn, []byte, *netconn.Turn) ([]byte, error) { return nil, nil }
+func (discard) Closed(*netconn.Conn, error)                               {}
 
-// Data parses what arrived.
-func (ws *webSocket) Data(_ *netconn.Conn, p []byte) error {
+// Data parses what arrived. Of several pings in it the last is answered (RFC 6455 section 5.5.3).
+func (ws *webSocket) Data(_ *netconn.Conn, p []byte, turn *netconn.Turn) (rest []byte, err error) {
+	limit := ws.session.server.opts.MaxPayload
+	var ping []byte
+	pinged := false
+	for rest = p; len(rest) > 0 && !ws.broken; {
+		var op wsproto.Opcode
+		var payload []byte
+		op, payload, rest, err = ws.reader.Next(rest, limit)
+		if err != nil {
+			ws.failed(err)
+			return nil, nil
+		}
+		switch op {
+		case wsproto.Continuation: // all is read
+		case wsproto.Ping:
+			ping, pinged = payload, true
+		case wsproto.Pong:
+		case wsproto.Close:
+			if err := ws.closeFrame(payload); err != nil {
+				return nil, err
+			}
+		default:
+			ws.message(op, payload)
+		}
+		if turn.Over() {
+			break
+		}
+	}
 	if ws.broken {
-		return nil
+		return nil, nil
 	}
-	err := ws.reader.Feed(p, ws.session.server.opts.MaxPayload, ws)
-	if err == nil { // the usual case must not allocate
-		return nil
+	if pinged { // a pong must not be what closes a slow client
+		_ = ws.conn.Write(wsproto.AppendFrame(nil, wsproto.Pong, ping), netconn.Droppable)
 	}
-	return ws.failed(err)
+	return rest, nil
 }
 
-// failed answers bytes that break the protocol, or hands the error on.
-func (ws *webSocket) failed(err error) error {
+// failed answers bytes that break the protocol.
+func (ws *webSocket) failed(err error) {
+	code := uint16(wsproto.CloseProtocolError)
 	var protocol *wsproto.ProtocolError
-	if !errors.As(err, &protocol) {
-		return err
+	if errors.As(err, &protocol) {
+		code = protocol.Code
 	}
 	conn := ws.conn
 	ws.broken = true
-	conn.Finish(wsproto.AppendClose(nil, protocol.Code, "")) // before the session's own, which would have no code
+	conn.Finish(wsproto.AppendClose(nil, code, "")) // before the session's own, which would have no code
 	if ws.probing {
 		ws.session.abandonUpgrade(ws)
 	} else {
 		ws.session.CloseWith(TransportError, err)
 	}
-	return nil
 }
 
-// Frame handles one frame of the client.
-func (ws *webSocket) Frame(op wsproto.Opcode, payload []byte) error {
-	switch op {
-	case wsproto.Ping:
-		_ = ws.conn.Write(wsproto.AppendFrame(nil, wsproto.Pong, payload), netconn.Droppable) // a pong must not be what closes a slow client
-		return nil
-	case wsproto.Pong:
-		return nil
-	case wsproto.Close:
-		return ws.closeFrame(payload)
-	}
+// message handles one message of the client.
+func (ws *webSocket) message(op wsproto.Opcode, payload []byte) {
 	packet := eioproto.Packet{Type: eioproto.Message, Binary: true, Data: payload}
 	if op == wsproto.Text {
 		var err error
 		if packet, err = eioproto.Decode(payload); err != nil {
 			ws.bad(err)
-			return nil
+			return
 		}
 	}
 	if ws.probing {
@@ -191,7 +208,6 @@ func (ws *webSocket) Frame(op wsproto.Opcode, payload []byte) error {
 	} else {
 		ws.session.packet(packet)
 	}
-	return nil
 }
 
 // bad answers bytes that are not an Engine.IO packet.

@@ -43,6 +43,8 @@ var (
 	engineRequests  = describe("engineio_requests", "Requests of Engine.IO clients being served now: handshakes, polls that wait, POSTs.")
 	engineUpgrades  = describe("engineio_upgrades_total", "Sessions that moved from polling to WebSocket.")
 	engineConns     = describe("engineio_websockets", "WebSocket connections open now, by what drives them.", "driver")
+	enginePanics    = describe("engineio_panics_total", "Panics under a connection, each of which has closed it.")
+	engineUnpolled  = describe("engineio_unpolled_total", "Times a connection or a poller got no descriptor: goroutines read such connections.")
 	engineWrites    = describe("engineio_writes_total", "System calls that wrote to WebSocket connections.")
 	engineFrames    = describe("engineio_written_total", "Messages these calls took along.")
 	streams         = describe("sse_streams", "Event streams open now.")
@@ -117,6 +119,8 @@ func (c *nodeCollector) Collect(out chan<- prometheus.Metric) {
 	count(engineUpgrades, io.Engine.Upgrades)
 	gauge(engineConns, int(conns.Polled), "poller")
 	gauge(engineConns, int(conns.Conns-conns.Polled), "goroutine")
+	count(enginePanics, io.Engine.Panics+conns.Panics)
+	count(engineUnpolled, conns.Unpolled)
 	count(engineWrites, conns.Writes)
 	count(engineFrames, conns.Frames)
 

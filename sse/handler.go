@@ -17,6 +17,7 @@ import (
 	"github.com/peal-dev/peal/internal/netconn"
 	"github.com/peal-dev/peal/internal/tally"
 	"github.com/peal-dev/peal/internal/wheel"
+	"github.com/peal-dev/peal/internal/workers"
 	"github.com/peal-dev/peal/origin"
 )
 
@@ -71,6 +72,8 @@ type Handler struct {
 	log       *slog.Logger
 	loop      netconn.Loop // drives the connections that were taken over
 	wheel     wheel.Wheel
+	work      workers.Pool
+	leaving   workers.Line // streams that have been closed
 
 	often                      *lograte.Logger // for what may happen with every request
 	rejected                   tally.Tally     // by code
@@ -101,6 +104,8 @@ func NewHandler(subscribe func(r *http.Request) (Subscription, error), opts *Opt
 		h.log = slog.Default()
 	}
 	h.often = lograte.New(h.log, lograte.Every)
+	h.loop.Logger = h.log
+	h.leaving.Pool = &h.work
 	return h
 }
 
@@ -232,7 +237,7 @@ func (h *Handler) Shutdown(ctx context.Context) error {
 	select {
 	case <-h.idle:
 		h.loop.Close()
-		return nil
+		return h.work.Wait(ctx)
 	case <-ctx.Done():
 		return ctx.Err()
 	}

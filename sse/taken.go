@@ -216,13 +216,13 @@ func (o *takenOutlet) tick(now time.Time) {
 // ignore is the handler of a connection that is no stream any more.
 type ignore struct{}
 
-func (ignore) Data(*netconn.Conn, []byte) error { return nil }
-func (ignore) Closed(*netconn.Conn, error)      {}
+func (ignore) Data(*netconn.Conn, []byte, *netconn.Turn) ([]byte, error) { return nil, nil }
+func (ignore) Closed(*netconn.Conn, error)                               {}
 
 // Data ignores what the client says: it has nothing to say on a stream.
-func (o *takenOutlet) Data(*netconn.Conn, []byte) error { return nil }
+func (o *takenOutlet) Data(*netconn.Conn, []byte, *netconn.Turn) ([]byte, error) { return nil, nil }
 
-// Closed ends the stream's membership.
+// Closed ends the stream. What waits for locks is left to a worker: this goroutine reads other connections too.
 func (o *takenOutlet) Closed(_ *netconn.Conn, cause error) {
 	o.mu.Lock()
 	o.handler.wheel.Stop(&o.timer)
@@ -232,8 +232,15 @@ func (o *takenOutlet) Closed(_ *netconn.Conn, cause error) {
 			o.reason = WriteError
 		}
 	}
+	o.mu.Unlock()
+	o.handler.leaving.Run(o)
+}
+
+// Run ends the membership of a stream that has been closed. It waits while a broadcast is on its way to a room of it.
+func (o *takenOutlet) Run() {
+	o.adapter.Remove(o.member.id)
+	o.mu.Lock()
 	reason := o.reason
 	o.mu.Unlock()
-	o.adapter.Remove(o.member.id)
 	o.handler.remove(o.member, reason)
 }

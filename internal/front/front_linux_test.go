@@ -86,9 +86,9 @@ func (w wrapped) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
 type echoing struct{}
 
-func (echoing) Data(c *netconn.Conn, p []byte) error {
+func (echoing) Data(c *netconn.Conn, p []byte, _ *netconn.Turn) ([]byte, error) {
 	_ = c.Write(append([]byte(nil), p...), 0)
-	return nil
+	return nil, nil
 }
 func (echoing) Closed(*netconn.Conn, error) {}
 

@@ -27,11 +27,14 @@ var (
 )
 
 // Handler is what a connection's bytes are for. Its methods are called one at a time, Data in the order of the bytes.
-// They run on a goroutine that serves other connections too and must not block.
+// They run on a goroutine that serves other connections too and must not block, nor wait for a lock that may be held for
+// long. A panic closes the connection with a *PanicError.
 type Handler interface {
-	// Data is given bytes that arrived. They are valid only during the call, and the handler may change them. An error
-	// closes the connection with that error as the cause.
-	Data(c *Conn, p []byte) error
+	// Data is given bytes that arrived, or that it left. They are valid only during the call, and the handler may change
+	// them. Bytes that hold many small things take their turns with other connections: when turn is over, the handler
+	// returns what is left, the end of p, and is given it again. An error closes the connection with that error as the
+	// cause. What is written to c meanwhile leaves together when the turn ends.
+	Data(c *Conn, p []byte, turn *Turn) (rest []byte, err error)
 	// Closed is called once, after the last Data. The cause is io.EOF if the peer closed the connection in good order.
 	Closed(c *Conn, cause error)
 }
@@ -42,7 +45,7 @@ type Mode uint8
 const (
 	// Droppable lets a write be dropped if the connection cannot take it now.
 	Droppable Mode = 1 << iota
-	// Deferred leaves the write to the flusher, so that what follows at once leaves in the same system call.
+	// Deferred lets the write wait a moment, so that what follows at once leaves in the same system call or TLS record.
 	Deferred
 )
 
@@ -83,6 +86,8 @@ const (
 	detached                     // the descriptor has been closed
 	paused                       // reads nothing
 	started
+	corked  // a poller is in its turn: it writes what is queued when the turn ends
+	yielded // listed with its poller for another turn
 )
 
 func (c *Conn) is(s status) bool { return c.status&s != 0 }
@@ -91,10 +96,15 @@ func (c *Conn) is(s status) bool { return c.status&s != 0 }
 // a connection that was closed meanwhile: h is told of it, and the descriptor is let go.
 func (c *Conn) Start(h Handler, buffered []byte) {
 	c.handler = h
-	if len(buffered) > 0 {
-		if err := h.Data(c, buffered); err != nil {
+	var turn Turn
+	for len(buffered) > 0 {
+		rest, err := c.data(buffered, &turn)
+		if err != nil {
 			c.Close(err)
+			break
 		}
+		buffered = rest
+		turn.next()
 	}
 	if c.poller != nil {
 		c.poller.watch(c)
@@ -107,10 +117,14 @@ func (c *Conn) Start(h Handler, buffered []byte) {
 // network. It returns ErrClosed, ErrSlow or ErrDropped if b was not taken.
 func (c *Conn) Write(b []byte, mode Mode) error {
 	c.mu.Lock()
-	for c.queue.bytes > 0 && c.poller != nil && !c.is(closed|blocked) {
+	for c.queue.bytes > 0 && !c.is(closed|blocked) {
 		full := c.overflows(len(b))
 		switch {
 		case !full && c.queue.bytes < soft:
+		case c.stream != nil:
+			// A publisher that is faster than the writers waits for them here; they soon know a peer that holds them up.
+			c.stream.moved.Wait()
+			continue
 		case c.is(writing):
 			// Whoever is writing does so without blocking, so they are done in a moment: a publisher that is faster than a
 			// flusher waits for it here.
@@ -143,7 +157,7 @@ func (c *Conn) Write(b []byte, mode Mode) error {
 	}
 	c.queue.push(b)
 	switch {
-	case c.is(writing | blocked):
+	case c.is(writing | blocked), c.is(corked) && c.queue.bytes < soft:
 		c.mu.Unlock()
 	case mode&Deferred != 0 && c.queue.bytes < soft && c.poller != nil:
 		first := !c.is(scheduled)
@@ -172,14 +186,19 @@ func (c *Conn) flushScheduled() {
 	c.flush()
 }
 
-// flush writes the queue. It is called with c.mu held and nobody writing, and releases c.mu.
+// flush writes the queue, or leaves that to the writers of streams. It is called with c.mu held and nobody writing, and
+// releases c.mu.
 func (c *Conn) flush() {
-	c.status |= writing
 	if c.stream != nil {
+		first := !c.is(scheduled)
+		c.status |= scheduled
 		c.mu.Unlock()
-		c.loop.spawn(c.writeStream)
+		if first {
+			c.loop.writers.add(c)
+		}
 		return
 	}
+	c.status |= writing
 	var err error
 	for c.queue.bytes > 0 && !c.is(closed) && err == nil {
 		batch := c.queue.batch()
@@ -238,16 +257,20 @@ func (c *Conn) finish(b []byte, how status) {
 		c.mu.Unlock()
 		return
 	}
+	was := c.is(paused)
 	c.status |= how
 	c.status &^= paused // else the peer's end would never be seen
 	if len(b) > 0 {
 		c.queue.push(b)
 	}
-	if c.is(writing | blocked) {
+	if c.is(writing | blocked | corked) {
 		c.mu.Unlock()
-		return
+	} else {
+		c.flush()
 	}
-	c.flush()
+	if was {
+		c.readOn()
+	}
 }
 
 // Close closes the connection at once and drops what waits in its queue. The handler is told the cause; nil counts as
@@ -278,6 +301,9 @@ func (c *Conn) markClosed(cause error) (isStarted, first bool) {
 	if !c.is(writing) {
 		c.queue.reset()
 	}
+	if c.stream != nil {
+		c.stream.moved.Broadcast()
+	}
 	return c.is(started), true
 }
 
@@ -295,16 +321,24 @@ func (c *Conn) Resume() {
 	c.mu.Lock()
 	was := c.is(paused)
 	c.status &^= paused
+	c.mu.Unlock()
+	if was {
+		c.readOn()
+	}
+}
+
+// readOn reads on after a pause has ended: what happened meanwhile has been seen and left alone.
+func (c *Conn) readOn() {
+	c.mu.Lock()
 	isStarted := c.is(started)
 	c.mu.Unlock()
-	if !was || !isStarted {
-		return
-	}
-	if c.poller != nil {
+	switch {
+	case !isStarted: // Start will look
+	case c.poller != nil:
 		c.poller.rearm(c)
-		return
+	default:
+		c.stream.resume()
 	}
-	c.stream.resume()
 }
 
 // Queued returns how many bytes wait to be written.

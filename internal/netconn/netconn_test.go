@@ -34,9 +34,9 @@ func newRecorder() *recorder {
 	return &recorder{data: make(chan []byte, 10_000), closed: make(chan error, 1)}
 }
 
-func (r *recorder) Data(_ *netconn.Conn, p []byte) error {
+func (r *recorder) Data(_ *netconn.Conn, p []byte, _ *netconn.Turn) ([]byte, error) {
 	r.data <- bytes.Clone(p)
-	return r.refuse
+	return nil, r.refuse
 }
 
 func (r *recorder) Closed(_ *netconn.Conn, cause error) { r.closed <- cause }
@@ -230,36 +230,35 @@ func TestBound(t *testing.T) {
 
 // A queue that is full because nobody has written it yet says nothing about the peer.
 func TestBoundIsAboutThePeer(t *testing.T) {
-	t.Parallel()
-	var l netconn.Loop
-	defer l.Close()
-	c, peer := pair(t, &l, 64<<10)
-	r := newRecorder()
-	c.Start(r, nil)
-	const n, size = 40, 17 << 10  // less than the kernel takes for a peer that does not read
-	messages := make([][]byte, n) // made before, so that the writes follow each other at once
-	for i := range messages {
-		messages[i] = bytes.Repeat([]byte{byte(i)}, size)
-	}
-	for i, message := range messages {
-		if err := c.Write(message, netconn.Deferred); err != nil {
-			t.Fatalf("write %d of %d: %v", i, n, err)
+	both(t, func(t *testing.T, l *netconn.Loop) {
+		c, peer := pair(t, l, 64<<10)
+		r := newRecorder()
+		c.Start(r, nil)
+		const n, size = 40, 17 << 10  // less than the kernel takes for a peer that does not read
+		messages := make([][]byte, n) // made before, so that the writes follow each other at once
+		for i := range messages {
+			messages[i] = bytes.Repeat([]byte{byte(i)}, size)
 		}
-	}
-	got := make([]byte, n*size)
-	if _, err := io.ReadFull(peer, got); err != nil {
-		t.Fatal(err)
-	}
-	for i := range n {
-		if got[i*size] != byte(i) || got[(i+1)*size-1] != byte(i) {
-			t.Errorf("message %d is not where it belongs", i)
+		for i, message := range messages {
+			if err := c.Write(message, netconn.Deferred); err != nil {
+				t.Fatalf("write %d of %d: %v", i, n, err)
+			}
 		}
-	}
-	if got := l.Stats(); got.Slow != 0 {
-		t.Errorf("stats %+v", got)
-	}
-	c.Close(nil)
-	receive(t, r.closed)
+		got := make([]byte, n*size)
+		if _, err := io.ReadFull(peer, got); err != nil {
+			t.Fatal(err)
+		}
+		for i := range n {
+			if got[i*size] != byte(i) || got[(i+1)*size-1] != byte(i) {
+				t.Errorf("message %d is not where it belongs", i)
+			}
+		}
+		if got := l.Stats(); got.Slow != 0 {
+			t.Errorf("stats %+v", got)
+		}
+		c.Close(nil)
+		receive(t, r.closed)
+	})
 }
 
 func TestFinishFlushesAndWaitsForThePeer(t *testing.T) {

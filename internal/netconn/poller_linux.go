@@ -6,18 +6,21 @@ import (
 	"io"
 	"net"
 	"os"
+	"runtime"
 	"sync"
 	"syscall"
+	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
 
 const (
-	// pollBuffer is read into by all connections of a poller, one after the other.
-	pollBuffer = 64 << 10
-	// maxReads bounds how long one connection may keep a poller from the others.
-	maxReads = 16
+	// pollBuffer is read into by all connections of a poller, one after the other. It is also how much may be left by one
+	// whose turn is over.
+	pollBuffer = 16 << 10
+	// maxReads bounds the bytes of a turn, as turnTime does what is made of them.
+	maxReads = 8
 	// interest is edge-triggered and never changed, so that a connection costs one epoll_ctl in its life.
 	interest = unix.EPOLLIN | unix.EPOLLOUT | unix.EPOLLRDHUP | unix.EPOLLET
 )
@@ -25,9 +28,18 @@ const (
 // poller reads the connections it watches on one goroutine.
 //
 // Its epoll descriptor is itself watched by the Go runtime's poller: waiting parks the goroutine and holds no thread.
+//
+// A connection has a turn at a time. One that wants more waits in a list beside epoll, which costs it no system call, and
+// has its next turn when those that had none have had theirs.
 type poller struct {
 	loop *Loop
 	file *os.File
+
+	// Of the poller's goroutine alone.
+	buf   []byte
+	turn  Turn
+	ready []*Conn          // yielded
+	rest  map[*Conn]unread // what handlers have left
 
 	mu      sync.Mutex
 	conns   []*Conn // by slot
@@ -45,30 +57,39 @@ func newPoller(l *Loop) (*poller, error) {
 		_ = unix.Close(fd)
 		return nil, fmt.Errorf("netconn: epoll descriptor: %w", err)
 	}
-	return &poller{loop: l, file: os.NewFile(uintptr(fd), "epoll")}, nil
+	return &poller{loop: l, file: os.NewFile(uintptr(fd), "epoll"), buf: make([]byte, pollBuffer), rest: make(map[*Conn]unread)}, nil
 }
 
-// detach takes the descriptor of a plain TCP or Unix connection away from the Go runtime.
-func detach(nc net.Conn) (fd int, ok bool) {
-	switch nc := nc.(type) {
-	case *net.TCPConn, *net.UnixConn:
-	case descriptorTaker:
-		return nc.TakeDescriptor()
-	default:
-		return 0, false
+// pollable reports whether nc has a descriptor to give.
+func pollable(nc net.Conn) bool {
+	switch nc.(type) {
+	case *net.TCPConn, *net.UnixConn, descriptorTaker:
+		return true
+	}
+	return false
+}
+
+// detach takes the descriptor of a pollable connection away from the Go runtime. After an error, such as the lack of
+// descriptors, a goroutine can still read nc; errors.ErrUnsupported says that only a goroutine can.
+func detach(nc net.Conn) (fd int, err error) {
+	if taker, ok := nc.(descriptorTaker); ok {
+		if fd, ok := taker.TakeDescriptor(); ok {
+			return fd, nil
+		}
+		return -1, errors.ErrUnsupported
 	}
 	rc, err := nc.(syscall.Conn).SyscallConn()
 	if err != nil {
-		return 0, false
+		return -1, fmt.Errorf("netconn: descriptor: %w", err)
 	}
 	var dup int
 	var dupErr error
 	err = rc.Control(func(old uintptr) { dup, dupErr = unix.FcntlInt(old, unix.F_DUPFD_CLOEXEC, 0) })
-	if err != nil || dupErr != nil {
-		return 0, false // out of descriptors, say: the goroutine-driven way still works
+	if err := errors.Join(err, dupErr); err != nil {
+		return -1, fmt.Errorf("netconn: descriptor: %w", err)
 	}
 	_ = nc.Close() // the duplicate keeps the connection
-	return dup, true
+	return dup, nil
 }
 
 func closeFD(fd int) { _ = unix.Close(fd) } // the descriptor is gone whatever close says
@@ -173,7 +194,7 @@ func (p *poller) letGo(c *Conn) {
 	c.closeDescriptor()
 	c.mu.Unlock()
 	p.loop.conns.Add(-1)
-	c.handler.Closed(c, c.cause)
+	c.tellClosed()
 }
 
 func (p *poller) stop() { _ = p.file.Close() } // wakes run, which ends
@@ -192,12 +213,11 @@ func (p *poller) run() {
 	}
 	raw := make([]unix.EpollEvent, 256)
 	events := make([]event, 0, len(raw))
-	buf := make([]byte, pollBuffer)
 	for {
 		n := 0
 		err := rc.Read(func(fd uintptr) bool {
 			n = epollWait(fd, raw)
-			return n != 0
+			return n != 0 || len(p.ready) > 0
 		})
 		if err != nil || n < 0 {
 			return
@@ -211,10 +231,34 @@ func (p *poller) run() {
 		}
 		p.mu.Unlock()
 		for _, ev := range events {
-			p.handle(ev.conn, ev.bits, buf)
+			p.handle(ev.conn, ev.bits)
 		}
 		clear(events)
+		if len(p.ready) > 0 {
+			p.again()
+		}
 	}
+}
+
+// again gives those that have yielded another turn each, as far as the time of a round goes.
+func (p *poller) again() {
+	began := time.Now()
+	had := 0
+	for n := len(p.ready); had < n && (had == 0 || time.Since(began) < roundTime); had++ {
+		c := p.ready[had]
+		c.mu.Lock()
+		c.status &^= yielded
+		gone := c.is(letGo)
+		c.mu.Unlock()
+		if !gone {
+			p.handle(c, unix.EPOLLIN|unix.EPOLLRDHUP) // the event that told of an end may have been seen
+		}
+	}
+	left := copy(p.ready, p.ready[had:])
+	clear(p.ready[left:])
+	p.ready = p.ready[:left]
+	// The poller does not park now, and what the others have asked for waits for a core.
+	runtime.Gosched()
 }
 
 // epollWait asks for events without waiting, as a raw system call: it does not block, so the scheduler need not know.
@@ -231,59 +275,135 @@ func epollWait(fd uintptr, events []unix.EpollEvent) int {
 	}
 }
 
-func (p *poller) handle(c *Conn, bits uint32, buf []byte) {
+func (p *poller) handle(c *Conn, bits uint32) {
+	again := false
 	if bits&(unix.EPOLLIN|unix.EPOLLRDHUP|unix.EPOLLHUP|unix.EPOLLERR) != 0 {
-		p.read(c, bits&(unix.EPOLLRDHUP|unix.EPOLLHUP|unix.EPOLLERR) != 0, buf)
+		again = p.read(c, bits&(unix.EPOLLRDHUP|unix.EPOLLHUP|unix.EPOLLERR) != 0)
 	}
 	c.mu.Lock()
 	if c.is(closed) {
 		c.mu.Unlock()
+		rest := p.takeRest(c)
+		rest.free()
 		p.release(c)
 		return
 	}
-	switch {
-	case bits&unix.EPOLLOUT == 0:
-	case c.is(writing):
-		c.status |= writable
-	case c.is(blocked):
-		c.status &^= blocked
+	if again {
+		c.status |= yielded
+		p.ready = append(p.ready, c)
+	}
+	due := c.is(corked) && (c.queue.bytes > 0 || c.is(finishing) && !c.is(finished))
+	c.status &^= corked
+	if bits&unix.EPOLLOUT != 0 {
+		switch {
+		case c.is(writing):
+			c.status |= writable
+		case c.is(blocked):
+			c.status &^= blocked
+			due = true
+		}
+	}
+	if due && !c.is(writing|blocked) {
 		c.flush()
 		return
 	}
 	c.mu.Unlock()
 }
 
-// read reads what there is. With ending set there is an end behind the data, which must be seen too.
-func (p *poller) read(c *Conn, ending bool, buf []byte) {
-	for range maxReads {
+// read gives c a turn and reports whether it wants another. With ending set there is an end behind the data, which must
+// be seen too.
+func (p *poller) read(c *Conn, ending bool) (again bool) {
+	p.turn.next()
+	rest := p.takeRest(c)
+	drained := false
+	for reads := 0; ; {
 		c.mu.Lock()
-		stop := c.is(paused | closed)
+		stop := c.is(paused | closed | yielded)
+		if !stop {
+			c.status |= corked
+		}
 		c.mu.Unlock()
-		if stop {
-			return // Resume looks again
-		}
-		n, err := call(unix.SYS_READ, int(c.fd), unsafe.Pointer(&buf[0]), len(buf))
 		switch {
-		case n > 0:
-			if err := c.handler.Data(c, buf[:n]); err != nil {
-				c.markClosed(err)
-				return
-			}
-			if n < len(buf) && !ending {
-				return // drained: more bytes will be another event
-			}
-		case n == 0 && err == nil:
-			c.markClosed(io.EOF)
-			return
-		case errors.Is(err, unix.EAGAIN):
-			return
-		case errors.Is(err, unix.EINTR):
+		case stop:
+			p.keep(c, rest)
+			return false // Resume looks again, and who has yielded has its turn later
+		case len(rest.bytes) > 0:
+		case drained:
+			return false // more bytes will be another event
+		case reads == maxReads || p.turn.over:
+			return true
 		default:
-			c.markClosed(fmt.Errorf("netconn: read: %w", err))
-			return
+			reads++
+			n, err := call(unix.SYS_READ, int(c.fd), unsafe.Pointer(&p.buf[0]), len(p.buf))
+			switch {
+			case n > 0:
+				rest.bytes = p.buf[:n]
+				drained = n < len(p.buf) && !ending
+			case n == 0 && err == nil:
+				c.markClosed(io.EOF)
+				return false
+			case errors.Is(err, unix.EAGAIN):
+				return false
+			case errors.Is(err, unix.EINTR):
+				continue
+			default:
+				c.markClosed(fmt.Errorf("netconn: read: %w", err))
+				return false
+			}
 		}
+		var err error
+		rest.bytes, err = c.data(rest.bytes, &p.turn)
+		switch {
+		case err != nil:
+			c.markClosed(err)
+			rest.free()
+			return false
+		case len(rest.bytes) > 0:
+			p.keep(c, rest)
+			return true
+		}
+		rest.free()
 	}
-	p.rearm(c) // the others first
+}
+
+// unread is what a handler has left, in memory of its own.
+type unread struct {
+	bytes []byte
+	kept  *[pollBuffer]byte // nil while bytes are the poller's
+}
+
+var unreads = sync.Pool{New: func() any { return new([pollBuffer]byte) }}
+
+func (u *unread) free() {
+	if u.kept != nil {
+		unreads.Put(u.kept)
+	}
+	*u = unread{}
+}
+
+// takeRest takes what c's handler has left.
+func (p *poller) takeRest(c *Conn) unread {
+	if len(p.rest) == 0 {
+		return unread{}
+	}
+	u, kept := p.rest[c]
+	if kept {
+		delete(p.rest, c)
+	}
+	return u
+}
+
+// keep keeps u until c's next turn.
+func (p *poller) keep(c *Conn, u unread) {
+	if len(u.bytes) == 0 {
+		u.free()
+		return
+	}
+	if u.kept == nil {
+		u.kept = unreads.Get().(*[pollBuffer]byte)
+		u.bytes = u.kept[:copy(u.kept[:], u.bytes)]
+	}
+	p.rest[c] = u
 }
 
 // closeAll ends the connections of a stopped poller.

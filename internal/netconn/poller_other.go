@@ -11,7 +11,8 @@ import (
 type poller struct{}
 
 func newPoller(*Loop) (*poller, error)         { return nil, errors.ErrUnsupported }
-func detach(net.Conn) (int, bool)              { return 0, false }
+func pollable(net.Conn) bool                   { return false }
+func detach(net.Conn) (int, error)             { return -1, errors.ErrUnsupported }
 func closeFD(int)                              {}
 func writeBatch(int, batch) (int, bool, error) { return 0, false, errors.ErrUnsupported }
 func (*poller) run()                           {}

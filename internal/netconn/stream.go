@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"runtime"
 	"sync"
 	"time"
 )
@@ -13,6 +14,9 @@ import (
 type stream struct {
 	nc net.Conn
 
+	deadline time.Time // of writes; the writer's own
+	moved    sync.Cond // with the Conn's mutex: something left the queue, or the peer holds the writer up
+
 	mu      sync.Mutex
 	resumed chan struct{} // not nil while the reader waits to be resumed
 	once    sync.Once
@@ -20,8 +24,11 @@ type stream struct {
 
 const (
 	readBuffer = 4 << 10
-	// stallLimit bounds a write to a peer that takes nothing, so that its writer goroutine ends.
+	// stallLimit bounds a write to a peer that takes nothing, so that its writer ends: after so long at most, and after
+	// two thirds of it at least, for the deadline is not set for every write.
 	stallLimit = 30 * time.Second
+	// together is how much goes into one write: a TLS connection makes a record of each, which holds so much.
+	together = 16 << 10
 )
 
 var readBuffers = sync.Pool{New: func() any { b := make([]byte, readBuffer); return &b }}
@@ -45,16 +52,21 @@ func (c *Conn) startStream() {
 func (c *Conn) readStream() {
 	buf := readBuffers.Get().(*[]byte)
 	defer readBuffers.Put(buf)
+	var turn Turn
 	for {
 		n, err := c.stream.nc.Read(*buf)
-		if !c.awaitResume() {
-			break
-		}
-		if n > 0 {
-			if derr := c.handler.Data(c, (*buf)[:n]); derr != nil {
+		for rest := (*buf)[:n]; c.awaitResume() && len(rest) > 0; {
+			var derr error
+			if rest, derr = c.data(rest, &turn); derr != nil {
 				c.Close(derr)
-				break
 			}
+			if turn.over { // a peer that always has more to say would keep a core for the whole of the scheduler's slice
+				runtime.Gosched()
+				turn.next()
+			}
+		}
+		if c.isClosed() {
+			break
 		}
 		if err != nil {
 			if errors.Is(err, io.EOF) {
@@ -69,7 +81,13 @@ func (c *Conn) readStream() {
 	delete(l.streams, c)
 	l.mu.Unlock()
 	l.conns.Add(-1)
-	c.handler.Closed(c, c.cause)
+	c.tellClosed()
+}
+
+func (c *Conn) isClosed() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.is(closed)
 }
 
 // awaitResume waits while the connection is paused and reports whether it is still open.
@@ -104,49 +122,75 @@ func (s *stream) close() {
 	s.resume()
 }
 
-// writeStream writes the queue until it is empty.
-func (c *Conn) writeStream() {
+// writeStream writes the queue until it is empty. Small slices are joined in buf.
+func (c *Conn) writeStream(buf []byte) {
 	c.mu.Lock()
+	c.status &^= scheduled
+	if c.is(closed) {
+		c.mu.Unlock()
+		return
+	}
+	c.status |= writing
 	var err error
 	for c.queue.bytes > 0 && !c.is(closed) && err == nil {
-		batch := c.queue.batch()
+		b := c.queue.batch()
 		c.mu.Unlock()
-		bufs := batch.buffers()
-		_ = c.stream.nc.SetWriteDeadline(time.Now().Add(stallLimit)) // fails only on a closed connection, as the write will
-		n, werr := bufs.WriteTo(c.stream.nc)
+		var n int
+		n, err = c.stream.write(b.join(buf))
 		count := &c.loop.counts[c.core]
 		count.writes.Add(1)
 		c.mu.Lock()
-		count.frames.Add(uint64(c.queue.consume(int(n))))
-		if errors.Is(werr, os.ErrDeadlineExceeded) {
-			werr = ErrSlow
-		}
-		err = werr
+		c.status &^= blocked
+		count.frames.Add(uint64(c.queue.consume(n)))
+		c.stream.moved.Broadcast()
 	}
 	c.status &^= writing
 	c.wrote(err)
 }
 
-// buffers copies small slices together: a TLS connection makes a record of each write.
-func (b batch) buffers() net.Buffers {
+// holdUp notes that the peer holds up the writer of c.
+func (c *Conn) holdUp() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.is(writing) {
+		c.status |= blocked
+		c.stream.moved.Broadcast()
+	}
+}
+
+func (s *stream) write(b []byte) (int, error) {
+	now := time.Now()
+	if s.deadline.Sub(now) < stallLimit*2/3 {
+		s.deadline = now.Add(stallLimit)
+		_ = s.nc.SetWriteDeadline(s.deadline) // fails only on a closed connection, as the write will
+	}
+	n, err := s.nc.Write(b)
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		err = ErrSlow
+	}
+	return n, err
+}
+
+// join returns the head of the batch as one slice, in buf if it is made of several.
+func (b batch) join(buf []byte) []byte {
 	if len(b.rest) == 0 {
-		return net.Buffers{b.first}
+		return b.first
 	}
-	const together = 16 << 10
-	joined := make([]byte, 0, together)
-	var out net.Buffers
-	for i := -1; i < len(b.rest); i++ {
-		part := b.first
-		if i >= 0 {
-			part = b.rest[i]
-		}
-		if len(joined)+len(part) > together && len(joined) > 0 {
-			out = append(out, joined)
-			joined = make([]byte, 0, together)
-		}
-		joined = append(joined, part...)
+	head, rest := b.first, b.rest
+	if len(head) == 0 {
+		head, rest = rest[0], rest[1:]
 	}
-	return append(out, joined)
+	if len(rest) == 0 || len(head)+len(rest[0]) > len(buf) {
+		return head
+	}
+	n := copy(buf, head)
+	for _, p := range rest {
+		if n+len(p) > len(buf) {
+			break
+		}
+		n += copy(buf[n:], p)
+	}
+	return buf[:n]
 }
 
 // shutdownWrite closes the sending side.

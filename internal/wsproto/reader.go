@@ -5,16 +5,9 @@ import (
 	"unicode/utf8"
 )
 
-// Sink takes what a Reader finds. An error stops the Reader, which returns it.
-type Sink interface {
-	// Frame is called for each complete message (Text or Binary) and each control frame (Close, Ping, Pong), in order.
-	// The payload is valid only during the call.
-	Frame(op Opcode, payload []byte) error
-}
-
 // Reader assembles the frames of one client. Its zero value is ready to use. It is not safe for concurrent use.
 type Reader struct {
-	pending *pending // nil while the last byte fed ended a message
+	pending *pending // nil while the last byte read ended a message
 }
 
 type pending struct {
@@ -31,44 +24,43 @@ func (r *Reader) Buffered() int {
 	return len(r.pending.frame) + len(r.pending.message)
 }
 
-// Feed parses the next bytes of the connection and hands what they complete to sink. It unmasks p in place. Messages
-// longer than limit bytes are refused before they are buffered. An error is a *ProtocolError or came from sink; the
-// Reader must not be fed after it.
-func (r *Reader) Feed(p []byte, limit int, sink Sink) error {
+// Next reads p, the next bytes of the connection, up to the end of the first message (Text or Binary) or control frame
+// (Close, Ping, Pong), and returns that and the bytes behind it. The opcode is Continuation if p is used up and ends
+// nothing. Next unmasks p in place; the payload is valid until the caller changes p. Messages longer than limit bytes are
+// refused before they are buffered. An error is a *ProtocolError; the Reader must not be used after it.
+func (r *Reader) Next(p []byte, limit int) (op Opcode, payload, rest []byte, err error) {
 	for len(p) > 0 {
 		if r.pending != nil && len(r.pending.frame) > 0 {
-			rest, err := r.completeFrame(p, limit, sink)
-			if err != nil {
-				return err
+			op, payload, p, err = r.completeFrame(p, limit)
+		} else {
+			h, herr := parseHeader(p, limit)
+			if herr != nil {
+				return Continuation, nil, nil, herr
 			}
-			p = rest
-			continue
+			if h.size == 0 || len(p) < h.size+h.length {
+				pend := r.pend()
+				pend.frame = append(pend.frame, p...)
+				return Continuation, nil, nil, nil
+			}
+			end := h.size + h.length
+			op, payload, err = r.frame(h, p[h.size:end:end], limit)
+			p = p[end:]
 		}
-		h, err := parseHeader(p, limit)
-		if err != nil {
-			return err
+		if op != Continuation || err != nil {
+			return op, payload, p, err
 		}
-		if h.size == 0 || len(p) < h.size+h.length {
-			pend := r.pend()
-			pend.frame = append(pend.frame, p...)
-			return nil
-		}
-		if err := r.frame(h, p[h.size:h.size+h.length], limit, sink); err != nil {
-			return err
-		}
-		p = p[h.size+h.length:]
 	}
-	return nil
+	return Continuation, nil, nil, nil
 }
 
 // completeFrame moves bytes from p to the incomplete frame until that is whole, and returns what is left of p. It takes
 // no byte of the next frame, so what follows is parsed where it lies.
-func (r *Reader) completeFrame(p []byte, limit int, sink Sink) (rest []byte, err error) {
+func (r *Reader) completeFrame(p []byte, limit int) (op Opcode, payload, rest []byte, err error) {
 	pend := r.pending
 	for {
 		h, err := parseHeader(pend.frame, limit)
 		if err != nil {
-			return nil, err
+			return Continuation, nil, nil, err
 		}
 		want := len(pend.frame) + 1 // one more byte of the header
 		if h.size > 0 {
@@ -79,12 +71,13 @@ func (r *Reader) completeFrame(p []byte, limit int, sink Sink) (rest []byte, err
 			p = p[n:]
 		}
 		if len(pend.frame) < want {
-			return nil, nil
+			return Continuation, nil, nil, nil
 		}
 		if h.size > 0 {
 			frame := pend.frame
 			pend.frame = nil
-			return p, r.frame(h, frame[h.size:], limit, sink)
+			op, payload, err = r.frame(h, frame[h.size:], limit)
+			return op, payload, p, err
 		}
 	}
 }
@@ -96,56 +89,57 @@ func (r *Reader) pend() *pending {
 	return r.pending
 }
 
-// frame handles one whole frame.
-func (r *Reader) frame(h header, payload []byte, limit int, sink Sink) error {
+// frame handles one whole frame and returns what it ends; Continuation if it is a fragment.
+func (r *Reader) frame(h header, payload []byte, limit int) (Opcode, []byte, error) {
 	unmask(payload, h.mask)
 	switch h.op {
-	case Ping, Pong:
-		return r.release(sink.Frame(h.op, payload))
 	case Close:
 		if err := checkClose(payload); err != nil {
-			return err
+			return Continuation, nil, err
 		}
-		return r.release(sink.Frame(Close, payload))
+		fallthrough
+	case Ping, Pong:
+		r.release()
+		return h.op, payload, nil
 	}
 	fragmented := r.pending != nil && r.pending.op != Continuation
 	switch {
 	case h.op == Continuation && !fragmented:
-		return &ProtocolError{CloseProtocolError, "a continuation frame continues nothing"}
+		return Continuation, nil, &ProtocolError{CloseProtocolError, "a continuation frame continues nothing"}
 	case h.op != Continuation && fragmented:
-		return &ProtocolError{CloseProtocolError, "a new message began before the last one ended"}
+		return Continuation, nil, &ProtocolError{CloseProtocolError, "a new message began before the last one ended"}
 	case h.fin && !fragmented:
-		return r.release(r.message(h.op, payload, sink))
+		return r.message(h.op, payload)
 	}
 	pend := r.pend()
 	if !fragmented {
 		pend.op = h.op
 	}
 	if len(pend.message)+len(payload) > limit {
-		return tooBig(limit)
+		return Continuation, nil, tooBig(limit)
 	}
 	pend.message = append(pend.message, payload...)
 	if !h.fin {
-		return nil
+		return Continuation, nil, nil
 	}
 	op, message := pend.op, pend.message
 	pend.op, pend.message = Continuation, nil
-	return r.release(r.message(op, message, sink))
+	return r.message(op, message)
 }
 
-func (r *Reader) message(op Opcode, payload []byte, sink Sink) error {
+func (r *Reader) message(op Opcode, payload []byte) (Opcode, []byte, error) {
+	r.release()
 	if op == Text && !utf8.Valid(payload) {
-		return &ProtocolError{CloseInvalidData, "a text message is not UTF-8"}
+		return Continuation, nil, &ProtocolError{CloseInvalidData, "a text message is not UTF-8"}
 	}
-	return sink.Frame(op, payload)
+	return op, payload, nil
 }
 
 // release gives the buffers back once nothing is incomplete.
-func (r *Reader) release(err error) error {
+func (r *Reader) release() {
 	if p := r.pending; p != nil && len(p.frame) == 0 && p.op == Continuation {
 		r.pending = nil
 	}
-	return err
 }
 
 func checkClose(payload []byte) error {

@@ -17,8 +17,22 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // frames records what a Reader finds.
 type frames []string
 
-func (f *frames) Frame(op wsproto.Opcode, payload []byte) error {
-	*f = append(*f, fmt.Sprintf("%x:%s", byte(op), payload))
+// read has r read p to its end.
+func (f *frames) read(r *wsproto.Reader, p []byte, limit int) error {
+	for len(p) > 0 {
+		op, payload, rest, err := r.Next(p, limit)
+		if err != nil {
+			return err
+		}
+		if op == wsproto.Continuation {
+			if len(rest) > 0 {
+				return fmt.Errorf("nothing was found before %d bytes", len(rest))
+			}
+			return nil
+		}
+		*f = append(*f, fmt.Sprintf("%x:%s", byte(op), payload))
+		p = rest
+	}
 	return nil
 }
 
@@ -54,7 +68,7 @@ func TestReaderAssembles(t *testing.T) {
 		var got frames
 		for rest := bytes.Clone(input); len(rest) > 0; {
 			n := min(chunk, len(rest))
-			if err := r.Feed(rest[:n], 1_000_000, &got); err != nil {
+			if err := got.read(&r, rest[:n], 1_000_000); err != nil {
 				t.Fatalf("chunks of %d: %v", chunk, err)
 			}
 			rest = rest[n:]
@@ -93,7 +107,7 @@ func TestReaderRefuses(t *testing.T) {
 		var r wsproto.Reader
 		var got frames
 		var protocol *wsproto.ProtocolError
-		if err := r.Feed(bytes.Clone(tt.input), 100, &got); !errors.As(err, &protocol) || protocol.Code != tt.code {
+		if err := got.read(&r, bytes.Clone(tt.input), 100); !errors.As(err, &protocol) || protocol.Code != tt.code {
 			t.Errorf("%s: got %v, want close code %d", name, err, tt.code)
 		}
 	}
@@ -103,21 +117,31 @@ func TestExactlyTheLimitPasses(t *testing.T) {
 	t.Parallel()
 	var r wsproto.Reader
 	var got frames
-	if err := r.Feed(client(0x82, strings.Repeat("x", 100)), 100, &got); err != nil || len(got) != 1 {
+	if err := got.read(&r, client(0x82, strings.Repeat("x", 100)), 100); err != nil || len(got) != 1 {
 		t.Errorf("got %d messages and %v, want 1 and nil", len(got), err)
 	}
 }
 
-type refusing struct{ err error }
-
-func (s refusing) Frame(wsproto.Opcode, []byte) error { return s.err }
-
-func TestSinkErrorStops(t *testing.T) {
+// A caller may stop between two messages, and the payload it was given stays as it is while it reads on.
+func TestPayloadOutlivesTheNextFrame(t *testing.T) {
 	t.Parallel()
-	var r wsproto.Reader
-	boom := errors.New("boom")
-	if err := r.Feed(client(0x81, "x"), 100, refusing{boom}); !errors.Is(err, boom) {
-		t.Errorf("got %v, want the sink's error", err)
+	input := join(client(0x89, "first"), client(0x89, "second"))
+	for _, cut := range []int{0, 3} {
+		var r wsproto.Reader
+		p := bytes.Clone(input)
+		if cut > 0 {
+			if op, _, rest, err := r.Next(p[:cut], 100); op != wsproto.Continuation || len(rest) > 0 || err != nil {
+				t.Fatalf("a piece: %x, %q, %v", byte(op), rest, err)
+			}
+		}
+		_, first, rest, err := r.Next(p[cut:], 100)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, second, rest, err := r.Next(rest, 100)
+		if err != nil || len(rest) > 0 || string(first) != "first" || string(second) != "second" {
+			t.Errorf("cut at %d: got %q, %q, %q behind them and %v", cut, first, second, rest, err)
+		}
 	}
 }
 
@@ -149,11 +173,11 @@ func FuzzReader(f *testing.F) {
 		const limit = 1 << 16
 		var whole, parts wsproto.Reader
 		var got, want frames
-		wantErr := whole.Feed(bytes.Clone(input), limit, &want)
+		wantErr := want.read(&whole, bytes.Clone(input), limit)
 		var gotErr error
 		for rest := bytes.Clone(input); len(rest) > 0 && gotErr == nil; {
 			n := min(int(chunk)+1, len(rest))
-			gotErr = parts.Feed(rest[:n], limit, &got)
+			gotErr = got.read(&parts, rest[:n], limit)
 			rest = rest[n:]
 			if held := parts.Buffered(); held > 2*limit+wsproto.MaxHeader {
 				t.Fatalf("%d bytes are held", held)
@@ -165,10 +189,6 @@ func FuzzReader(f *testing.F) {
 	})
 }
 
-type discard struct{}
-
-func (discard) Frame(wsproto.Opcode, []byte) error { return nil }
-
 func BenchmarkReader(b *testing.B) {
 	frame := client(0x81, `42["tick",{"n":1,"text":"hello"}]`)
 	buf := make([]byte, len(frame))
@@ -177,7 +197,7 @@ func BenchmarkReader(b *testing.B) {
 	b.SetBytes(int64(len(frame)))
 	for b.Loop() {
 		copy(buf, frame)
-		if err := r.Feed(buf, 1_000_000, discard{}); err != nil {
+		if _, _, _, err := r.Next(buf, 1_000_000); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -14,25 +14,14 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// received collects what Peal's own decoder makes of a client's frames.
-type received struct {
-	op      wsproto.Opcode
-	payload []byte
-}
-
-func (r *received) Frame(op wsproto.Opcode, payload []byte) error {
-	r.op, r.payload = op, bytes.Clone(payload)
-	return nil
-}
-
 func TestFrames(t *testing.T) {
 	t.Parallel()
 	for _, size := range []int{0, 1, 125, 126, 127, 65535, 65536, 100_000} {
 		payload := bytes.Repeat([]byte("ab3"), size/3+1)[:size]
 		var reader wsproto.Reader
-		var r received
-		if err := reader.Feed(wire.AppendFrame(nil, wire.Text, payload), 1<<20, &r); err != nil || r.op != wsproto.Text || !bytes.Equal(r.payload, payload) {
-			t.Errorf("a client's frame of %d bytes: %v, opcode %d, %d bytes", size, err, r.op, len(r.payload))
+		op, got, rest, err := reader.Next(wire.AppendFrame(nil, wire.Text, payload), 1<<20)
+		if err != nil || op != wsproto.Text || !bytes.Equal(got, payload) || len(rest) > 0 {
+			t.Errorf("a client's frame of %d bytes: %v, opcode %d, %d bytes", size, err, op, len(got))
 		}
 		frame := wsproto.AppendFrame(nil, wsproto.Binary, payload)
 		for _, cut := range []int{0, 1, len(frame) / 2, len(frame) - 1} {
