@@ -115,17 +115,17 @@ func (e *encoder) attach(dst, b []byte) []byte {
 	return jsonscan.AppendPlaceholder(dst, len(e.out)-1)
 }
 
-// checkForeign returns an error if what others wrote looks like a placeholder beside attachments. As many words as
+// checkForeign returns an error if what others wrote looks like a placeholder beside attachments. As many underscores as
 // attachments are those of the placeholders that e wrote; without an escape there is no other way to write the word.
 func (e *encoder) checkForeign() error {
 	data := e.buf.Bytes()
-	if len(e.out) == 0 || bytes.Count(data, placeholderWord) == len(e.out) && bytes.IndexByte(data, '\\') < 0 {
+	if len(e.out) == 0 || bytes.Count(data, underscore) == len(e.out) && bytes.IndexByte(data, '\\') < 0 {
 		return nil
 	}
 	return checkPlaceholders(data, len(e.out))
 }
 
-var placeholderWord = []byte("_placeholder")
+var underscore = []byte{'_'}
 
 // value writes the common types by hand; the rest is left to the JSON package.
 func (e *encoder) value(v any) error {
@@ -175,7 +175,8 @@ func (e *encoder) value(v any) error {
 
 // checkDepth returns an error if the valid JSON value v nests too deeply for an argument.
 func checkDepth(v []byte) error {
-	if bytes.Count(v, []byte{'['})+bytes.Count(v, []byte{'{'}) >= MaxDepth && jsonscan.Value(v, 0, 1) != len(v) {
+	// Most values are too short to nest that deep, with a bracket at either end of each level.
+	if len(v) >= 2*MaxDepth && jsonscan.Value(v, 0, 1) != len(v) {
 		return fmt.Errorf("nested more than %d levels deep", MaxDepth)
 	}
 	return nil
