@@ -55,13 +55,16 @@ func (s *Server) turnAway(w http.ResponseWriter, r *http.Request, status int) {
 	w.WriteHeader(status)
 }
 
-// write writes the body of an answer. Its client has WriteTimeout for every chunk as long as the session lives, and once
-// more when it has ended.
+// write writes the body of an answer. Its client has WriteTimeout for every chunk as long as the session lives, and half
+// of it for all that is left when that has ended.
 func (s *Session) write(w http.ResponseWriter, b []byte) error {
 	for over := false; ; {
 		if !over {
-			over = s.over.Load()
-			s.server.answer(w)
+			within := s.server.opts.WriteTimeout
+			if over = s.over.Load(); over {
+				within /= 2
+			}
+			_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(within))
 		}
 		n := min(len(b), answerChunk)
 		if _, err := w.Write(b[:n]); err != nil {

@@ -7,6 +7,8 @@ import (
 	"log/slog"
 	"net/http"
 	"strings"
+
+	"github.com/peal-dev/peal/admission"
 )
 
 // ErrorCode is the code of a refused request, as clients see it.
@@ -20,10 +22,12 @@ const (
 	BadRequest                          // see ConnectionError.Name
 	Forbidden                           // Options.AllowRequest or the origin policy refused
 	UnsupportedVersion                  // the EIO parameter is not 4
+	Overloaded                          // Options.Admission let nobody in; not in the protocol's table
 )
 
 var codeMessages = [...]string{
 	"Transport unknown", "Session ID unknown", "Bad handshake method", "Bad request", "Forbidden", "Unsupported protocol version",
+	"Too many connections",
 }
 
 // ConnectionError says why a request was refused. Options.OnError is given one for each refusal.
@@ -60,6 +64,32 @@ func (e *ConnectionError) Reason() string {
 	return strings.ToLower(strings.ReplaceAll(words, "_", " "))
 }
 
+// status is the HTTP status of the answer.
+func (e *ConnectionError) status() int {
+	switch {
+	case e.Code == Forbidden:
+		return http.StatusForbidden
+	case e.Code == Overloaded && errors.Is(e.Err, admission.ErrAddress):
+		return http.StatusTooManyRequests
+	case e.Code == Overloaded:
+		return http.StatusServiceUnavailable
+	}
+	return http.StatusBadRequest
+}
+
+// notAdmitted refuses a session for which there is no place.
+func notAdmitted(err error) *ConnectionError {
+	e := refused(Overloaded, "", "")
+	switch {
+	case errors.Is(err, admission.ErrAddress):
+		e.Name = "TOO_MANY_FROM_ADDRESS"
+	case errors.Is(err, admission.ErrPending):
+		e.Name = "TOO_MANY_PENDING"
+	}
+	e.Err = err
+	return e
+}
+
 // Unwrap returns the cause.
 func (e *ConnectionError) Unwrap() error { return e.Err }
 
@@ -90,9 +120,9 @@ func (s *Server) refuse(w http.ResponseWriter, r *http.Request, e *ConnectionErr
 	}
 	s.log.Debug("engineio: request refused", "err", e, "path", r.URL.Path, "remote", r.RemoteAddr)
 	s.dismiss(w, r)
-	status := http.StatusBadRequest
-	if e.Code == Forbidden {
-		status = http.StatusForbidden
+	status := e.status()
+	if e.Code == Overloaded {
+		w.Header().Set("Retry-After", "5")
 	}
 	h := w.Header()
 	if isUpgrade(r) {

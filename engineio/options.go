@@ -5,6 +5,8 @@ import (
 	"net/http"
 	"slices"
 	"time"
+
+	"github.com/peal-dev/peal/admission"
 )
 
 // The names of the transports.
@@ -36,6 +38,12 @@ type Options struct {
 	PingTimeout time.Duration
 	// UpgradeTimeout bounds an upgrade from polling to WebSocket; the session stays on polling after it. Zero means 10 s.
 	UpgradeTimeout time.Duration
+	// Admission bounds how many sessions there may be; others are refused with 503, or with 429 for too many of one address.
+	// Several doors may share one Gate. Nil means one of this Server's own with the default limits.
+	Admission *admission.Gate
+	// Pending has sessions count as pending with Admission until Session.Settle is called: for protocols whose clients open
+	// a session before they say what for. Package socketio sets it.
+	Pending bool
 	// BodyTimeout is how long the body of a POST may take to arrive before its session is closed. It, and not an
 	// http.Server's ReadTimeout, bounds bodies. Zero means 30 s.
 	BodyTimeout time.Duration
@@ -106,6 +114,9 @@ func (o *Options) withDefaults() Options {
 	setDefault(&out.CompressionThreshold, DefaultCompressionThreshold)
 	setDefault(&out.SendBuffer, DefaultSendBuffer)
 	setDefault(&out.PollBuffer, max(DefaultPollBuffer, out.SendBuffer))
+	if out.Admission == nil {
+		out.Admission = admission.New(admission.Limits{})
+	}
 	if len(out.Transports) == 0 {
 		out.Transports = []string{Polling, WebSocket}
 	}

@@ -46,7 +46,13 @@ const (
 	bookkeeping = 64
 )
 
-func (p *Prepared) cost() int { return p.size + bookkeeping*len(p.packets) }
+// cost is what a Prepared counts for. Packets that are no messages are few and count for nothing.
+func (p *Prepared) cost() int {
+	if len(p.packets) > 0 && p.packets[0].Type != eioproto.Message {
+		return 0
+	}
+	return p.size + bookkeeping*len(p.packets)
+}
 
 // push queues a packet for the next poll.
 func (p *polling) push(packet *Prepared) {

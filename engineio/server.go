@@ -167,27 +167,38 @@ func controlled(header string) bool {
 
 // open opens a session.
 func (s *Server) open(w http.ResponseWriter, r *http.Request, q query, transport string) {
+	if err := s.opts.Admission.Enter(r.RemoteAddr, s.opts.Pending); err != nil {
+		s.refuse(w, r, notAdmitted(err))
+		return
+	}
 	sess, e := s.newSession(r, q, transport)
 	if e != nil {
 		s.refuse(w, r, e)
-		return
 	}
+	if e != nil || !s.openOn(w, r, q, sess, transport) { // else it leaves with the session
+		s.opts.Admission.Leave(r.RemoteAddr, s.opts.Pending)
+	}
+}
+
+// openOn opens a session on a transport. If it returns false, the request has been answered and there was none.
+func (s *Server) openOn(w http.ResponseWriter, r *http.Request, q query, sess *Session, transport string) bool {
 	if isUpgrade(r) {
-		s.openWebSocket(w, r, sess, transport)
-		return
+		return s.openWebSocket(w, r, sess, transport)
 	}
 	sess.polling = newPolling(q)
 	if !s.add(sess) {
 		s.refuseShutdown(w, r)
-		return
+		return false
+	}
+	packet := control(eioproto.Open, s.openText(sess, transport))
+	if !sess.begin() { // it has ended, as sessions do
+		s.dismiss(w, r)
+		http.Error(w, "internal error", http.StatusInternalServerError)
+		return true
 	}
 	s.setCookie(w, sess)
-	packet := control(eioproto.Open, s.openText(sess, transport))
-	if !sess.begin() {
-		http.Error(w, "internal error", http.StatusInternalServerError)
-		return
-	}
 	sess.respond(w, r, packet.polling())
+	return true
 }
 
 // newSession makes the session a handshake asks for, or says why not.
@@ -226,7 +237,7 @@ func (s *Server) newSession(r *http.Request, q query, transport string) (*Sessio
 		s.often.Log(r.Context(), slog.LevelWarn, "header limit", "engineio: not all headers of a handshake are kept; see Options.HeaderLimit",
 			slog.Any("left_out", leftOut), slog.String("remote", r.RemoteAddr))
 	}
-	return &Session{server: s, id: id, handshake: handshake, base64: q.last("b64") == "1"}, nil
+	return &Session{server: s, id: id, handshake: handshake, pending: s.opts.Pending, base64: q.last("b64") == "1"}, nil
 }
 
 // setCookie sets the session's cookie on the answer that opens it.
@@ -281,7 +292,12 @@ func (s *Server) add(sess *Session) bool {
 	return true
 }
 
+// remove is called once for each session that was added, when nothing of it is left but its connection.
 func (s *Server) remove(sess *Session) {
+	sess.mu.Lock()
+	pending := sess.pending
+	sess.mu.Unlock()
+	s.opts.Admission.Leave(sess.handshake.remote, pending)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.sessions[sess.id] == sess {

@@ -51,6 +51,8 @@ type Session struct {
 	alive  atomic.Bool                  // something arrived since the last ping
 	over   atomic.Bool                  // ended, or about to: what still arrives is dropped
 	base64 bool                         // the client takes binary as base64 text only; fixed by the handshake
+	// pending says that the session is not settled; guarded by mu, and here because there is room.
+	pending bool
 
 	server    *Server
 	receiver  Receiver
@@ -82,6 +84,16 @@ const (
 
 // ID returns the session's id. It is a credential of the client: do not show it to others.
 func (s *Session) ID() string { return s.id }
+
+// Settle says that the client has shown what it came for, if Options.Pending is set: it counts as pending no more.
+func (s *Session) Settle() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.pending && s.state != stateClosed {
+		s.pending = false
+		s.server.opts.Admission.Settle()
+	}
+}
 
 // LogValue is what logs call the session: its id would let whoever reads them act as the client.
 func (s *Session) LogValue() slog.Value {

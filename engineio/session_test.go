@@ -130,6 +130,19 @@ func TestSlowConsumerOnPolling(t *testing.T) {
 	}
 }
 
+// TestAnythingFitsBesideAPing sends a message longer than the bound to a client that has yet to fetch its ping.
+func TestAnythingFitsBesideAPing(t *testing.T) {
+	t.Parallel()
+	bubble(t, engineio.Options{PollBuffer: 1000, PingInterval: time.Second}, &http.Server{}, func(t *testing.T, f *fixture, _ *pipes) {
+		p := f.openPolling()
+		<-time.After(2 * time.Second)
+		if err := receive(t, f.sessions).Send(engineio.Prepare(engineio.Message{Data: make([]byte, 5000)}), 0); err != nil {
+			t.Fatal(err)
+		}
+		f.expect(p.poll(), 200, "2\x1e4"+string(make([]byte, 5000)))
+	})
+}
+
 // TestABurstBetweenTwoPolls sends far more than SendBuffer at once: the client could not have read any of it.
 func TestABurstBetweenTwoPolls(t *testing.T) {
 	t.Parallel()

@@ -92,27 +92,28 @@ func appendHeader(b []byte, h http.Header) []byte {
 // emptyClose is the close frame without a code, which the peer reports as 1005.
 var emptyClose = wsproto.AppendClose(nil, 0, "")
 
-// openWebSocket answers a WebSocket handshake and starts the session on it.
-func (s *Server) openWebSocket(w http.ResponseWriter, r *http.Request, sess *Session, transport string) {
+// openWebSocket answers a WebSocket handshake and starts the session on it, or returns false.
+func (s *Server) openWebSocket(w http.ResponseWriter, r *http.Request, sess *Session, transport string) bool {
 	if transport != WebSocket { // an upgrade request that names polling: there is nothing such a connection could carry
 		s.refuseOverWebSocket(w, r)
-		return
+		return false
 	}
 	text := s.openText(sess, transport)
 	open := wsproto.AppendHeader(make([]byte, 0, wsproto.MaxServerHeader+1+len(text)), wsproto.Text, 1+len(text))
 	open = append(append(open, '0'+byte(eioproto.Open)), text...)
 	conn, buffered := s.takeOver(w, r, sess, open)
 	if conn == nil {
-		return
+		return false
 	}
 	sess.conn.Store(conn)
 	if !s.add(sess) {
 		conn.Close(netconn.ErrLoopClosed)
 		conn.Start(discard{}, buffered)
-		return
+		return false
 	}
 	_ = sess.begin() // if it failed, the connection is about to close
 	conn.Start(&webSocket{session: sess, conn: conn}, buffered)
+	return true
 }
 
 // refuseOverWebSocket accepts a WebSocket and closes it at once, for upgrades the reference refuses in this way.

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/peal-dev/peal/adapter/redispubsub"
+	"github.com/peal-dev/peal/admission"
 	"github.com/peal-dev/peal/origin"
 )
 
@@ -23,6 +24,7 @@ const (
 	DefaultMaxRooms        = 1000
 	DefaultMaxPublishRate  = 100
 	DefaultSendBuffer      = 1 << 20
+	DefaultMaxConnections  = admission.DefaultConnections
 	DefaultPollBuffer      = 8 << 20
 	DefaultPingInterval    = 25 * time.Second
 	DefaultPingTimeout     = 20 * time.Second
@@ -75,6 +77,12 @@ type Config struct {
 	// MaxPublishRate is how many messages a second one Socket.IO client may publish in a namespace, and twice as many at
 	// once after a silence. It does not hold for who has the API key.
 	MaxPublishRate int `default:"${max_publish_rate}" placeholder:"N" help:"Messages one client may publish in a second (default ${default})."`
+	// MaxConnections is how many clients may be connected, by Socket.IO and by event streams together. A quarter of them may
+	// be Socket.IO clients that have yet to join a namespace.
+	MaxConnections int `default:"${max_connections}" placeholder:"N" help:"Clients that may be connected, event streams included (default ${default})."`
+	// MaxPerAddress is how many of these may come from one address; zero means no bound, as is right behind a proxy, whose
+	// address all clients have.
+	MaxPerAddress int `placeholder:"N" help:"Clients of one address that may be connected; not behind a proxy (default no bound)."`
 	// SendBuffer is how many bytes may wait for one client before it is closed as too slow, unless it polls.
 	SendBuffer int `type:"size" default:"${send_buffer}" placeholder:"SIZE" help:"What may wait for one client before it is closed (default ${default})."`
 	// PollBuffer is how many bytes may wait for one client that polls: all that is sent between two polls. See
@@ -112,6 +120,7 @@ func (c *Config) withDefaults() Config {
 	setDefault(&d.MaxRooms, DefaultMaxRooms)
 	setDefault(&d.MaxPublishRate, DefaultMaxPublishRate)
 	setDefault(&d.SendBuffer, DefaultSendBuffer)
+	setDefault(&d.MaxConnections, DefaultMaxConnections)
 	setDefault(&d.PollBuffer, DefaultPollBuffer)
 	setDefault(&d.PingInterval, DefaultPingInterval)
 	setDefault(&d.PingTimeout, DefaultPingTimeout)
@@ -177,7 +186,8 @@ func (c *Config) Validate() error {
 		setting string
 		value   int64
 	}{
-		{"max-body", int64(d.MaxBody)}, {"max-rooms", int64(d.MaxRooms)}, {"max-publish-rate", int64(d.MaxPublishRate)}, {"send-buffer", int64(d.SendBuffer)}, {"poll-buffer", int64(d.PollBuffer)},
+		{"max-body", int64(d.MaxBody)}, {"max-rooms", int64(d.MaxRooms)}, {"max-publish-rate", int64(d.MaxPublishRate)}, {"send-buffer", int64(d.SendBuffer)},
+		{"max-connections", int64(d.MaxConnections)}, {"max-per-address", int64(d.MaxPerAddress)}, {"poll-buffer", int64(d.PollBuffer)},
 		{"ping-interval", int64(d.PingInterval)}, {"ping-timeout", int64(d.PingTimeout)},
 		{"keep-alive", int64(d.KeepAlive)}, {"shutdown-timeout", int64(d.ShutdownTimeout)},
 	} {

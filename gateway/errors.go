@@ -30,6 +30,7 @@ const (
 	CodeWrongNamespace     = "wrong_namespace"
 	CodeRateLimited        = "rate_limited"
 	CodeClusterUnavailable = "cluster_unavailable"
+	CodeTooManyClients     = sse.CodeTooManyClients
 	CodeShuttingDown       = sse.CodeShuttingDown
 	CodeInternal           = sse.CodeInternal
 )

@@ -17,6 +17,7 @@ import (
 
 	"github.com/peal-dev/peal/adapter"
 	"github.com/peal-dev/peal/adapter/redispubsub"
+	"github.com/peal-dev/peal/admission"
 	"github.com/peal-dev/peal/engineio"
 	"github.com/peal-dev/peal/internal/lograte"
 	"github.com/peal-dev/peal/internal/tally"
@@ -43,6 +44,7 @@ type Server struct {
 	driver     *redispubsub.Driver // nil without a cluster
 	io         *socketio.Server
 	streams    *sse.Handler
+	admission  *admission.Gate // what counts both
 	ready      *readiness
 	listener   net.Listener
 	http       *http.Server
@@ -122,13 +124,14 @@ func Start(ctx context.Context, cfg Config) (*Server, error) {
 // compose connects the parts; only adapters meet Redis, in the background.
 func (s *Server) compose() {
 	pages := s.cfg.pages()
+	s.admission = admission.New(admission.Limits{Connections: s.cfg.MaxConnections, PerAddress: s.cfg.MaxPerAddress})
 	var driver adapter.Driver // a nil *redispubsub.Driver in it would be no nil
 	if s.driver != nil {
 		driver = s.driver
 	}
 	s.io = socketio.NewServer(&socketio.Options{
 		Engine: engineio.Options{PingInterval: s.cfg.PingInterval, PingTimeout: s.cfg.PingTimeout,
-			MaxPayload: s.cfg.MaxBody, SendBuffer: s.cfg.SendBuffer, PollBuffer: s.cfg.PollBuffer, CORS: pages, JSONP: s.cfg.JSONP, OnError: s.connectionRefused},
+			MaxPayload: s.cfg.MaxBody, SendBuffer: s.cfg.SendBuffer, PollBuffer: s.cfg.PollBuffer, Admission: s.admission, CORS: pages, JSONP: s.cfg.JSONP, OnError: s.connectionRefused},
 		Driver:      driver,
 		ClientFiles: web.ClientFiles(),
 		Logger:      s.log,
@@ -140,7 +143,7 @@ func (s *Server) compose() {
 		s.ready.watch(name, ns.Adapter())
 	}
 	s.streams = sse.NewHandler(s.subscribeStream, &sse.Options{KeepAlive: s.cfg.KeepAlive,
-		SendBuffer: s.cfg.SendBuffer, CORS: pages, OnError: s.streamRefused, Logger: s.log})
+		SendBuffer: s.cfg.SendBuffer, Admission: s.admission, CORS: pages, OnError: s.streamRefused, Logger: s.log})
 	s.http = s.newHTTP(s.routes())
 	if s.internal != nil {
 		s.internal.http = s.newHTTP(s.internalRoutes())

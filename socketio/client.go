@@ -23,6 +23,7 @@ type client struct {
 	mu     sync.Mutex // protects the following
 	closed bool
 	joined bool // a namespace was joined, now or before
+	late   bool // none was in time; at the next look the connection is closed
 	pause  pauseState
 	inbox  *inbox      // what waits for handlers; nil when nothing does and no goroutine drains it
 	timer  *time.Timer // runs expire; nil when there is nothing to wait for
@@ -42,10 +43,20 @@ func newClient(s *Server, session *engineio.Session) *client {
 	return c
 }
 
+// connectGrace is the longest time in which what had arrived is read before a connection is closed for its silence: the
+// process may have been stopped.
+const connectGrace = time.Second
+
 // expire closes a connection that has joined no namespace in time. One that has is told so, though OnConnect goes on.
 func (c *client) expire() {
 	c.mu.Lock()
 	idle := !c.joined && !c.closed
+	if idle && !c.late {
+		c.late = true
+		c.timer.Reset(min(c.server.connectTimeout/4, connectGrace))
+		c.mu.Unlock()
+		return
+	}
 	sockets := c.sockets()
 	c.mu.Unlock()
 	if idle {
@@ -63,6 +74,7 @@ func (c *client) expire() {
 
 // settle notes that a namespace was joined.
 func (c *client) settle() {
+	c.session.Settle()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.joined = true
@@ -72,6 +84,7 @@ func (c *client) settle() {
 // settleWithin notes that a namespace was joined of which the client is to be told within d. Its sockets join one at a
 // time.
 func (c *client) settleWithin(d time.Duration) {
+	c.session.Settle()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.joined = true

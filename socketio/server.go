@@ -114,6 +114,7 @@ func NewServer(opts *Options) *Server {
 	if o.Engine.Logger == nil {
 		o.Engine.Logger = s.log
 	}
+	o.Engine.Pending = true // until a namespace was joined
 	s.Namespace = s.Of("/")
 	s.engine = engineio.NewServer(engineio.HandlerFunc(s.open), &o.Engine)
 	return s

@@ -8,6 +8,8 @@ import (
 	"net/http"
 	"strconv"
 	"time"
+
+	"github.com/peal-dev/peal/admission"
 )
 
 // Codes of the errors a [Handler] answers with on its own account. Whatever the subscribe function returns has its own.
@@ -15,6 +17,7 @@ const (
 	CodeMethodNotAllowed = "method_not_allowed" // 405: neither GET nor a CORS preflight
 	CodeOriginNotAllowed = "origin_not_allowed" // 403: the page's origin is not in the CORS policy
 	CodeShuttingDown     = "shutting_down"      // 503: Shutdown has been called
+	CodeTooManyClients   = "too_many_clients"   // 503, or 429 if they are of one address: Options.Admission let nobody in
 	CodeInternal         = "internal"           // 500: subscribe failed with something else than an *Error
 )
 
@@ -27,6 +30,16 @@ type Error struct {
 
 // Error returns the code and the message.
 func (e *Error) Error() string { return fmt.Sprintf("sse: %s: %s", e.Code, e.Message) }
+
+// notAdmitted refuses a stream for which there is no place.
+func notAdmitted(err error) *Error {
+	if errors.Is(err, admission.ErrAddress) {
+		return &Error{Status: http.StatusTooManyRequests, Code: CodeTooManyClients,
+			Message: "as many clients of your address are connected as this server lets in; close some"}
+	}
+	return &Error{Status: http.StatusServiceUnavailable, Code: CodeTooManyClients,
+		Message: "as many clients are connected as this server lets in; try again later"}
+}
 
 // refuse answers with err as JSON. An error that is not an *Error may hold what no client should read, so it is logged
 // and the client gets a bare "internal".

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/peal-dev/peal/adapter"
+	"github.com/peal-dev/peal/admission"
 	"github.com/peal-dev/peal/internal/lograte"
 	"github.com/peal-dev/peal/internal/netconn"
 	"github.com/peal-dev/peal/internal/tally"
@@ -54,6 +55,9 @@ type Options struct {
 	// then has a goroutine and net/http's buffers. Otherwise the connection of an HTTP/1 request is taken over, as a
 	// WebSocket's is, and ServeHTTP returns at once. HTTP/2 streams are always held.
 	HoldHandler bool
+	// Admission bounds how many streams there may be; others are refused with 503, or with 429 for too many of one address.
+	// Several doors may share one Gate. Nil means one of this Handler's own with the default limits.
+	Admission *admission.Gate
 	// CORS says which pages of other origins may subscribe; nil means none. Other origins are refused with 403.
 	CORS *CORS
 	// OnError is told of each refused request. It must not block. Nil has Logger told, at info and of each code once a
@@ -98,6 +102,9 @@ func NewHandler(subscribe func(r *http.Request) (Subscription, error), opts *Opt
 	setDefault(&h.opts.Retry, DefaultRetry)
 	setDefault(&h.opts.SendBuffer, DefaultSendBuffer)
 	setDefault(&h.opts.WriteTimeout, DefaultWriteTimeout)
+	if h.opts.Admission == nil {
+		h.opts.Admission = admission.New(admission.Limits{})
+	}
 	h.pages = h.opts.CORS.Guard(http.MethodGet)
 	h.log = h.opts.Logger
 	if h.log == nil {
@@ -138,21 +145,37 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			Message: "a stream is opened with GET"})
 		return
 	}
+	if err := h.opts.Admission.Enter(r.RemoteAddr, false); err != nil {
+		w.Header().Set("Retry-After", "5")
+		h.refuse(w, r, notAdmitted(err))
+		return
+	}
+	s := &stream{id: newID()}
+	if h.opts.Admission.Limits().PerAddress > 0 { // else it is not asked for again
+		s.remote = r.RemoteAddr
+	}
+	if !h.serve(w, r, s) { // else it leaves with the stream
+		h.opts.Admission.Leave(r.RemoteAddr, false)
+	}
+}
+
+// serve serves a stream, or answers the request otherwise and returns false.
+func (h *Handler) serve(w http.ResponseWriter, r *http.Request, s *stream) bool {
 	sub, err := h.subscribe(r)
 	if err != nil {
 		h.refuse(w, r, err)
-		return
+		return false
 	}
-	if h.serveTaken(w, r, sub) {
-		return
+	if taken, opened := h.serveTaken(w, r, s, sub); taken {
+		return opened
 	}
 	out := newResponseOutlet(w, h)
-	s := &stream{id: newID(), out: out}
+	s.out = out
 	if !h.add(s) {
 		w.Header().Set("Retry-After", "1")
 		h.refuse(w, r, &Error{Status: http.StatusServiceUnavailable, Code: CodeShuttingDown,
 			Message: "this node is shutting down; connect again to reach another"})
-		return
+		return false
 	}
 	// Before the response starts: a client that has seen it may rely on getting what is published from then on. If the
 	// cluster is away the stream is no worse off than those that are there, and hears other nodes when they do.
@@ -160,6 +183,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	reason := out.run(r.Context())
 	sub.Adapter.Remove(s.id)
 	h.remove(s, reason)
+	return true
 }
 
 // newID returns an unguessable id for a stream: 100 random bits in the length of a Socket.IO id, as [adapter.Member] asks.
@@ -196,6 +220,7 @@ func (h *Handler) add(s *stream) bool {
 
 func (h *Handler) remove(s *stream, reason Reason) {
 	h.closed[reason.index()].Add(1)
+	h.opts.Admission.Leave(s.remote, false)
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	delete(h.streams, s)

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/peal-dev/peal/adapter"
+	"github.com/peal-dev/peal/admission"
 	"github.com/peal-dev/peal/engineio"
 	"github.com/peal-dev/peal/sse"
 )
@@ -172,6 +173,45 @@ func TestNothingIsMissedAfterTheResponse(t *testing.T) {
 			t.Errorf("got %+v, %v", e, err)
 		}
 	})
+}
+
+func TestAdmission(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		limits admission.Limits
+		held   bool
+		status int
+	}{
+		{admission.Limits{Connections: 1}, false, 503},
+		{admission.Limits{Connections: 1}, true, 503},
+		{admission.Limits{PerAddress: 1}, false, 429},
+		{admission.Limits{PerAddress: 1}, true, 429},
+	} {
+		gate := admission.New(tt.limits)
+		b := newBundle(t, sse.Options{Admission: gate, HoldHandler: tt.held})
+		b.server = httptest.NewServer(b.handler)
+		t.Cleanup(b.server.Close)
+		_, leave := b.open(t, "/?room=a")
+		res, _ := b.open(t, "/?room=a")
+		body, _ := io.ReadAll(res.Body)
+		if res.StatusCode != tt.status || res.Header.Get("Retry-After") == "" || !strings.Contains(string(body), sse.CodeTooManyClients) {
+			t.Errorf("%+v: a second one got %d %s", tt, res.StatusCode, body)
+		}
+		leave()
+		b.waitEnded(t)
+		if res, leave = b.open(t, "/"); res.StatusCode != 200 {
+			t.Errorf("%+v: after the first had left: %d", tt, res.StatusCode)
+		}
+		leave()
+		b.waitEnded(t)
+		if err := b.handler.Shutdown(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		b.open(t, "/") // is refused
+		if got := gate.Stats().Connections; got != 0 {
+			t.Errorf("%+v: %d are counted after all have left", tt, got)
+		}
+	}
 }
 
 func TestClientLeaves(t *testing.T) {

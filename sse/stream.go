@@ -16,8 +16,9 @@ type outlet interface {
 
 // stream is one client in its rooms.
 type stream struct {
-	id  string
-	out outlet
+	id     string
+	out    outlet
+	remote string // the client's address, if addresses are counted
 }
 
 var _ adapter.Member = (*stream)(nil)

@@ -32,24 +32,24 @@ type takenOutlet struct {
 	since  time.Time // since when it has not read
 }
 
-// serveTaken takes the connection of r over and makes it a stream. It returns false, with nothing done, if that cannot be.
-func (h *Handler) serveTaken(w http.ResponseWriter, r *http.Request, sub Subscription) bool {
+// serveTaken takes the connection of r over for a stream. If taken is false, that cannot be, and nothing was done.
+func (h *Handler) serveTaken(w http.ResponseWriter, r *http.Request, s *stream, sub Subscription) (taken, opened bool) {
 	if h.opts.HoldHandler || r.ProtoMajor != 1 {
-		return false
+		return false, false
 	}
 	if h.isDraining() {
-		return false // it is refused with a response
+		return false, false // it is refused with a response
 	}
 	conn, buffered, err := h.loop.Takeover(w, h.opts.SendBuffer)
 	if err != nil {
-		return false // a middleware hides the connection
+		return false, false // a middleware hides the connection
 	}
-	o := &takenOutlet{handler: h, conn: conn, adapter: sub.Adapter}
-	o.member = &stream{id: newID(), out: o}
+	o := &takenOutlet{handler: h, conn: conn, member: s, adapter: sub.Adapter}
+	s.out = o
 	if !h.add(o.member) { // the shutdown began just now
 		conn.Close(nil)
 		conn.Start(ignore{}, buffered)
-		return true
+		return true, false
 	}
 	// Before the response starts: a client that has seen it may rely on getting what is published from then on. If the
 	// cluster is away the stream is no worse off than those that are there, and hears other nodes when they do.
@@ -57,7 +57,7 @@ func (h *Handler) serveTaken(w http.ResponseWriter, r *http.Request, sub Subscri
 	o.open(h.responseHead(w.Header(), r))
 	o.tick(time.Now())
 	conn.Start(o, buffered)
-	return true
+	return true, true
 }
 
 // responseHead makes the head of the response and what the stream begins with.

@@ -139,6 +139,7 @@ func defaults() kong.Vars {
 		"max_rooms":        strconv.Itoa(gateway.DefaultMaxRooms),
 		"max_publish_rate": strconv.Itoa(gateway.DefaultMaxPublishRate),
 		"send_buffer":      formatSize(gateway.DefaultSendBuffer),
+		"max_connections":  strconv.Itoa(gateway.DefaultMaxConnections),
 		"poll_buffer":      formatSize(gateway.DefaultPollBuffer),
 		"ping_interval":    gateway.DefaultPingInterval.String(),
 		"ping_timeout":     gateway.DefaultPingTimeout.String(),

@@ -28,7 +28,7 @@ func TestDefaultsAreTheLibrarys(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := gateway.Config{Dev: true, Namespaces: []string{"/"}, RedisKey: gateway.DefaultRedisKey,
-		MaxBody: gateway.DefaultMaxBody, MaxRooms: gateway.DefaultMaxRooms, MaxPublishRate: gateway.DefaultMaxPublishRate, SendBuffer: gateway.DefaultSendBuffer, PollBuffer: gateway.DefaultPollBuffer,
+		MaxBody: gateway.DefaultMaxBody, MaxRooms: gateway.DefaultMaxRooms, MaxPublishRate: gateway.DefaultMaxPublishRate, SendBuffer: gateway.DefaultSendBuffer, PollBuffer: gateway.DefaultPollBuffer, MaxConnections: gateway.DefaultMaxConnections,
 		PingInterval: gateway.DefaultPingInterval, PingTimeout: gateway.DefaultPingTimeout,
 		KeepAlive: gateway.DefaultKeepAlive, ShutdownTimeout: gateway.DefaultShutdownTimeout}
 	if !reflect.DeepEqual(got, want) {
