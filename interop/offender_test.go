@@ -51,7 +51,7 @@ func TestClientOutlivesOffenders(t *testing.T) {
 	if err := node.Emit(t.Context(), "like", like, []byte{1}); err == nil {
 		t.Error("what looks like a placeholder was emitted beside binary data")
 	}
-	fence(t, publisher)
+	publishFence(t, publisher)
 
 	for _, name := range names {
 		clients.awaitEvents(name, "fence", 1)
@@ -91,8 +91,8 @@ func offend(t *testing.T, publisher *redisx.Client) {
 	}
 }
 
-// fence publishes what arrives behind everything before it.
-func fence(t *testing.T, publisher *redisx.Client) { publishRaw(t, publisher, "\x91\xa5fence") }
+// publishFence publishes what arrives behind everything before it.
+func publishFence(t *testing.T, publisher *redisx.Client) { publishRaw(t, publisher, "\x91\xa5fence") }
 
 func publishRaw(t *testing.T, publisher *redisx.Client, data string) {
 	t.Helper()
