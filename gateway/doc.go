@@ -13,7 +13,8 @@
 //	/readyz           200 while a probe of every namespace comes back through the cluster's real path
 //	/                 the playground
 //
-// With Config.InternalListen, /v1/stats, /metrics, the reasons of /readyz and the playground are at that address only.
+// With Config.InternalListen, what is for operators in /v1/, /metrics, the reasons of /readyz and the playground are at
+// that address only.
 //
 // Socket.IO clients have three events, each acknowledged with {"ok":true,…} or {"error":{"code","message"}}:
 // subscribe (a room or a list of rooms), unsubscribe (the same) and publish (the object of POST /v1/publish).

@@ -22,6 +22,10 @@ var advice = map[string]string{
 	"unsupported protocol version": "a client speaks another revision of Engine.IO than 4: use a client of Socket.IO 3 or 4",
 	"transport unknown":            "something that is no client of Socket.IO asks at its path",
 	"session id unknown":           "the session has ended, or is another node's: with several nodes, polling needs a load balancer with sticky sessions",
+	"too many connections":         "all places are taken: raise --max-connections, or start another node",
+	"too many from address":        "one address has all the connections it may have; if that is a proxy or a large network, raise --max-per-address",
+	"too many pending":             "clients that connect and never join a namespace hold their places; see whose they are by remote",
+	"takeover impossible":          "a WebSocket has to reach this node over HTTP/1.1: have the proxy speak that to it",
 	"transport handshake error":    "a WebSocket handshake arrives without its Upgrade: have the proxy pass Upgrade and Connection on",
 }
 
