@@ -35,6 +35,7 @@ const members = startMembers(who, () => chat.id, changeRoom);
 
 function showRoom() {
   byId("room").value = who.room;
+  byId("room").title = who.room; // the whole of a long one
   byId("second").href = secondVisitor(who.room);
   byId("messages-empty").textContent = t(
     "Nothing said in {room} yet. Write the first line, or open a second window and talk to yourself.", { room: who.room });

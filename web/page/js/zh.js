@@ -80,7 +80,7 @@ export default {
   "This socket": "本页的 socket",
   "Event": "事件",
   "Namespace": "命名空间",
-  "with commas between": "用逗号分隔",
+  "with commas": "用逗号分隔",
   "empty: everyone": "留空：所有人",
   "Except rooms": "排除的房间",
   "A name with a comma in it? Write a JSON array.": "名字里有逗号？请写成 JSON 数组。",
