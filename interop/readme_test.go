@@ -55,7 +55,7 @@ func TestReadmeCommands(t *testing.T) {
 // codeBlock is a fenced block of a document.
 type codeBlock struct{ language, text string }
 
-var fence = regexp.MustCompile("(?ms)^```([a-z]*)\n(.*?)^```$")
+var codeFence = regexp.MustCompile("(?ms)^```([a-z]*)\n(.*?)^```$")
 
 func codeBlocks(t *testing.T, file string) (blocks []codeBlock) {
 	t.Helper()
@@ -63,7 +63,7 @@ func codeBlocks(t *testing.T, file string) (blocks []codeBlock) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, match := range fence.FindAllStringSubmatch(string(text), -1) {
+	for _, match := range codeFence.FindAllStringSubmatch(string(text), -1) {
 		blocks = append(blocks, codeBlock{match[1], match[2]})
 	}
 	return blocks
