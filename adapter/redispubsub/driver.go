@@ -103,8 +103,10 @@ type Driver struct {
 	reconnects, unanswered atomic.Uint64
 	received, dropped      atomic.Uint64
 	malformed              tally.Tally
-	lastReceived           atomic.Int64 // Unix nanoseconds; of a new connection, when it was there
+	proven                 atomic.Int64 // what was published before, in Unix nanoseconds, was received, or is a gap that was told
 	absence                absence      // belongs to the subscriber's goroutine
+	stopProbing            context.CancelFunc
+	probing                chan struct{} // closed when probe has returned
 
 	mu     sync.RWMutex
 	closed bool
@@ -141,6 +143,10 @@ func New(opts Options) (*Driver, error) {
 	d.answers = newAnswers(func(n int) { d.unanswered.Add(uint64(n)) })
 	d.publisher = newPublisher(client, opts.QueueSize, d.unheard)
 	d.subscriber = client.Subscribe(redisx.Hooks{State: d.state, Refused: d.refused, Accepted: d.accepted})
+	// The probes serve all namespaces, so they hang on no caller's context.
+	ctx, cancel := context.WithCancel(context.Background())
+	d.stopProbing, d.probing = cancel, make(chan struct{})
+	go d.probe(ctx)
 	return d, nil
 }
 
@@ -213,6 +219,8 @@ func (d *Driver) Close(ctx context.Context) error {
 		defer close(closed)
 		// The client first: it ends an attempt to connect, for which the others would wait.
 		d.client.Close()
+		d.stopProbing()
+		<-d.probing
 		d.subscriber.Close()
 		d.publisher.close()
 		d.answers.close()

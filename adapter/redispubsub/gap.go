@@ -34,7 +34,7 @@ var gapCauses = []GapCause{GapReconnect, GapKilled, GapOverflow, GapStall, GapRe
 type Gap struct {
 	Cause     GapCause
 	Namespace string    // "" means all
-	From      time.Time // when the last thing was received before
+	From      time.Time // what was published before was received
 	To        time.Time // zero while it lasts
 	Dropped   uint64    // how many messages are known to be missing
 }

@@ -153,13 +153,11 @@ func (l *link) end() bool {
 
 // message takes what Redis sends. It must not be held up: all namespaces receive by it.
 func (l *link) message(channel string, payload []byte) {
-	now := time.Now()
-	l.driver.lastReceived.Store(now.UnixNano())
 	if channel == l.ownResponses && l.pong(payload) {
 		return
 	}
 	l.driver.received.Add(1)
-	if !l.inbox.put(received{channel, payload, now}, channel == l.requests) {
+	if !l.inbox.put(received{channel, payload, time.Now()}, channel == l.requests) {
 		l.driver.dropped.Add(1)
 	}
 }

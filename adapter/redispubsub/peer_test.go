@@ -34,7 +34,11 @@ func newPeer(t *testing.T, server *testredis.Server) *peer {
 	}
 	sub := p.client.Subscribe(redisx.Hooks{})
 	t.Cleanup(func() { sub.Close(); p.client.Close() })
-	all := sub.Listen(func(channel string, payload []byte) { p.messages <- published{channel, string(payload)} })
+	all := sub.Listen(func(channel string, payload []byte) {
+		if !strings.HasPrefix(string(payload), `{"peal":"ping"`) { // a node's own probes
+			p.messages <- published{channel, string(payload)}
+		}
+	})
 	if err := all.Add(redisx.Pattern("*")).Wait(t.Context()); err != nil {
 		t.Fatal(err)
 	}

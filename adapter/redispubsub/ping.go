@@ -47,11 +47,55 @@ func (l *link) Ping(ctx context.Context) error {
 		return fmt.Errorf("%w: a ping did not come back in %v", adapter.ErrUnavailable, timeout)
 	}
 	l.driver.counting.learn(receivers)
+	l.driver.prove(sent)
 	l.goesOn()
 	if behind := l.inbox.behind(); behind > timeout {
 		return fmt.Errorf("%w: messages wait for %v to be handled, %d of them", adapter.ErrUnavailable, behind.Round(time.Millisecond), l.inbox.len())
 	}
 	return nil
+}
+
+// probeInterval is how often a node makes sure, unasked, that it receives: a gap is known to begin that exactly, and a
+// stall to be there that soon.
+const probeInterval = time.Second
+
+// probe sends probes until ctx ends. All namespaces share a connection, so one of them will do.
+func (d *Driver) probe(ctx context.Context) {
+	defer close(d.probing)
+	ticker := time.NewTicker(probeInterval)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+		if l := d.anyLink(); l != nil && d.connected.Load() {
+			_ = l.Ping(ctx) // it counts what is a gap; all else is for those to find out who ask
+		}
+	}
+}
+
+// anyLink returns a link that is subscribed, or nil.
+func (d *Driver) anyLink() *link {
+	d.mu.RLock()
+	defer d.mu.RUnlock()
+	for _, l := range d.links {
+		if l.joined.Load() {
+			return l
+		}
+	}
+	return nil
+}
+
+// prove notes that what was published before at has come: Redis sends one connection everything in order.
+func (d *Driver) prove(at time.Time) {
+	for now := at.UnixNano(); ; {
+		before := d.proven.Load()
+		if before >= now || d.proven.CompareAndSwap(before, now) {
+			return
+		}
+	}
 }
 
 func (l *link) expectPong() (id uint64, pong chan struct{}) {

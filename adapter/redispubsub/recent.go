@@ -18,6 +18,7 @@ type recentJoins struct {
 	mu    sync.Mutex
 	until map[string]time.Time
 	all   time.Time // until then every room counts: there were too many
+	end   time.Time // when all of it is over
 }
 
 // note remembers rooms until then.
@@ -32,6 +33,9 @@ func (r *recentJoins) note(rooms []string, now, until time.Time) {
 		}
 	}
 	r.any.Store(true)
+	if until.After(r.end) {
+		r.end = until
+	}
 	if len(r.until)+len(rooms) > maxRecent {
 		r.all = until
 		clear(r.until)
@@ -53,16 +57,11 @@ func (r *recentJoins) has(room string, now func() time.Time) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	t := now()
-	if t.Before(r.all) {
-		return true
-	}
-	until, ok := r.until[room]
-	if ok && t.Before(until) {
-		return true
-	}
-	delete(r.until, room)
-	if len(r.until) == 0 {
+	if !t.Before(r.end) {
+		// Rooms that nobody publishes to are over too.
+		r.until = nil
 		r.any.Store(false)
+		return false
 	}
-	return false
+	return t.Before(r.all) || t.Before(r.until[room])
 }

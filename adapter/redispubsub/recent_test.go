@@ -29,6 +29,13 @@ func TestRecentJoins(t *testing.T) {
 		t.Error("something is remembered when all is over")
 	}
 
+	// Those that nobody asks for are over as well.
+	r.note([]string{"a", "b"}, start.Add(2*time.Second), start.Add(3*time.Second))
+	check("c", 3*time.Second, false)
+	if r.any.Load() || len(r.until) > 0 {
+		t.Errorf("%d rooms are remembered that are over", len(r.until))
+	}
+
 	// What is over makes room for what is new; when there is none, every room counts.
 	many := make([]string, maxRecent)
 	for i := range many {
@@ -44,4 +51,7 @@ func TestRecentJoins(t *testing.T) {
 		t.Errorf("%d rooms are kept although every room counts", len(r.until))
 	}
 	check("any", 3*time.Second, false)
+	if r.any.Load() {
+		t.Error("every room is remembered when that is over")
+	}
 }

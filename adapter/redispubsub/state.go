@@ -33,10 +33,10 @@ func (d *Driver) state(up bool, err error) {
 			d.gaps.end(a.gap, now, 0)
 		}
 		*a = absence{ever: true}
-		d.lastReceived.Store(now.UnixNano())
+		d.proven.Store(now.UnixNano())
 	case was:
 		log.Warn("redispubsub: connection to Redis lost", "error", err)
-		a.from = time.Unix(0, d.lastReceived.Load())
+		a.from = time.Unix(0, d.proven.Load())
 	default:
 		log.Debug("redispubsub: no connection to Redis", "error", err)
 		if a.ever && a.gap == nil {

@@ -149,6 +149,7 @@ func (s *Subscriber) run(ctx context.Context) {
 	defer s.end()
 	backoff := minBackoff
 	for {
+		began := time.Now()
 		up, err := s.session(ctx)
 		if ctx.Err() != nil {
 			return
@@ -160,6 +161,9 @@ func (s *Subscriber) run(ctx context.Context) {
 			select {
 			case <-s.nudge: // of before
 			default:
+			}
+			if time.Since(began) > maxBackoff {
+				continue // what ends one connection in a while is over by now, more often than not
 			}
 		}
 		if !s.pause(ctx, backoff/2+rand.N(backoff/2)) {

@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -94,7 +95,8 @@ func (s *Server) signal(sig syscall.Signal) {
 	}
 }
 
-// Do sends a command and returns the first line of the answer, without its end. An error as answer fails the test.
+// Do sends a command and returns the answer as text, the elements of a list with spaces between them. An error as answer
+// fails the test.
 func (s *Server) Do(args ...string) string {
 	s.t.Helper()
 	answer, err := do(s.addr, args...)
@@ -120,15 +122,44 @@ func do(addr string, args ...string) (string, error) {
 	if _, err := io.WriteString(conn, command); err != nil {
 		return "", err
 	}
-	answer, err := bufio.NewReader(conn).ReadString('\n')
+	return readAnswer(bufio.NewReader(conn))
+}
+
+// readAnswer reads an answer in RESP2.
+func readAnswer(r *bufio.Reader) (string, error) {
+	line, err := r.ReadString('\n')
 	if err != nil {
 		return "", err
 	}
-	answer = strings.TrimSuffix(answer, "\r\n")
-	if strings.HasPrefix(answer, "-") {
-		return "", errors.New(answer)
+	line = strings.TrimSuffix(line, "\r\n")
+	kind, rest := line[:1], line[1:]
+	switch kind {
+	case "-":
+		return "", errors.New(rest)
+	case "$":
+		n, err := strconv.Atoi(rest)
+		if err != nil || n < 0 {
+			return "", err
+		}
+		text := make([]byte, n+2)
+		_, err = io.ReadFull(r, text)
+		return string(text[:n]), err
+	case "*":
+		n, err := strconv.Atoi(rest)
+		if err != nil {
+			return "", err
+		}
+		var elements []string
+		for range n {
+			element, err := readAnswer(r)
+			if err != nil {
+				return "", err
+			}
+			elements = append(elements, element)
+		}
+		return strings.Join(elements, " "), nil
 	}
-	return answer, nil
+	return rest, nil
 }
 
 func freeAddr(t testing.TB) string {
@@ -172,7 +203,7 @@ func (s *Server) run() error {
 
 func ping(addr string) error {
 	answer, err := do(addr, "PING")
-	if err == nil && answer != "+PONG" {
+	if err == nil && answer != "PONG" {
 		err = fmt.Errorf("answer to PING: %q", answer)
 	}
 	return err

@@ -1,0 +1,223 @@
+package redispubsub_test
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/peal-dev/peal/adapter"
+	"github.com/peal-dev/peal/adapter/adaptertest"
+	"github.com/peal-dev/peal/adapter/redispubsub"
+	"github.com/peal-dev/peal/internal/faultproxy"
+	"github.com/peal-dev/peal/internal/testredis"
+)
+
+// TestPublishIsHeard publishes all the time while Redis goes and comes back: what was taken was heard, by this node at
+// least. The publisher used to be back long before the subscriber.
+func TestPublishIsHeard(t *testing.T) {
+	t.Parallel()
+	for _, rooms := range []bool{false, true} {
+		t.Run(fmt.Sprint("rooms=", rooms), func(t *testing.T) {
+			t.Parallel()
+			server := testredis.Start(t)
+			opts, state := states(redispubsub.Options{URL: server.URL(), SubscribeRooms: rooms})
+			d := newDriver(t, opts)
+			a, _ := newAdapter(t, d)
+			state(true)
+			if _, err := a.Join(t.Context(), "m", "room"); err != nil {
+				t.Fatal(err)
+			}
+			taken := uint64(0)
+			for range 4 {
+				server.Stop()
+				state(false)
+				server.Restart()
+				for {
+					err := a.Broadcast(t.Context(), message("x"), adapter.Target{Rooms: []string{"room"}})
+					if err == nil {
+						taken++
+						break
+					}
+					if !errors.Is(err, adapter.ErrUnavailable) {
+						t.Fatal(err)
+					}
+				}
+				state(true) // what was taken went to a connection, so it is there, or about to say so
+				if err := a.Ping(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+				if got := d.Stats().Received; got != taken {
+					t.Errorf("Redis took %d messages and this node received %d", taken, got)
+				}
+			}
+			if got := d.Stats().Gaps[redispubsub.GapReconnect] + d.Stats().Gaps[redispubsub.GapKilled]; got != 4 {
+				t.Errorf("%d gaps, want 4: %v", got, d.Stats().Gaps)
+			}
+		})
+	}
+}
+
+// TestRoomWithoutMembers publishes to a room that has none on any node: nobody receives that, and nothing is wrong.
+func TestRoomWithoutMembers(t *testing.T) {
+	t.Parallel()
+	server := testredis.Start(t)
+	a, _ := newAdapter(t, newDriver(t, redispubsub.Options{URL: server.URL(), SubscribeRooms: true}))
+	for range 3 {
+		if err := a.Broadcast(t.Context(), message("x"), adapter.Target{Rooms: []string{"nobody"}}); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// TestReceivesFromAReplica has the node publish on one server and receive from its replica, whose connections no PUBLISH
+// counts: that nobody received a message there says nothing.
+func TestReceivesFromAReplica(t *testing.T) {
+	t.Parallel()
+	master, replica := testredis.Start(t), testredis.Start(t)
+	host, port, _ := strings.Cut(master.Addr(), ":")
+	replica.Do("REPLICAOF", host, port)
+	if got := master.Do("WAIT", "1", "20000"); got != "1" {
+		t.Fatalf("%s replicas", got)
+	}
+	// The connection that publishes is the first.
+	proxy := faultproxy.Start(t, master.Addr(), replica.Addr())
+	near, _ := newAdapter(t, newDriver(t, redispubsub.Options{URL: "redis://" + proxy.Addr()}))
+	if got := master.Do("PUBSUB", "NUMPAT"); got != "0" {
+		t.Fatalf("%s patterns on the master", got)
+	}
+	far, m := newAdapter(t, newDriver(t, redispubsub.Options{URL: "redis://" + replica.Addr()}))
+	_ = far
+	for i := range 3 {
+		if err := near.Broadcast(t.Context(), message(fmt.Sprint(i)), adapter.Target{}); err != nil {
+			t.Error(err)
+		}
+		if got := m.Next(t).Event(); got != fmt.Sprint(i) {
+			t.Errorf("got %s, want %d", got, i)
+		}
+	}
+	if err := near.Ping(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestGapIsTold ends the connection that receives in every way, while another node publishes: each message that is
+// missing was published within the gap that is told.
+func TestGapIsTold(t *testing.T) {
+	t.Parallel()
+	const kb = 1 << 10
+	for _, tt := range []struct {
+		name  string
+		cause redispubsub.GapCause
+		fault func(t *testing.T, server *testredis.Server, proxy *faultproxy.Proxy, publish func(n int), lost func())
+	}{
+		{"CLIENT KILL", redispubsub.GapKilled, func(t *testing.T, server *testredis.Server, _ *faultproxy.Proxy, publish func(int), lost func()) {
+			server.Do("CLIENT", "KILL", "TYPE", "pubsub")
+			publish(100)
+			lost()
+		}},
+		{"the node does not read", redispubsub.GapKilled, func(t *testing.T, server *testredis.Server, proxy *faultproxy.Proxy, publish func(int), lost func()) {
+			server.Do("CONFIG", "SET", "client-output-buffer-limit", "pubsub 1mb 0 0")
+			proxy.Hold()
+			const requests = "socket.io-request#/#"
+			for server.Do("PUBSUB", "NUMSUB", requests) != requests+" 1" { // the publisher
+				publish(100)
+			}
+			publish(100)
+			proxy.Release()
+			lost()
+		}},
+		{"Redis is out of reach", redispubsub.GapReconnect, func(t *testing.T, _ *testredis.Server, proxy *faultproxy.Proxy, publish func(int), lost func()) {
+			proxy.Refuse()
+			proxy.Cut()
+			lost()
+			lost() // and an attempt to connect has failed
+			publish(100)
+			proxy.Admit()
+		}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			server := testredis.Start(t)
+			proxy := faultproxy.Start(t, server.Addr())
+			var log logBuffer
+			opts, state := states(redispubsub.Options{URL: "redis://" + proxy.Addr(), Logger: log.logger()})
+			d := newDriver(t, opts)
+			_, m := newAdapter(t, d)
+			far, farState := states(redispubsub.Options{URL: server.URL()})
+			b, _ := newAdapter(t, newDriver(t, far))
+			state(true)
+			farState(true)
+
+			padding := strings.Repeat("x", 16*kb)
+			type times struct{ from, to time.Time }
+			var published []times // between which each was
+			publish := func(n int) {
+				for range n {
+					from := time.Now()
+					event := fmt.Sprint(len(published), " ", padding)
+					if err := b.Broadcast(t.Context(), message(event), adapter.Target{}); err == nil {
+						published = append(published, times{from, time.Now()})
+					} else if !errors.Is(err, adapter.ErrUnavailable) {
+						t.Fatal(err)
+					}
+				}
+			}
+			publish(10)
+			for i := range 10 {
+				wantNumber(t, m, i)
+			}
+			tt.fault(t, server, proxy, publish, func() { state(false) })
+			state(true)
+			s := d.Stats()
+			if s.Gaps[tt.cause] != 1 || s.LastGap.Cause != tt.cause || s.LastGap.To.IsZero() {
+				t.Fatalf("gaps = %v, the last %+v; want one, %s", s.Gaps, s.LastGap, tt.cause)
+			}
+			for { // until the publisher is back as well
+				n := len(published)
+				if publish(1); len(published) > n {
+					break
+				}
+			}
+			last := len(published) - 1
+			received := make(map[int]bool)
+			for !received[last] {
+				received[number(t, m)] = true
+			}
+			missing := 0
+			for i := 10; i < last; i++ {
+				if received[i] {
+					continue
+				}
+				missing++
+				if at := published[i]; at.to.Before(s.LastGap.From) || at.from.After(s.LastGap.To) {
+					t.Fatalf("message %d of %v is missing, and the gap is told as from %v to %v", i, at, s.LastGap.From, s.LastGap.To)
+				}
+			}
+			t.Logf("%d of %d messages are missing", missing, last-10)
+			if got := log.text(); strings.Count(got, "may be missing") != 1 || !strings.Contains(got, "cause="+string(tt.cause)) {
+				t.Errorf("the log does not tell of the gap once:\n%s", got)
+			}
+		})
+	}
+}
+
+// number returns the number of the next message.
+func number(t *testing.T, m *adaptertest.Member) int {
+	t.Helper()
+	text, _, _ := strings.Cut(m.Next(t).Event(), " ")
+	n, err := strconv.Atoi(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+func wantNumber(t *testing.T, m *adaptertest.Member, want int) {
+	t.Helper()
+	if got := number(t, m); got != want {
+		t.Fatalf("got message %d, want %d", got, want)
+	}
+}
