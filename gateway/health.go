@@ -2,14 +2,19 @@ package gateway
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"net/http"
 	"sync"
 	"time"
 )
 
 const (
-	probeBudget = time.Second // how long the probes of one check may take
-	probeFresh  = time.Second // how long their result counts
+	probeFresh  = time.Second     // how long a result counts as new
+	probeAnswer = time.Second     // how long a request waits for a new one while the last may stand for it
+	probeFirst  = 2 * time.Second // how long a request waits while nothing is known yet
+	probeStale  = 5 * time.Second // how long after a probe was sent its result may stand for a new one
+	probeLimit  = 5 * time.Second // how long a probe may take; more than an answer of Redis may
 )
 
 // pinger is an adapter: Ping returns when a probe came back through the path that messages take.
@@ -17,13 +22,24 @@ type pinger interface {
 	Ping(ctx context.Context) error
 }
 
-// readiness answers whether every namespace can reach the cluster. However many ask, probes are sent once a second.
+// readiness answers whether every namespace can reach the cluster. However many ask, probes are sent once a second. A
+// probe has the time that a message has: a slow network is no outage, and an outage is one that ends probes.
 type readiness struct {
 	watched map[string]pinger // fixed once the server runs
+	probes  sync.WaitGroup
 
-	mu      sync.Mutex // held through a check: whoever comes meanwhile gets its result. Protects the following
-	checked time.Time
-	result  readyReply
+	mu      sync.Mutex
+	running *probe // nil if none is
+	last    *probe // the last that ended
+	closed  bool
+}
+
+// probe is one check of all namespaces.
+type probe struct {
+	sent   time.Time
+	cancel context.CancelFunc
+	done   chan struct{}
+	result readyReply // set before done is closed
 }
 
 // readyReply is the body of /readyz.
@@ -42,16 +58,59 @@ func newReadiness() *readiness { return &readiness{watched: make(map[string]ping
 
 func (r *readiness) watch(namespace string, p pinger) { r.watched[namespace] = p }
 
-// check returns a result that is at most probeFresh old.
+// check returns the result of a probe that was sent at most a second ago, or is on its way. While that takes long, the
+// result before it stands, as long as it is not stale.
 func (r *readiness) check(ctx context.Context) readyReply {
+	running, last := r.probe(ctx)
+	if running == nil {
+		return last.result
+	}
+	patience, otherwise := probeLimit, r.failed(errors.New("a probe takes too long"))
+	switch {
+	case last == nil:
+		patience, otherwise = probeFirst, r.failed(errors.New("no probe has come back yet"))
+	case time.Since(last.sent) < probeStale-probeAnswer:
+		patience, otherwise = probeAnswer, last.result
+	}
+	timer := time.NewTimer(patience)
+	defer timer.Stop()
+	select {
+	case <-running.done:
+		return running.result
+	case <-timer.C:
+		return otherwise
+	case <-ctx.Done():
+		return r.failed(ctx.Err()) // nobody reads it
+	}
+}
+
+// probe returns the probe on its way, which it starts if the last is no longer new, and the last one.
+func (r *readiness) probe(ctx context.Context) (running, last *probe) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if !r.checked.IsZero() && time.Since(r.checked) < probeFresh {
-		return r.result
+	if r.running != nil || r.last != nil && time.Since(r.last.sent) < probeFresh {
+		return r.running, r.last
+	}
+	if r.closed {
+		return nil, &probe{result: r.failed(errors.New("the node is closed"))}
 	}
 	// The result is for others too, so it must not depend on whether the one who asked stays.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), probeBudget)
-	defer cancel()
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), probeLimit)
+	p := &probe{sent: time.Now(), cancel: cancel, done: make(chan struct{})}
+	r.running = p
+	r.probes.Go(func() {
+		defer cancel()
+		p.result = r.ping(ctx)
+		r.mu.Lock()
+		r.running, r.last = nil, p
+		r.mu.Unlock()
+		close(p.done)
+	})
+	return p, r.last
+}
+
+// ping sends a probe through every namespace.
+func (r *readiness) ping(ctx context.Context) readyReply {
 	var (
 		wg     sync.WaitGroup
 		mu     sync.Mutex // protects result
@@ -60,7 +119,11 @@ func (r *readiness) check(ctx context.Context) readyReply {
 	for name, p := range r.watched {
 		wg.Go(func() {
 			c := check{OK: true}
-			if err := p.Ping(ctx); err != nil {
+			switch err := p.Ping(ctx); {
+			case err == nil:
+			case errors.Is(err, context.DeadlineExceeded):
+				c = check{Error: fmt.Sprintf("no probe came back in %v", probeLimit)}
+			default:
 				c = check{Error: err.Error()}
 			}
 			mu.Lock()
@@ -70,8 +133,27 @@ func (r *readiness) check(ctx context.Context) readyReply {
 		})
 	}
 	wg.Wait()
-	r.result, r.checked = result, time.Now()
 	return result
+}
+
+// failed is the result for which there was no probe.
+func (r *readiness) failed(err error) readyReply {
+	result := readyReply{Checks: make(map[string]check, len(r.watched))}
+	for name := range r.watched {
+		result.Checks[name] = check{Error: err.Error()}
+	}
+	return result
+}
+
+// close ends the probe on its way.
+func (r *readiness) close() {
+	r.mu.Lock()
+	r.closed = true
+	if r.running != nil {
+		r.running.cancel()
+	}
+	r.mu.Unlock()
+	r.probes.Wait()
 }
 
 // readyz is GET /readyz for operators: with what does not work, and why.

@@ -41,6 +41,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	}
 	// Last, for it tells operators of the shutdown.
 	err = errors.Join(err, within("end the internal HTTP requests", s.internal.shutdown(ctx)))
+	s.ready.close()
 	s.often.Close()
 	return err
 }

@@ -170,8 +170,19 @@ func (l *lateLink) Publish(ctx context.Context, e *adapter.Envelope) error {
 	return link.Publish(ctx, e)
 }
 
-// Ping implements adapter.Link.
+// Ping implements adapter.Link. It waits for the first attempt to join the cluster and for none after that.
 func (l *lateLink) Ping(ctx context.Context) error {
+	select {
+	case <-l.ready:
+	case <-l.failing:
+		select {
+		case <-l.ready:
+		default:
+			return fmt.Errorf("not joined yet: %w", adapter.ErrUnavailable)
+		}
+	case <-l.ended:
+	case <-ctx.Done():
+	}
 	link, err := l.wait(ctx)
 	if err != nil {
 		return err

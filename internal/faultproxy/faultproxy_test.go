@@ -1,0 +1,114 @@
+package faultproxy_test
+
+import (
+	"io"
+	"net"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/peal-dev/peal/internal/faultproxy"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// echo is a server that answers with its name and what it got.
+func echo(t *testing.T, name string) (addr string) {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				defer c.Close()
+				if _, err := io.WriteString(c, name); err == nil {
+					_, _ = io.Copy(c, c)
+				}
+			}()
+		}
+	}()
+	return l.Addr().String()
+}
+
+func dial(t *testing.T, p *faultproxy.Proxy) net.Conn {
+	t.Helper()
+	c, err := net.Dial("tcp", p.Addr())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	return c
+}
+
+func want(t *testing.T, c net.Conn, text string) {
+	t.Helper()
+	got := make([]byte, len(text))
+	if _, err := io.ReadFull(c, got); err != nil || string(got) != text {
+		t.Errorf("read %q, %v, want %q", got, err, text)
+	}
+}
+
+func send(t *testing.T, c net.Conn, text string) {
+	t.Helper()
+	if _, err := io.WriteString(c, text); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestFaults(t *testing.T) {
+	t.Parallel()
+	p := faultproxy.Start(t, echo(t, "one"), echo(t, "two"))
+	one := dial(t, p)
+	want(t, one, "one")
+	two := dial(t, p)
+	want(t, two, "two")
+
+	const delay = 30 * time.Millisecond
+	p.Delay(delay)
+	start := time.Now()
+	send(t, one, "slow")
+	want(t, one, "slow")
+	if took := time.Since(start); took < 2*delay {
+		t.Errorf("there and back in %v", took)
+	}
+	p.Delay(0)
+
+	p.Hold()
+	send(t, one, "held")
+	if err := one.SetReadDeadline(time.Now().Add(delay)); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := one.Read(make([]byte, 1)); err == nil {
+		t.Errorf("%d bytes came through", n)
+	}
+	if err := one.SetReadDeadline(time.Time{}); err != nil {
+		t.Fatal(err)
+	}
+	p.Release()
+	want(t, one, "held")
+
+	p.Refuse()
+	refused := dial(t, p)
+	if _, err := refused.Read(make([]byte, 1)); err == nil {
+		t.Error("a new connection was admitted")
+	}
+	send(t, two, "stays")
+	want(t, two, "stays")
+	p.Admit()
+	want(t, dial(t, p), "one")
+
+	p.Cut()
+	for _, c := range []net.Conn{one, two} {
+		if _, err := c.Read(make([]byte, 1)); err == nil {
+			t.Error("a connection was not cut")
+		}
+	}
+}
