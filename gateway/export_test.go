@@ -3,6 +3,8 @@ package gateway
 import (
 	"log/slog"
 	"net/http"
+
+	"github.com/peal-dev/peal/internal/lograte"
 )
 
 // SetDraining puts the server into the state in which a shutdown finds requests that come in meanwhile, and back.
@@ -32,8 +34,14 @@ func Code(err error) string {
 	return ""
 }
 
-// NewHTTP returns an http.Server with the limits of a node, and what counts its requests.
+// NewHTTP returns an http.Server with the limits of a node, and what counts its requests. Beside the handler, /publish is
+// that of a node in --dev.
 func NewHTTP(handler http.Handler) (server *http.Server, serving func() int) {
-	s := &Server{log: slog.New(slog.DiscardHandler)}
-	return s.newHTTP(handler), s.requests.serving
+	cfg := Config{Dev: true}
+	cfg = cfg.withDefaults()
+	s := &Server{cfg: cfg, access: newAccess(&cfg), log: slog.New(slog.DiscardHandler), often: lograte.New(slog.New(slog.DiscardHandler), lograte.Every)}
+	mux := http.NewServeMux()
+	mux.Handle("/", handler)
+	mux.HandleFunc("/publish", s.publish)
+	return s.newHTTP(mux), s.requests.serving
 }

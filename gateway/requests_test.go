@@ -125,12 +125,14 @@ func TestDeadlinesOfRequests(t *testing.T) {
 	for name, test := range map[string]struct {
 		requests string
 		within   time.Duration
+		answer   string
 	}{
-		"body":   {"POST /short HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n", 3 * time.Second},
-		"chunks": {"POST /short HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1\r\n", 3 * time.Second},
-		"unread": {"GET /long HTTP/1.1\r\nHost: a\r\n\r\n", 31 * time.Second},
-		"many":   {strings.Repeat("GET /short HTTP/1.1\r\nHost: a\r\n\r\n", 20), 31 * time.Second},
-		"read":   {"POST /read HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n", 3 * time.Second},
+		"publish": {"POST /publish HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n{", 31 * time.Second, "HTTP/1.1 400 "},
+		"body":    {"POST /short HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n", 3 * time.Second, "HTTP/1.1 200 "},
+		"chunks":  {"POST /short HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1\r\n", 3 * time.Second, "HTTP/1.1 200 "},
+		"unread":  {"GET /long HTTP/1.1\r\nHost: a\r\n\r\n", 31 * time.Second, ""},
+		"many":    {strings.Repeat("GET /short HTTP/1.1\r\nHost: a\r\n\r\n", 20), 31 * time.Second, ""},
+		"read":    {"POST /read HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n", 3 * time.Second, "HTTP/1.1 200 "},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -146,9 +148,15 @@ func TestDeadlinesOfRequests(t *testing.T) {
 				client, conn := net.Pipe()
 				defer client.Close()
 				l <- conn
+				answered := make(chan string, 1)
 				go func() { _, _ = io.WriteString(client, test.requests) }()
 				if strings.HasPrefix(test.requests, "POST") {
-					go func() { _, _ = io.Copy(io.Discard, client) }()
+					go func() {
+						got, _ := io.ReadAll(client)
+						answered <- string(got)
+					}()
+				} else {
+					answered <- ""
 				}
 				synctest.Wait()
 				if serving() != 1 {
@@ -158,6 +166,9 @@ func TestDeadlinesOfRequests(t *testing.T) {
 				synctest.Wait()
 				if serving() != 0 {
 					t.Errorf("%d requests are still being served after %v", serving(), test.within)
+				}
+				if got := <-answered; !strings.HasPrefix(got, test.answer) {
+					t.Errorf("answered %q, want %q", got, test.answer)
 				}
 				close(l)
 				<-served

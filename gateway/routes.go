@@ -135,6 +135,7 @@ func (s *Server) publish(w http.ResponseWriter, r *http.Request) {
 	}
 	setReadDeadline(w, bodyTimeout)
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, int64(s.cfg.MaxBody)))
+	setWriteDeadline(w, publishTimeout+answerTimeout) // the body took its time
 	if err != nil {
 		s.fail(w, r, bodyError(err, s.cfg.MaxBody))
 		return
@@ -154,7 +155,7 @@ func (s *Server) publish(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	err = s.broadcast(r.Context(), rooms, p, nil)
-	setWriteDeadline(w, answerTimeout) // the body and the cluster took their time
+	setWriteDeadline(w, answerTimeout) // also during a shutdown
 	if err != nil {
 		s.fail(w, r, err)
 		return
