@@ -51,6 +51,7 @@ $(CLIENT): web/package-lock.json web/build.mjs
 test: setup check ## Run everything: the checks, then all tests with the race detector
 	$(call say,Tests with the race detector)
 	go test -race -count=1 -timeout 15m $(TESTFLAGS) ./...
+	cd interop/middleware && go test -race -count=1 -timeout 5m $(TESTFLAGS) ./...
 
 .PHONY: setup
 setup: web ## Install what the tests need and this machine lacks
@@ -71,6 +72,7 @@ check: ## Formatting, vet, staticcheck, modules, the page's tests, every benchma
 	$(call say,Modules)
 	go mod verify
 	go mod tidy -diff
+	cd interop/middleware && go mod tidy -diff && go vet ./...
 	$(call say,Every benchmark once)
 	go test -run '^$$' -bench . -benchtime 1x ./... | { grep -v -e '^goos:' -e '^goarch:' -e '^cpu:' -e 'no test files' || true; }
 
