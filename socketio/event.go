@@ -14,7 +14,8 @@ import (
 
 // EventHandler handles an event. It is what [Namespace.UseEvent] wraps, and [Namespace.On] takes it as it is. The
 // context is done when the socket is disconnected. An error becomes the acknowledgement, as described in the package
-// comment; without one the event is acknowledged with what [Event.Ack] was given, or with nothing.
+// comment; without one the event is acknowledged with what [Event.Ack] was given, or with nothing, or later, as
+// [Event.AckLater] says.
 type EventHandler func(ctx context.Context, ev *Event) error
 
 // Event is an event from a client. It belongs to the goroutine that handles it, except for Ack.
@@ -29,6 +30,7 @@ type Event struct {
 	attachments [][]byte
 	id          uint64
 	wantsAck    bool
+	late        bool // the handler's return is no acknowledgement
 	acked       atomic.Bool
 	inline      [5][]byte // backs args of most events
 }
@@ -50,7 +52,7 @@ func (ev *Event) Arg(i int, v any) error {
 		return nil
 	}
 	if err := sioproto.Unmarshal(ev.args[i], ev.attachments, v); err != nil {
-		return badArgument(i, v, err)
+		return badArgument(fmt.Sprintf("argument %d", i), v, err)
 	}
 	return nil
 }
@@ -72,8 +74,17 @@ func (ev *Event) HasHandler() bool { return ev.handler != nil }
 // WantsAck reports whether the client asked for an acknowledgement that was not sent yet.
 func (ev *Event) WantsAck() bool { return ev.wantsAck && !ev.acked.Load() }
 
-// Ack acknowledges the event with args. It may be called from any goroutine and after the handler has returned. It
-// returns [ErrNoAck] when the client did not ask, [ErrAcked] at the second call and [ErrDisconnected] when the client
+// AckLater says that the event is acknowledged by the returned function, [Event.Ack], which may be called from any
+// goroutine and after the handler has returned: that it returns without an error is no acknowledgement then. It is called
+// by the handler itself, or by a middleware.
+func (ev *Event) AckLater() Ack {
+	ev.late = true
+	return ev.Ack
+}
+
+// Ack acknowledges the event with args. An event that was not acknowledged when its handler returns is acknowledged then,
+// with nothing, unless the handler has called [Event.AckLater]. Ack may be called from any goroutine. It returns
+// [ErrNoAck] when the client did not ask, [ErrAcked] at the second call and [ErrDisconnected] when the client
 // is gone.
 func (ev *Event) Ack(args ...any) error {
 	if !ev.wantsAck {
@@ -186,7 +197,7 @@ func (ev *Event) finish(err error) {
 	s := ev.Socket
 	srv := s.namespace.server
 	if err == nil {
-		if ev.handler != nil && !ev.handler.late && ev.WantsAck() {
+		if ev.handler != nil && !ev.late && ev.WantsAck() {
 			_ = ev.Ack() // a client that has gone needs no acknowledgement
 		}
 		return

@@ -108,6 +108,45 @@ func TestHandlers(t *testing.T) {
 	}
 }
 
+// TestAckLater acknowledges when the handler has returned, which is no acknowledgement then.
+func TestAckLater(t *testing.T) {
+	t.Parallel()
+	acks := make(chan socketio.Ack, 4)
+	r := newRig(t, nil, func(io *socketio.Server) {
+		io.On("handler", socketio.EventHandler(func(_ context.Context, ev *socketio.Event) error {
+			acks <- ev.AckLater()
+			return nil
+		}))
+		io.On("function", func(ack socketio.Ack) { acks <- ack })
+		io.On("failing", func(ack socketio.Ack) error { acks <- ack; return errors.New("no") })
+		io.On("forgotten", socketio.EventHandler(func(_ context.Context, ev *socketio.Event) error {
+			acks <- ev.Ack
+			return nil
+		}))
+		io.On("sync", func() {})
+	})
+	p, _ := r.join()
+	for _, event := range []string{"handler", "function"} {
+		p.send(fmt.Sprintf(`421[%q]`, event), `422["sync"]`)
+		p.want(`432[]`) // the handler has returned
+		ack := receive(t, acks)
+		if err := ack(event); err != nil {
+			t.Error(err)
+		}
+		p.want(fmt.Sprintf(`431[%q]`, event))
+		if err := ack("again"); !errors.Is(err, socketio.ErrAcked) {
+			t.Error(err)
+		}
+	}
+	p.send(`423["failing"]`, `424["forgotten"]`)
+	p.want(`433[{"error":{"code":"internal","message":"internal error"}}]`, `434[]`)
+	for range 2 {
+		if err := receive(t, acks)("late"); !errors.Is(err, socketio.ErrAcked) {
+			t.Error(err)
+		}
+	}
+}
+
 func TestRefusedHandlers(t *testing.T) {
 	t.Parallel()
 	type sock = *socketio.Socket
@@ -137,8 +176,14 @@ func TestRefusedHandlers(t *testing.T) {
 		{"e", func() (error, int) { return nil, 0 }, "last result"},
 		{"e", func() chan int { return nil }, "chan int"},
 		{"e", func(socketio.Ack) int { return 0 }, "twice"},
-		{"connect", func() {}, "reserved"},
-		{"disconnect", func() {}, "reserved"},
+		{"connection", func(sock) {}, "use OnConnect"},
+		{"connect", func(sock) {}, "use OnConnect"},
+		{"disconnect", func() {}, "use OnDisconnect"},
+		{"disconnecting", func() {}, "use OnDisconnecting"},
+		{"connect_error", func() {}, "Use"},
+		{"error", func() {}, "return their errors"},
+		{"new_namespace", func() {}, "made by Of"},
+		{"newListener", func() {}, "reserved"},
 		{"taken", func() {}, "already"},
 	} {
 		func() {

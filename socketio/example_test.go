@@ -2,7 +2,6 @@ package socketio_test
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/http/httptest"
 
@@ -63,7 +62,7 @@ func ExampleNamespace_Use() {
 			return err
 		}
 		if auth.Token != "secret" {
-			return errors.New("unknown token")
+			return &socketio.Error{Code: "unknown_token", Message: "unknown token"}
 		}
 		s.Set("user", "ann")
 		return nil
@@ -71,6 +70,21 @@ func ExampleNamespace_Use() {
 	io.On("whoami", func(s *socketio.Socket) any { return s.Get("user") })
 	exchange(io, `421["whoami"]`, 1)
 	// Output: 431["ann"]
+}
+
+func ExampleEvent_AckLater() {
+	io := socketio.NewServer(nil)
+	orders := make(chan func(args ...any) error, 1)
+	io.On("order", socketio.EventHandler(func(ctx context.Context, ev *socketio.Event) error {
+		orders <- ev.AckLater()
+		return nil
+	}))
+	go func() {
+		done := <-orders
+		_ = done("delivered") // an error says that the client has gone
+	}()
+	exchange(io, `421["order"]`, 1)
+	// Output: 431["delivered"]
 }
 
 func ExampleHandle() {

@@ -21,7 +21,6 @@ type Ack func(args ...any) error
 type handler struct {
 	event string
 	call  EventHandler
-	late  bool // the handler acknowledges by itself
 }
 
 var (
@@ -36,12 +35,25 @@ var (
 	signatureHint = "want func([context.Context], [*socketio.Socket], [arguments…], [socketio.Ack]) [results…] [error]"
 )
 
+// ofNode are the events that the Node.js server itself emits, with what there is for them here. People who register a
+// handler of one by habit would wait for it in vain.
+var ofNode = map[string]string{
+	"connection":    "use OnConnect",
+	"connect":       "use OnConnect",
+	"disconnect":    "use OnDisconnect",
+	"disconnecting": "use OnDisconnecting",
+	"connect_error": "a client is refused with an error that a function of Use returns",
+	"error":         "handlers return their errors, which are sent as the acknowledgement or logged",
+	"new_namespace": "namespaces are made by Of",
+}
+
 // newHandler compiles fn, or panics.
 func newHandler(event string, fn any) *handler {
 	call := fmt.Sprintf("On(%q)", event)
-	if err := sioproto.ValidateEventName(event); err != nil {
-		must(false, call, "the name is reserved by the protocol")
+	if hint := ofNode[event]; hint != "" {
+		must(false, call, "this is an event of the Node.js server itself; "+hint)
 	}
+	must(sioproto.ValidateEventName(event) == nil, call, "the name is reserved by the protocol")
 	switch f := fn.(type) {
 	case EventHandler:
 		must(f != nil, call, "the handler is nil")
@@ -56,7 +68,7 @@ func newHandler(event string, fn any) *handler {
 	must(!v.IsNil(), call, "the handler is nil")
 	p, problem := newPlan(v)
 	must(problem == "", call, fmt.Sprintf("cannot use %s: %s; %s", v.Type(), problem, signatureHint))
-	return &handler{event: event, call: p.run, late: p.ack >= 0}
+	return &handler{event: event, call: p.run}
 }
 
 // plan says how to call a function with the arguments of an event.
@@ -184,7 +196,7 @@ func (p *plan) run(ctx context.Context, ev *Event) error {
 		in = append(in, v.Elem())
 	}
 	if p.ack >= 0 {
-		in = append(in, reflect.ValueOf(Ack(ev.Ack)))
+		in = append(in, reflect.ValueOf(ev.AckLater()))
 	}
 	if p.variadic != nil {
 		for i := len(p.args); i < len(ev.args); i++ {
@@ -214,10 +226,10 @@ func (p *plan) reply(ev *Event, out []reflect.Value) error {
 	return ignoreGone(ev.Ack(results...))
 }
 
-// badArgument says which argument does not fit, in words that are for the client too: those of the type itself, if its
+// badArgument says what does not fit, and where, in words that are for the client too: those of the type itself, if its
 // UnmarshalJSON or UnmarshalText returned an [*Error].
-func badArgument(i int, v any, cause error) error {
-	t, at := reflect.TypeOf(v).Elem(), fmt.Sprintf("argument %d", i)
+func badArgument(at string, v any, cause error) error {
+	t := reflect.TypeOf(v).Elem()
 	if deep := (*jsonx.SemanticError)(nil); errors.As(cause, &deep) && deep.JSONPointer != "" && deep.GoType != nil {
 		t, at = deep.GoType, at+" at "+string(deep.JSONPointer)
 	}

@@ -28,7 +28,7 @@ func TestWritesUnicode(t *testing.T) {
 	raw := json.RawMessage(`"` + bad + `"`)
 	r := newRig(t, nil, func(io *socketio.Server) {
 		refusal := &socketio.Error{Code: bad, Message: bad, Data: map[string]any{bad: raw}}
-		io.On("error", func() error { return refusal })
+		io.On("refused", func() error { return refusal })
 		io.On("wrapped", func() error { return fmt.Errorf("%s: %w", bad, refusal) })
 		io.On("errorf", func() error { return errors.New(bad) })
 		io.On("raw", func() json.RawMessage { return raw })
@@ -59,7 +59,7 @@ func TestWritesUnicode(t *testing.T) {
 		t.Fatal(err)
 	}
 	want("an event's name")
-	for _, event := range []string{"error", "wrapped", "raw", "late"} {
+	for _, event := range []string{"refused", "wrapped", "raw", "late"} {
 		witness.send(`427["` + event + `"]`)
 		want("acknowledgement of " + event)
 	}
