@@ -112,6 +112,7 @@ func (c *nodeCollector) Collect(out chan<- prometheus.Metric) {
 	count(socketErrors, io.HandlerPanics, "panic")
 	count(socketErrors, io.BadArguments, "bad argument")
 	count(socketErrors, io.SlowConsumers, "slow consumer")
+	count(socketErrors, io.ConnectFloods, "connect flood")
 	count(socketErrors, io.TurnedAway, "shutting down")
 	count(socketErrors, io.LateOpenings, "slow OnConnect")
 	count(socketPaused, io.Paused)

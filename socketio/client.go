@@ -20,15 +20,17 @@ type client struct {
 	decoder sioproto.Decoder
 	dead    bool // a violation was seen; only the reading side uses it
 
-	mu     sync.Mutex // protects the following
-	closed bool
-	joined bool // a namespace was joined, now or before
-	late   bool // none was in time; at the next look the connection is closed
-	pause  pauseState
-	inbox  *inbox      // what waits for handlers; nil when nothing does and no goroutine drains it
-	timer  *time.Timer // runs expire; nil when there is nothing to wait for
-	first  *Socket     // most clients join one namespace
-	others []*Socket
+	refusedSince uint32     // the second of the server's life in which refusals began to be counted
+	mu           sync.Mutex // protects the following, and that
+	closed       bool
+	joined       bool // a namespace was joined, now or before
+	late         bool // none was in time; at the next look the connection is closed
+	pause        pauseState
+	refusals     uint16      // CONNECTs refused since then
+	inbox        *inbox      // what waits for handlers; nil when nothing does and no goroutine drains it
+	timer        *time.Timer // runs expire; nil when there is nothing to wait for
+	first        *Socket     // most clients join one namespace
+	others       []*Socket
 }
 
 func newClient(s *Server, session *engineio.Session) *client {
@@ -222,8 +224,34 @@ func (c *client) connect(p *sioproto.Packet) {
 	c.push(item{socket: s, kind: itemJoin})
 }
 
+// maxRefusals CONNECTs of a connection may be refused within refusalPeriod; one more closes it. Each costs an answer, and
+// no program asks so often in vain.
+const (
+	maxRefusals   = 100
+	refusalPeriod = 10 * time.Second
+)
+
+// strike counts a refusal and reports whether there were too many.
+func (c *client) strike() (tooMany bool) {
+	now := uint32(time.Since(c.server.started) / time.Second)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.refusals == 0 || now-c.refusedSince >= uint32(refusalPeriod/time.Second) {
+		c.refusedSince, c.refusals = now, 0
+	}
+	c.refusals++
+	if c.refusals == maxRefusals+1 {
+		c.server.counters.connectFloods.Add(1)
+	}
+	return c.refusals > maxRefusals
+}
+
 // refuse answers a CONNECT with a CONNECT_ERROR.
 func (c *client) refuse(namespace string, e *Error) {
+	if c.strike() {
+		c.session.Close()
+		return
+	}
 	payload := struct {
 		Message string `json:"message"`
 		Data    any    `json:"data,omitempty"`
@@ -238,7 +266,7 @@ func (c *client) refuse(namespace string, e *Error) {
 	data = data[1 : len(data)-1]
 	p := sioproto.Packet{Type: sioproto.ConnectError, Namespace: namespace, Data: data}
 	// A connection that takes nothing any more needs no answer.
-	_ = c.send(prepare(&p), 0)
+	_ = c.send(prepare(&p), engineio.Deferred)
 }
 
 // send hands p to the session and counts what the session does not take.

@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/coder/websocket"
+
 	"github.com/peal-dev/peal/socketio"
 )
 
@@ -35,7 +37,7 @@ func TestConnectionMiddleware(t *testing.T) {
 			case "good":
 				return nil
 			case "":
-				return errors.New("no token")
+				return &socketio.Error{Message: "no token"}
 			}
 			return fmt.Errorf("auth: %w", &socketio.Error{Code: "x", Message: "bad token", Data: map[string]string{"token": auth.Token}})
 		})
@@ -121,16 +123,50 @@ func TestPolling(t *testing.T) {
 func TestConnectTimeout(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, &socketio.Options{ConnectTimeout: 50 * time.Millisecond}, func(io *socketio.Server) {
-		io.Of("/no").Use(func(context.Context, *socketio.Socket) error { return errors.New("no") })
+		io.Of("/no").Use(func(context.Context, *socketio.Socket) error { return errors.New("pq: password authentication failed") })
 	})
 	joined, _ := r.join()
 	refused := r.dial()
 	refused.send(`40/no,`)
-	refused.want(`44/no,{"message":"no"}`)
+	refused.want(`44/no,{"message":"internal error"}`)
+	if st := r.io.Stats(); st.Refused[socketio.RefusedByMiddleware] != 1 || st.HandlerErrors != 1 {
+		t.Errorf("stats %+v", st)
+	}
 	r.dial().wantClosed()
 	refused.wantClosed()
 	joined.send(`41`, `40`) // leaving does not bring the limit back
 	joined.joined("")
+}
+
+// TestConnectFlood asks in vain for namespaces: for some time it is told so, then it is closed.
+func TestConnectFlood(t *testing.T) {
+	t.Parallel()
+	for name, packet := range map[string]string{"unknown": `40/nope,`, "refused": `40/no,`} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := newRig(t, nil, func(io *socketio.Server) {
+				io.Of("/no").Use(func(context.Context, *socketio.Socket) error { return &socketio.Error{Message: "no"} })
+			})
+			p, _ := r.join()
+			answers := 0
+			for ; ; answers++ {
+				if p.conn.Write(p.ctx, websocket.MessageText, []byte(packet)) != nil {
+					break
+				}
+				if answer, err := p.next(); err != nil {
+					break
+				} else if !strings.HasPrefix(answer, "44/no") {
+					t.Fatal(answer)
+				}
+			}
+			if p.ctx.Err() != nil || answers != 100 {
+				t.Errorf("%d answers, %v", answers, p.ctx.Err())
+			}
+			if st := r.io.Stats(); st.ConnectFloods != 1 {
+				t.Errorf("counted %d times", st.ConnectFloods)
+			}
+		})
+	}
 }
 
 func TestNamespaces(t *testing.T) {

@@ -262,7 +262,7 @@ func TestBroadcastWithAck(t *testing.T) {
 		t.Error(text, err)
 	}
 
-	go ask(r.io.Timeout(50*time.Millisecond), ctx)
+	go ask(r.io.Timeout(time.Second), ctx) // within which one answers
 	a.want(`421["q",1]`)
 	b.want(`421["q",1]`)
 	a.send(`431[]`)

@@ -17,7 +17,7 @@ func (s *Socket) join() {
 		}
 		var err error
 		if s.guard("connection middleware", func() { err = middleware(s.Context(), s) }) {
-			err = &Error{Code: CodeInternal, Message: "internal error"}
+			err = errInternal
 		}
 		if err != nil {
 			s.refused(err)
@@ -115,7 +115,10 @@ func (s *Socket) refused(err error) {
 		return // the client has left meanwhile
 	}
 	if e == nil {
-		e = &Error{Message: err.Error()}
+		srv.counters.handlerErrors.Add(1)
+		srv.often.Log(context.Background(), slog.LevelError, "middleware "+s.namespace.name, "socketio: connection middleware failed",
+			slog.String("namespace", s.namespace.name), slog.Any("err", err))
+		e = errInternal
 	}
 	s.client.refuse(s.namespace.name, e)
 }

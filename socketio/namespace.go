@@ -73,7 +73,7 @@ func (ns *Namespace) change(apply func(*handlers)) {
 func add[T any](list []T, v T) []T { return append(slices.Clip(list), v) }
 
 // Use adds a connection middleware. Middleware run in the order they were added, for each client that wants to join.
-// An error refuses the client, which may try again; see [Error]. Rooms joined here are kept, events emitted here reach
+// An error refuses the client, which may try again; the text is shown to it if it is an [*Error] and logged if not. Rooms joined here are kept, events emitted here reach
 // the client before its connect event. The context ends when the client goes away.
 func (ns *Namespace) Use(fn func(ctx context.Context, s *Socket) error) {
 	must(fn != nil, "Use", "the middleware is nil")

@@ -69,6 +69,7 @@ type Server struct {
 	counters       counters
 	work           workers.Pool // runs the handlers
 	draining       atomic.Bool
+	started        time.Time
 
 	mu         sync.RWMutex // protects namespaces
 	namespaces map[string]*Namespace
@@ -88,6 +89,7 @@ func NewServer(opts *Options) *Server {
 		inboxLimit:     o.InboxLimit,
 		files:          newClientFiles(o.ClientFiles),
 		namespaces:     make(map[string]*Namespace),
+		started:        time.Now(),
 	}
 	if s.log == nil {
 		s.log = slog.Default()

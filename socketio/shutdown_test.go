@@ -20,7 +20,7 @@ func TestShutdownDelivers(t *testing.T) {
 	for name, secure := range map[string]bool{"plain": false, "TLS": true} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			const each, before = 40, 100 // clients on a transport, acknowledged events before the shutdown
+			const each, before = 12, 50 // clients on a transport, acknowledged events before the shutdown
 			padding := strings.Repeat("x", 2048)
 			r := newRig(t, nil, func(io *socketio.Server) {
 				io.OnConnect(func(s *socketio.Socket) { s.Join(s.Context(), "room") })

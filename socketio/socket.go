@@ -92,13 +92,17 @@ func (s *Socket) Handshake() *engineio.Handshake { return s.session.Handshake() 
 func (s *Socket) Transport() string { return s.session.Transport() }
 
 // Auth decodes the object the client sent when it joined the namespace (the auth option of the official client) into
-// v, by the rules of encoding/json. A client that sent none counts as having sent {}.
+// v, by the rules of encoding/json. A client that sent none counts as having sent {}. The error is an [*Error] with the
+// code "bad_argument".
 func (s *Socket) Auth(v any) error {
 	raw := []byte("{}")
 	if x := s.extra.Load(); x != nil && x.auth != nil {
 		raw = x.auth
 	}
-	return sioproto.Unmarshal(raw, nil, v)
+	if err := sioproto.Unmarshal(raw, nil, v); err != nil {
+		return badArgument("auth", v, err)
+	}
+	return nil
 }
 
 // Join puts the socket into rooms. In a cluster it returns when messages that other nodes publish from now on reach the

@@ -25,6 +25,7 @@ type Stats struct {
 	LateOpenings uint64 // clients told of their connection before OnConnect had returned, because it took too long
 	Paused       uint64 // times a connection was not read any further because its inbox was full
 
+	ConnectFloods  uint64 // connections closed because too many of their CONNECTs were refused
 	ProtocolErrors uint64 // connections closed for a violation of the protocol
 	HandlerErrors  uint64 // handlers that returned an error not meant for the client
 	HandlerPanics  uint64 // handlers that panicked
@@ -42,7 +43,7 @@ type counters struct {
 	eventsIn, eventsOut, acksIn, acksOut, paused atomic.Uint64
 	protocolErrors, handlerErrors, handlerPanics atomic.Uint64
 	badArguments, dropped, slowConsumers         atomic.Uint64
-	turnedAway                                   atomic.Uint64
+	turnedAway, connectFloods                    atomic.Uint64
 	disconnected                                 [len(reasons) + 1]atomic.Uint64
 	refused                                      tally.Tally
 }
@@ -80,7 +81,7 @@ func (s *Server) Stats() Stats {
 		Connections: s.engine.Len(), Sockets: int(c.sockets.Load()),
 		Connected: c.connected.Load(), Refused: c.refused.Counts(), Disconnected: make(map[Reason]uint64, len(reasons)),
 		EventsIn: c.eventsIn.Load(), TurnedAway: c.turnedAway.Load(), EventsOut: c.eventsOut.Load(), AcksIn: c.acksIn.Load(), AcksOut: c.acksOut.Load(),
-		LateOpenings: c.lateOpenings.Load(), Paused: c.paused.Load(), ProtocolErrors: c.protocolErrors.Load(), HandlerErrors: c.handlerErrors.Load(),
+		LateOpenings: c.lateOpenings.Load(), Paused: c.paused.Load(), ConnectFloods: c.connectFloods.Load(), ProtocolErrors: c.protocolErrors.Load(), HandlerErrors: c.handlerErrors.Load(),
 		HandlerPanics: c.handlerPanics.Load(), BadArguments: c.badArguments.Load(), Dropped: c.dropped.Load(),
 		SlowConsumers: c.slowConsumers.Load(), Engine: s.engine.Stats(),
 	}
