@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 
 	"github.com/chromedp/cdproto/cdp"
@@ -144,22 +145,27 @@ func TestBrowserLoadsTheClientFromTheNode(t *testing.T) {
 	site := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "text/html")
 		node := r.URL.Query().Get("node")
-		fmt.Fprintf(w, `<!doctype html><p id="message">%[2]s</p><p id="transport"></p><p id="reply"></p>
-<script src="%[1]s/socket.io/%[2]s"></script>
-<script>
+		load := fmt.Sprintf(`<script src="%s"></script><script>`, r.URL.Query().Get("file"))
+		if strings.Contains(r.URL.Query().Get("file"), "esm") {
+			load = fmt.Sprintf(`<script type="module">import { io } from %q;`, r.URL.Query().Get("file"))
+		}
+		fmt.Fprintf(w, `<!doctype html><p id="message">a page</p><p id="transport"></p><p id="reply"></p>
+%[2]s
 const socket = io(%[1]q);
-socket.on("connect", async () => {
+socket.io.on("open", () => {
 	document.querySelector("#transport").textContent += socket.io.engine.transport.name + " ";
 	socket.io.engine.once("upgrade", (transport) => { document.querySelector("#transport").textContent += transport.name; });
+});
+socket.on("connect", async () => {
 	document.querySelector("#reply").textContent = JSON.stringify(await socket.emitWithAck("subscribe", "a"));
 });
-</script>`, node, r.URL.Query().Get("file"))
+</script>`, node, load)
 	}))
 	t.Cleanup(site.Close)
 	node := start(t, built(t, pealBinary), "serve", "--dev", "--allow-origin", site.URL, "--listen", "127.0.0.1:0")
 	browser := startBrowser(t)
-	for _, file := range []string{"socket.io.js", "socket.io.min.js"} {
-		tab := openTab(t, browser, site.URL+"/?file="+file+"&node="+node.url())
+	for _, file := range []string{"socket.io.js", "socket.io.min.js", "socket.io.esm.min.js"} {
+		tab := openTab(t, browser, site.URL+"/?node="+node.url()+"&file="+node.url()+"/socket.io/"+file)
 		tab.awaitText("#transport", "polling websocket")
 		tab.awaitText("#reply", `{"ok":true,"rooms":["a"]}`)
 	}
