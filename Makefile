@@ -14,6 +14,7 @@ BENCH ?= .#                 which benchmarks `make bench` runs
 BENCHTIME ?= 1s#            how long each of them runs
 MILLION ?=#             flags of `make million`, such as --clients 100000
 CURVES ?=#              flags of `make curves`, such as --quick
+SOAK ?= 30m#                how long `make soak` goes on
 TESTFLAGS ?=#               further flags of `go test` in `make test`
 EIO_SUITE ?=#               test-suite/ of an Engine.IO protocol checkout
 SIO_SUITE ?=#               test-suite/ of a Socket.IO protocol checkout
@@ -99,6 +100,10 @@ interop: setup ## Interoperability: Node.js peers, a browser, and the public pro
 	go test -race -count=1 -timeout 10m -v ./interop/...
 	@if [ -n "$(EIO_SUITE)" ] && [ -n "$(SIO_SUITE)" ]; then interop/suites.sh "$(EIO_SUITE)" "$(SIO_SUITE)"; \
 		else echo "The public protocol suites were not run: set EIO_SUITE and SIO_SUITE to their directories."; fi
+
+.PHONY: soak
+soak: setup ## Attack two nodes in every known way for SOAK; nothing may stay behind, and nobody else may notice
+	go test -race -count=1 -timeout 0 -v -run '^TestSoak$$' ./interop -soak $(SOAK)
 
 .PHONY: clean
 clean: ## Remove what was built and installed here
