@@ -78,6 +78,21 @@ func TestKnownHosts(t *testing.T) {
 	}
 }
 
+// A page that the policy lists may come by any name: it is not let in for being of the node's origin.
+func TestListedPagesUseAnyHost(t *testing.T) {
+	t.Parallel()
+	n := startNode(t, gateway.Config{Dev: true, AllowOrigins: []string{"https://front.example"}})
+	for page, status := range map[string]int{"https://front.example": 200, "https://app.example": 403, "": 403} {
+		if res, body := n.do("POST", "/v1/publish", `{"event":"a"}`, "Host", "app.example", "Origin", page); res.StatusCode != status {
+			t.Errorf("a page of %q: %d %s", page, res.StatusCode, body)
+		}
+	}
+	n = startNode(t, gateway.Config{Dev: true, AllowOrigins: []string{"*"}})
+	if res, body := n.do("POST", "/v1/publish", `{"event":"a"}`, "Host", "app.example", "Origin", "https://any.example"); res.StatusCode != 200 {
+		t.Errorf("any page: %d %s", res.StatusCode, body)
+	}
+}
+
 // What tells of a node is not for everybody who reaches its public address.
 func TestOperatorsPaths(t *testing.T) {
 	t.Parallel()

@@ -37,21 +37,27 @@ func hostName(host string) string {
 }
 
 // onlyKnownHosts refuses requests that use another name than the known ones. A name that leads here is somebody's who may
-// have other pages under it: they would be of the node's own origin. An address is no name.
+// have other pages under it: they would be of the node's own origin. An address is no name, and a page that the policy
+// lists needs none.
 func (s *Server) onlyKnownHosts(next http.Handler) http.Handler {
 	known := s.cfg.knownHosts()
 	if known == nil {
 		return next
 	}
+	pages := s.cfg.pages().Guard()
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		host := hostName(r.Host)
-		_, err := netip.ParseAddr(host)
-		if host != "" && err != nil && !slices.Contains(known, host) && !strings.HasSuffix(host, ".localhost") {
+		if !isKnown(host, known) && !pages.Lists(r.Header.Get("Origin")) {
 			s.fail(w, r, &apiError{CodeHostNotAllowed, "this node is not to be asked by the name " + host + "; if it is yours, allow it with --allow-host"})
 			return
 		}
 		next.ServeHTTP(w, r)
 	})
+}
+
+func isKnown(host string, known []string) bool {
+	_, err := netip.ParseAddr(host)
+	return host == "" || err == nil || slices.Contains(known, host) || strings.HasSuffix(host, ".localhost")
 }
 
 // isLoopback reports whether only this machine reaches an address.

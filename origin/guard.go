@@ -73,16 +73,17 @@ func (g *Guard) Check(r *http.Request) error {
 		}
 		page = referer(r)
 	}
-	if site == "same-origin" || g.listed(page) || sameOrigin(page, r) {
+	if site == "same-origin" || g.Lists(page) || sameOrigin(page, r) {
 		return nil
 	}
 	return &RefusedError{Origin: page}
 }
 
-// listed reports whether the policy names the origin.
-func (g *Guard) listed(page string) bool {
-	if len(g.allowed) == 0 {
-		return false
+// Lists reports whether the policy allows a page's origin, as an Origin header has it, wherever its request goes: not for
+// being the server's own.
+func (g *Guard) Lists(page string) bool {
+	if g.any || len(g.allowed) == 0 {
+		return g.any
 	}
 	p, ok := parse(page)
 	for i := range g.allowed {

@@ -75,7 +75,7 @@ func (p *Policy) Guard(methods ...string) *Guard {
 			allowed, _ := parsePattern(o) // Validate has seen it
 			g.allowed = append(g.allowed, allowed)
 		}
-		opts.AllowOriginVaryRequestFunc = func(_ *http.Request, origin string) (bool, []string) { return g.listed(origin), nil }
+		opts.AllowOriginVaryRequestFunc = func(_ *http.Request, origin string) (bool, []string) { return g.Lists(origin), nil }
 	}
 	g.cors = cors.New(opts)
 	return g
