@@ -29,3 +29,21 @@ func Example() {
 		log.Print(err) // delivered on this node only
 	}
 }
+
+// What other nodes publish while this one does not listen is lost to it. A program that can read its state anew does so
+// when the number of gaps has grown.
+func ExampleDriver_Stats() {
+	driver, err := redispubsub.New(redispubsub.Options{URL: "redis://localhost:6379"})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer driver.Close(context.Background())
+
+	stats := driver.Stats()
+	for cause, n := range stats.Gaps {
+		log.Printf("%d times messages may be missing because of %s", n, cause)
+	}
+	if gap := stats.LastGap; gap.Cause != "" && gap.To.IsZero() {
+		log.Printf("messages may be missing since %v", gap.From)
+	}
+}
