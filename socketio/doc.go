@@ -28,8 +28,8 @@
 // so a handler should not wait for one without a deadline.
 //
 // A client that disconnects, or whose connection breaks, has its earlier events handled first, with a context that
-// is done already. When it is the server who disconnects the socket or shuts down, events that still wait are
-// dropped. OnDisconnecting and OnDisconnect run once, behind them, for each socket that OnConnect was due for.
+// is done already. When it is the server who disconnects the socket, events that still wait are dropped;
+// [Server.Shutdown] says what a shutdown does. OnDisconnecting and OnDisconnect run once, behind them, for each socket that OnConnect was due for.
 //
 // # Values
 //
