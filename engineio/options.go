@@ -74,8 +74,9 @@ type Options struct {
 	// Cookie, if not nil, is set on the answer to a handshake with the session's id as its value, for load balancers that
 	// route by cookie. An empty Name means "io", an empty Path "/".
 	Cookie *http.Cookie
-	// CompressionThreshold is the length in bytes from which poll responses are compressed, if the client allows it. Zero
-	// means 1024, a negative value never.
+	// CompressionThreshold is the length in bytes from which poll responses are compressed, if the client allows it and no
+	// middleware has announced that it does that: by Content-Encoding, or by a Vary that names Accept-Encoding. Zero means
+	// 1024, a negative value never.
 	CompressionThreshold int
 	// SendBuffer is how many bytes may wait for one client on WebSocket. A client for which more wait is a slow consumer: its
 	// volatile messages are dropped first, then its session is closed. A message always fits if nothing else waits. Zero
