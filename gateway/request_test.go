@@ -1,9 +1,9 @@
 package gateway_test
 
 import (
-	"bytes"
 	"encoding/json"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/peal-dev/peal/gateway"
 	"github.com/peal-dev/peal/socketio/sioproto"
@@ -16,6 +16,8 @@ func FuzzPublication(f *testing.F) {
 		`{"event":"a","args":[1,"two",{"x":null}],"rooms":["r"],"except":[]}`,
 		`{"event":"a","rooms":"r","args":null}`,
 		`{"event":"\u0000\"","args":[ ]}`,
+		`{"event":"half \ud83d","args":["\ude00",{"\ud83d":1}],"rooms":["\ud83d"]}`, "{\"event\":\"caf\xe9\",\"args\":[\"\xff\"]}",
+		`{"event":"a","args":[{"_placeholder":true,"num":0}]}`,
 		`{"event":"connect"}`, `{"event":"a","args":{}}`, `[]`, `{`, `null`, ``,
 	} {
 		f.Add([]byte(seed))
@@ -27,6 +29,12 @@ func FuzzPublication(f *testing.F) {
 				t.Fatalf("%q: an error without a code: %v", body, err)
 			}
 			return
+		}
+		if !utf8.Valid(data) {
+			t.Fatalf("%q became %q", body, data)
+		}
+		if err := sioproto.CheckEvent(data, nil, 0); err != nil {
+			t.Fatalf("%q became %q: %v", body, data, err)
 		}
 		elements, err := sioproto.Elements(data)
 		if err != nil || len(elements) == 0 {
@@ -47,7 +55,7 @@ func FuzzPublication(f *testing.F) {
 			t.Fatalf("%q became %q", body, data)
 		}
 		for i, arg := range sent.Args {
-			if !bytes.Equal(elements[i+1], arg) {
+			if text := []rune(string(arg)); string(elements[i+1]) != string(text) {
 				t.Errorf("argument %d of %q became %q", i, body, elements[i+1])
 			}
 		}

@@ -40,8 +40,9 @@ const (
 var errInternal = &Error{Code: CodeInternal, Message: "internal error"}
 
 // Error is an error meant for the client. A handler that returns one has it sent as the acknowledgement; a connection
-// middleware that returns one refuses the connection with its message and data. A wrapped *Error counts too. Of any other
-// error the client is told that it is internal, and the log what it is.
+// middleware that returns one refuses the connection with its message and data; the UnmarshalJSON of a handler's parameter
+// may return one to say in its own words what it takes. A wrapped *Error counts too. Of any other error the client is told
+// that it is internal, and the log what it is.
 type Error struct {
 	// Code is for programs: a short constant such as "not_found". A refused connection does not show it.
 	Code string `json:"code"`

@@ -123,6 +123,9 @@ func FuzzUnmarshal(f *testing.F) {
 		f.Add([]byte(s), []byte{1}, []byte{2})
 	}
 	f.Fuzz(func(t *testing.T, raw, a, b []byte) {
+		if _, err := sioproto.Elements([]byte("[" + string(raw) + "]")); err != nil {
+			return // not JSON, or too deep for an argument
+		}
 		if !sioproto.Valid(raw) {
 			return
 		}
