@@ -57,7 +57,7 @@ func joinNamespace(t *testing.T, d adapter.Driver, namespace string) *adapter.Ad
 func TestNamespacesDoNotWait(t *testing.T) {
 	t.Parallel()
 	server := testredis.Start(t)
-	near, far := newDriver(t, redispubsub.Options{URL: server.URL(), Timeout: 300 * time.Millisecond}), newDriver(t, redispubsub.Options{URL: server.URL()})
+	near, far := newDriver(t, redispubsub.Options{URL: server.URL(), Timeout: time.Second}), newDriver(t, redispubsub.Options{URL: server.URL()})
 	slow, fast := joinNamespace(t, near, "/slow"), joinNamespace(t, near, "/fast")
 	toSlow, toFast := joinNamespace(t, far, "/slow"), joinNamespace(t, far, "/fast")
 	g, m := newGate("g"), adaptertest.NewMember("m")

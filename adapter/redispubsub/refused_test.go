@@ -27,10 +27,11 @@ func TestRefusedRoom(t *testing.T) {
 	errs := make(map[string]chan error)
 	for i := range rooms {
 		for _, room := range []string{fmt.Sprint("ok", i), fmt.Sprint("$no", i)} {
-			errs[room] = make(chan error, 1)
+			result := make(chan error, 1)
+			errs[room] = result
 			go func() {
 				_, err := a.Join(t.Context(), "m", room)
-				errs[room] <- err
+				result <- err
 			}()
 		}
 	}
@@ -75,6 +76,9 @@ func TestRefusedNamespace(t *testing.T) {
 		state(true)
 		if err := a.Ping(t.Context()); !errors.Is(err, adapter.ErrUnavailable) || !strings.Contains(err.Error(), "NOPERM") {
 			t.Errorf("Ping of a namespace whose messages are refused: %v", err)
+		}
+		if got := d.Stats().Gaps[redispubsub.GapRefused]; got == 0 {
+			t.Error("that messages are refused is no gap")
 		}
 	}
 }

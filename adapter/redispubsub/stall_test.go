@@ -1,0 +1,93 @@
+package redispubsub
+
+import (
+	"errors"
+	"log/slog"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/peal-dev/peal/adapter"
+	"github.com/peal-dev/peal/internal/redisx"
+	"github.com/peal-dev/peal/internal/testredis"
+)
+
+// empty is the receiver of a node without members.
+type empty struct{}
+
+func (empty) Receive(*adapter.Envelope)                      {}
+func (empty) HasRoom(string) bool                            { return false }
+func (empty) AllRooms() []string                             { return nil }
+func (empty) RoomsOf(string) []string                        { return nil }
+func (empty) Each(adapter.Target, func(adapter.Member) bool) {}
+
+// TestStall has Redis take probes and send them to somebody else: the connection stands and nothing comes.
+func TestStall(t *testing.T) {
+	t.Parallel()
+	server := testredis.Start(t)
+	d, err := New(Options{URL: server.URL(), Timeout: time.Second, Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close(t.Context())
+	d.stopProbing()
+	<-d.probing
+	joined, err := d.Subscribe(t.Context(), "/", empty{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := joined.(*link)
+
+	other, err := redisx.New(redisx.Options{URL: server.URL()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Close()
+	sub := other.Subscribe(redisx.Hooks{})
+	defer sub.Close()
+	if err := sub.Listen(func(string, []byte) {}).Add(redisx.Channel("elsewhere")).Wait(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	own := l.ownResponses
+	l.ownResponses = "elsewhere"
+	for range 2 {
+		if err := l.Ping(t.Context()); !errors.Is(err, adapter.ErrUnavailable) || !strings.Contains(err.Error(), "come back") {
+			t.Errorf("Ping that does not come back: %v", err)
+		}
+		if s := d.Stats(); s.Gaps[GapStall] != 1 || s.LastGap.Cause != GapStall || !s.LastGap.To.IsZero() {
+			t.Errorf("stats = %+v, want one stall that lasts", s)
+		}
+	}
+	l.ownResponses = "nobody"
+	if err := l.Ping(t.Context()); !errors.Is(err, adapter.ErrUnavailable) || !strings.Contains(err.Error(), "not even this one") {
+		t.Errorf("Ping that nobody receives: %v", err)
+	}
+	l.ownResponses = own
+	if err := l.Ping(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if s := d.Stats(); s.Gaps[GapStall] != 1 || s.LastGap.To.IsZero() {
+		t.Errorf("stats = %+v, want one stall that is over", s)
+	}
+}
+
+// TestPostedIsBounded posts answers that nobody takes: what waits is bounded by bytes, and one that is larger goes alone.
+func TestPostedIsBounded(t *testing.T) {
+	t.Parallel()
+	p := &publisher{queue: make(chan *job, 16), client: newTestClient(t)}
+	half := make([]byte, maxPosted/2)
+	for i, want := range []bool{true, true, false} {
+		if got := p.post("c", half); got != want {
+			t.Errorf("answer %d was posted: %v", i, got)
+		}
+	}
+	for len(p.queue) > 0 {
+		p.finish(<-p.queue, nil)
+	}
+	if got := p.posted.Load(); got != 0 {
+		t.Errorf("%d bytes wait of none", got)
+	}
+	if large := make([]byte, maxPosted+1); !p.post("c", large) || p.post("c", []byte("x")) {
+		t.Error("a large answer does not go alone")
+	}
+}
