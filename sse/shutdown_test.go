@@ -79,6 +79,36 @@ func TestShutdownLeavesTheDeafBehind(t *testing.T) {
 	}
 }
 
+// TestShutdownWaitsForTheSlow shuts down with a client that takes longer than WriteTimeout for what waits, but reads.
+func TestShutdownWaitsForTheSlow(t *testing.T) {
+	t.Parallel()
+	const count, size = 200, 64 << 10 // more than the kernel takes for a client that does not read
+	protocols(t, sse.Options{SendBuffer: 2 * count * size, WriteTimeout: 2 * time.Second}, func(t *testing.T, b *bundle) {
+		res, _ := b.open(t, "/")
+		for n := range count {
+			b.publish(t, fmt.Sprintf(`["n",%d,"%s"]`, n, strings.Repeat("x", size)), adapter.Target{})
+		}
+		done := make(chan error, 1)
+		go func() {
+			ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), time.Minute)
+			defer cancel()
+			done <- b.handler.Shutdown(ctx)
+		}()
+		r := sse.NewReader(res.Body)
+		pause := time.NewTicker(25 * time.Millisecond) // five seconds in all
+		defer pause.Stop()
+		for n := range count {
+			if e, err := r.Next(); err != nil || !strings.HasPrefix(e.Data, fmt.Sprintf("[%d,", n)) {
+				t.Fatalf("event %d is %.20s, %v", n, e.Data, err)
+			}
+			<-pause.C
+		}
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
+}
+
 // TestOpeningStreamIsBounded publishes to a stream that waits for the cluster: it gets what may wait, in order, and is
 // ended when that is too much.
 func TestOpeningStreamIsBounded(t *testing.T) {

@@ -27,6 +27,7 @@ type takenOutlet struct {
 	early  *queue     // posted before that
 	timer  wheel.Timer
 	reason Reason    // set once the stream is to end
+	over   bool      // it has
 	silent time.Time // when the next keep-alive is due
 	queued int       // what waited at the last tick: no less now means that the client does not read
 	since  time.Time // since when it has not read
@@ -147,15 +148,14 @@ func (o *takenOutlet) account(err error) {
 	}
 }
 
-// close ends the stream after what waits for it has been written, in bounded time.
+// close ends the stream after what waits for it has been written. Expire goes on to look whether its client reads.
 func (o *takenOutlet) close(reason Reason) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.reason != "" {
-		return // it is ending, or Closed has stopped the timer for good
+		return
 	}
 	o.reason = reason
-	o.handler.wheel.Set(&o.timer, o, o.handler.opts.WriteTimeout)
 	o.conn.HangUp()
 }
 
@@ -187,7 +187,7 @@ func (o *takenOutlet) Expire() {
 	speak := !ending && queued == 0 && o.handler.opts.KeepAlive > 0 && !now.Before(o.silent)
 	o.mu.Unlock()
 	switch {
-	case ending, tooLong:
+	case tooLong:
 		o.abort(WriteTimeout)
 		return
 	case speak:
@@ -200,8 +200,8 @@ func (o *takenOutlet) Expire() {
 func (o *takenOutlet) tick(now time.Time) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if o.reason != "" {
-		return
+	if o.over {
+		return // and the timer was stopped for good
 	}
 	every := o.handler.opts.WriteTimeout
 	if keep := o.handler.opts.KeepAlive; keep > 0 {
@@ -225,6 +225,7 @@ func (o *takenOutlet) Data(*netconn.Conn, []byte, *netconn.Turn) ([]byte, error)
 // Closed ends the stream. What waits for locks is left to a worker: this goroutine reads other connections too.
 func (o *takenOutlet) Closed(_ *netconn.Conn, cause error) {
 	o.mu.Lock()
+	o.over = true
 	o.handler.wheel.Stop(&o.timer)
 	if o.reason == "" {
 		o.reason = ClientLeft
