@@ -29,7 +29,7 @@ func (f *fixture) shutdown(within time.Duration) <-chan error {
 // TestShutdownDelivers has a lot wait for clients that begin to read when the shutdown has begun.
 func TestShutdownDelivers(t *testing.T) {
 	t.Parallel()
-	const count, size = 200, 64 << 10 // more than the kernel takes for a client that does not read
+	const count, size = 100, 64 << 10 // more than the kernel takes for a client that does not read
 	opts := engineio.Options{SendBuffer: 2 * count * size, PollBuffer: 2 * count * size}
 	message := func(n int) string { return fmt.Sprintf("%d %s", n, strings.Repeat("x", size)) }
 	both(t, opts, func(t *testing.T, f *fixture) {
@@ -52,6 +52,7 @@ func TestShutdownDelivers(t *testing.T) {
 		if a := f.do("GET", "EIO=4&transport=polling", ""); a.status != http.StatusServiceUnavailable {
 			t.Errorf("a handshake got %d", a.status)
 		}
+		f.expect(idle.poll(), http.StatusOK, "6\x1e1") // while others have yet to read
 		for n := range count {
 			if got := ws.read(); got != "4"+message(n) {
 				t.Fatalf("WebSocket: message %d is %.20q", n, got)
@@ -76,7 +77,6 @@ func TestShutdownDelivers(t *testing.T) {
 		if len(got) != count+1 {
 			t.Errorf("%d packets were fetched", len(got))
 		}
-		f.expect(idle.poll(), http.StatusOK, "6\x1e1")
 		if err := receive(t, done); err != nil {
 			t.Error(err)
 		}
