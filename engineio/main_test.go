@@ -24,6 +24,10 @@ func TestMain(m *testing.M) {
 		serveStallable(how)
 		return
 	}
+	if role := os.Getenv("ENGINEIO_CLIENT"); role != "" { // a client of BenchmarkBesideFlooders
+		beClient(role)
+		return
+	}
 	goleak.VerifyTestMain(m)
 }
 

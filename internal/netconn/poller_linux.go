@@ -334,7 +334,7 @@ func (p *poller) read(c *Conn, ending bool) (again bool) {
 			return true
 		default:
 			reads++
-			n, err := call(unix.SYS_READ, int(c.fd), unsafe.Pointer(&p.buf[0]), len(p.buf))
+			n, err := call(unix.SYS_READ, int(c.fd), unsafe.Pointer(&p.buf[0]), len(p.buf), len(p.buf))
 			switch {
 			case n > 0:
 				rest.bytes = p.buf[:n]
@@ -426,7 +426,7 @@ var iovecs = sync.Pool{New: func() any { return new([maxBatch]unix.Iovec) }}
 func writeBatch(fd int, b batch) (n int, again bool, err error) {
 	if len(b.rest) == 0 {
 		first := b.first
-		n, err = call(unix.SYS_WRITE, fd, unsafe.Pointer(&first[0]), len(first))
+		n, err = call(unix.SYS_WRITE, fd, unsafe.Pointer(&first[0]), len(first), len(first))
 		return wrote(n, len(first), err)
 	}
 	vec := iovecs.Get().(*[maxBatch]unix.Iovec)
@@ -444,14 +444,21 @@ func writeBatch(fd int, b batch) (n int, again bool, err error) {
 	for _, p := range b.rest {
 		add(p)
 	}
-	n, err = call(unix.SYS_WRITEV, fd, unsafe.Pointer(vec), count)
+	n, err = call(unix.SYS_WRITEV, fd, unsafe.Pointer(vec), count, total)
 	clear(vec[:count])
 	return wrote(n, total, err)
 }
 
-// call makes a system call that does not block, which the scheduler then need not know of.
-func call(trap uintptr, fd int, p unsafe.Pointer, n int) (int, error) {
-	r, _, errno := unix.RawSyscall(trap, uintptr(fd), uintptr(p), uintptr(n))
+// call makes a system call that does not wait for the peer, which the scheduler then need not know of: that would cost
+// a small one more than a tenth. One that moves much may have to wait for memory, and tells it.
+func call(trap uintptr, fd int, p unsafe.Pointer, n, bytes int) (int, error) {
+	var r uintptr
+	var errno syscall.Errno
+	if bytes < soft {
+		r, _, errno = unix.RawSyscall(trap, uintptr(fd), uintptr(p), uintptr(n))
+	} else {
+		r, _, errno = unix.Syscall(trap, uintptr(fd), uintptr(p), uintptr(n))
+	}
 	if errno != 0 {
 		return -1, errno
 	}
