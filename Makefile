@@ -20,7 +20,11 @@ EIO_SUITE ?=#               test-suite/ of an Engine.IO protocol checkout
 SIO_SUITE ?=#               test-suite/ of a Socket.IO protocol checkout
 
 CLIENT := web/dist/socket.io.js
-STATICCHECK := go tool -modfile=tools/go.mod staticcheck
+# The modules of go.work, each with its packages: ./... is one module only.
+MODULES := $(shell sed -n 's/^\t\././p' go.work)
+PACKAGES := $(addsuffix /...,$(MODULES))
+# A tool of another module cannot be run inside a workspace, so it is built first.
+STATICCHECK := bin/staticcheck
 say = @printf '\033[1m==> %s\033[0m\n' "$(1)"
 
 .PHONY: help
@@ -38,7 +42,7 @@ run: build ## Build everything and start a node with the playground
 .PHONY: build
 build: web ## Build bin/peal, with the Socket.IO client for browsers
 	$(call say,Building bin/peal (the first time takes a minute))
-	CGO_ENABLED=0 go build -trimpath -o bin/peal ./cmd/peal
+	CGO_ENABLED=0 GOWORK=off go build -trimpath -o bin/peal ./cmd/peal
 
 .PHONY: web
 web: $(CLIENT) ## Fetch the Socket.IO client for browsers into web/dist
@@ -51,8 +55,7 @@ $(CLIENT): web/package-lock.json web/build.mjs
 .PHONY: test
 test: setup check ## Run everything: the checks, then all tests with the race detector
 	$(call say,Tests with the race detector)
-	go test -race -count=1 -timeout 15m $(TESTFLAGS) ./...
-	cd interop/middleware && go test -race -count=1 -timeout 5m $(TESTFLAGS) ./...
+	go test -race -count=1 -timeout 15m $(TESTFLAGS) $(PACKAGES)
 
 .PHONY: setup
 setup: web ## Install what the tests need and this machine lacks
@@ -65,17 +68,17 @@ check: ## Formatting, vet, staticcheck, modules, the page's tests, every benchma
 	@files=$$(find . -name node_modules -prune -o -name '*.go' -print0 | xargs -0 gofmt -s -l); \
 		if [ -n "$$files" ]; then echo "not formatted, run gofmt -s -w on:"; echo "$$files"; exit 1; fi
 	$(call say,go vet)
-	go vet ./...
+	go vet $(PACKAGES)
 	$(call say,staticcheck)
-	$(STATICCHECK) ./...
+	GOWORK=off go build -modfile=tools/go.mod -o $(STATICCHECK) honnef.co/go/tools/cmd/staticcheck
+	$(STATICCHECK) $(PACKAGES)
 	$(call say,The playground's own tests)
 	node --test --test-reporter=dot web/test/*.test.mjs
 	$(call say,Modules)
 	go mod verify
-	go mod tidy -diff
-	cd interop/middleware && go mod tidy -diff && go vet ./...
+	for module in $(MODULES); do (cd "$$module" && GOWORK=off go mod tidy -diff && GOWORK=off go build ./...); done
 	$(call say,Every benchmark once)
-	go test -run '^$$' -bench . -benchtime 1x ./... | { grep -v -e '^goos:' -e '^goarch:' -e '^cpu:' -e 'no test files' || true; }
+	go test -run '^$$' -bench . -benchtime 1x $(PACKAGES) | { grep -v -e '^goos:' -e '^goarch:' -e '^cpu:' -e 'no test files' || true; }
 
 .PHONY: fuzz
 fuzz: ## Run every fuzz target for FUZZTIME
@@ -83,16 +86,16 @@ fuzz: ## Run every fuzz target for FUZZTIME
 
 .PHONY: bench
 bench: ## Run the benchmarks
-	go test -run '^$$' -bench '$(BENCH)' -benchtime $(BENCHTIME) -benchmem ./...
+	go test -run '^$$' -bench '$(BENCH)' -benchtime $(BENCHTIME) -benchmem $(PACKAGES)
 
 .PHONY: million
 million: ## A million clients on a cluster on this machine (24 GiB, 15 minutes; see MILLION)
-	@mkdir -p bin && go build -o bin/million ./bench/million
+	@mkdir -p bin && go build -o bin/million ./lab/million
 	@nice bin/million $(MILLION)
 
 .PHONY: curves
 curves: ## How cost grows with connections, rooms, message size and nodes (8 minutes; see CURVES)
-	@mkdir -p bin && go build -o bin/curves ./bench/curves
+	@mkdir -p bin && go build -o bin/curves ./lab/curves
 	@nice bin/curves $(CURVES)
 
 .PHONY: interop

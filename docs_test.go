@@ -97,7 +97,7 @@ func markdownFiles(t *testing.T) []string {
 			return err
 		}
 		if entry.IsDir() {
-			return enter(tree, name)
+			return enter(name)
 		}
 		if path.Ext(name) == ".md" {
 			names = append(names, name)
@@ -237,5 +237,26 @@ func TestModuleIsWhole(t *testing.T) {
 	}
 	if regexp.MustCompile(`(?m)^(replace|exclude)\b|^\s+.* => `).Match(text) {
 		t.Error("go.mod replaces or excludes modules: users of the library would not get the same")
+	}
+}
+
+// In a workspace every module is built with the newest version that any of them asks for. What tests and measurements
+// need must not change what they test: what users get by go.mod.
+func TestWorkspaceBuildsWhatUsersGet(t *testing.T) {
+	t.Parallel()
+	list := func(workspace string) []string {
+		cmd := exec.CommandContext(t.Context(), "go", "list", "-deps", "-f", "{{with .Module}}{{if .Version}}{{.Path}} {{.Version}}{{end}}{{end}}", "./...")
+		cmd.Env = append(os.Environ(), "GOWORK="+workspace)
+		out, err := cmd.Output()
+		if err != nil {
+			t.Fatal(err)
+		}
+		lines := strings.Split(strings.TrimSpace(string(out)), "\n")
+		slices.Sort(lines)
+		return slices.Compact(lines)
+	}
+	alone, together := list("off"), list("")
+	if len(alone) < 2 || !slices.Equal(alone, together) {
+		t.Errorf("alone, go.mod builds with\n%v, in go.work with\n%v: ask for the newer versions in go.mod", alone, together)
 	}
 }

@@ -18,11 +18,13 @@ var samples = map[string]struct {
 			{"sse/a_test.go": `package sse; import _ "github.com/peal-dev/peal/internal/testredis"`},
 			{"adapter/internal/x/a.go": `package x; import _ "github.com/peal-dev/peal/socketio/sioproto"`},
 			{"bench/load/a.go": `package load; import _ "github.com/peal-dev/peal/bench/wire"`},
+			{"lab/curves/a.go": `package main; import _ "github.com/peal-dev/peal/bench"`},
 		},
 		breaks: []sample{
 			{map[string]string{"sse/a.go": `package sse; import _ "github.com/peal-dev/peal/socketio"`}, "sse may import"},
 			{map[string]string{"engineio/a.go": `package engineio; import _ "github.com/peal-dev/peal/socketio/sioproto"`}, "engineio may import"},
 			{map[string]string{"sse/a_test.go": `package sse; import _ "github.com/peal-dev/peal/interop/load"`}, "nothing may build on it"},
+			{map[string]string{"bench/a_test.go": `package bench; import _ "github.com/peal-dev/peal/lab/curves"`}, "nothing may build on it"},
 			{map[string]string{"novel/a.go": `package novel`}, "no line in the table"},
 			{map[string]string{"internal/novel/a.go": `package novel`}, "no line in the table"},
 		},
@@ -197,8 +199,8 @@ func TestLoadLeavesOutWhatIsNotOurs(t *testing.T) {
 		"node_modules/x/b.go":    "package b",
 		".hidden/c.go":           "package c",
 		"x/testdata/d.go":        "package d",
-		"tools/go.mod":           "module tools",
-		"tools/e.go":             "package e",
+		"lab/go.mod":             "module lab",
+		"lab/e.go":               "package e",
 		"web/dist/.gitkeep":      "",
 		"x/deep/f.go":            "package f",
 		"node_modules/readme.md": "",
@@ -207,7 +209,7 @@ func TestLoadLeavesOutWhatIsNotOurs(t *testing.T) {
 	for _, s := range sources {
 		paths = append(paths, s.path)
 	}
-	if got := strings.Join(paths, " "); got != "a.go x/deep/f.go" {
+	if got := strings.Join(paths, " "); got != "a.go lab/e.go x/deep/f.go" {
 		t.Errorf("loaded %q", got)
 	}
 }

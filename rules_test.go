@@ -20,7 +20,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 const module = "github.com/peal-dev/peal"
 
-// layers lists, for every package, the packages of this module that it may import: the picture in
+// layers lists, for every package, the packages of this repository that it may import: the picture in
 // docs/architecture.md, as a table. A name ending in "/..." stands for everything below it. Tests are free to look
 // further down; they may not look up either, but there the compiler's ban on cycles is enough.
 var layers = map[string][]string{
@@ -30,7 +30,7 @@ var layers = map[string][]string{
 	"web":      {},
 
 	"gateway/cli": {"bench/command", "gateway", "sse", "web"},
-	"bench":       {"bench/..."}, // it measures servers from outside
+	"bench":       {"bench/...", "internal/bench/..."}, // it measures servers from outside
 
 	"socketio": {"adapter", "engineio", "socketio/...", "internal/..."},
 	"sse":      {"adapter", "admission", "sse/...", "socketio/sioproto", "origin", "internal/jsonscan", "internal/lograte", "internal/netconn", "internal/tally", "internal/utf8text", "internal/wheel", "internal/workers"},
@@ -46,6 +46,7 @@ var layers = map[string][]string{
 	"engineio/eioproto": {"internal/utf8text"},
 	"socketio/sioproto": {"internal/jsonscan", "internal/utf8text"},
 
+	"internal/bench":      {"internal/bench/..."},
 	"internal/faultproxy": {},
 	"internal/front":      {"internal/workers"},
 	"internal/jsonscan":   {"internal/utf8text"},
@@ -61,12 +62,13 @@ var layers = map[string][]string{
 
 	"examples": {"..."},
 	"interop":  {"..."},
+	"lab":      {"bench", "internal/bench/..."},
 }
 
-// leaves are programs and tests about the whole; nothing may build on them.
-var leaves = []string{"cmd", "examples", "interop"}
+// leaves are programs, measurements and tests about the whole; nothing may build on them.
+var leaves = []string{"cmd", "examples", "interop", "lab"}
 
-// source is one Go file of the module.
+// source is one Go file of the repository.
 type source struct {
 	path  string // from the root, with slashes
 	file  *ast.File
@@ -93,7 +95,7 @@ func (s source) imports() []string {
 	return paths
 }
 
-// load parses every Go file of the module, leaving out modules inside it and what tools put there.
+// load parses every Go file of the repository, whatever module it belongs to, leaving out what tools put there.
 func load(tree fs.FS) ([]source, error) {
 	var sources []source
 	err := fs.WalkDir(tree, ".", func(name string, entry fs.DirEntry, err error) error {
@@ -101,7 +103,7 @@ func load(tree fs.FS) ([]source, error) {
 			return err
 		}
 		if entry.IsDir() {
-			return enter(tree, name)
+			return enter(name)
 		}
 		if path.Ext(name) != ".go" {
 			return nil
@@ -121,16 +123,13 @@ func load(tree fs.FS) ([]source, error) {
 	return sources, err
 }
 
-// enter tells a walk whether a directory belongs to the module.
-func enter(tree fs.FS, dir string) error {
+// enter tells a walk whether a directory is ours.
+func enter(dir string) error {
 	if dir == "." {
 		return nil
 	}
 	base := path.Base(dir)
 	if strings.HasPrefix(base, ".") || base == "node_modules" || base == "testdata" || base == "bin" {
-		return fs.SkipDir
-	}
-	if _, err := fs.Stat(tree, dir+"/go.mod"); err == nil {
 		return fs.SkipDir
 	}
 	return nil

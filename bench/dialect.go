@@ -8,7 +8,7 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/peal-dev/peal/bench/internal/swarm"
+	"github.com/peal-dev/peal/internal/bench/swarm"
 )
 
 // The dialects of other push servers. An HTTP request publishes; but for Echo their clients only receive.

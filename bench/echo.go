@@ -5,8 +5,8 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/peal-dev/peal/bench/internal/swarm"
-	"github.com/peal-dev/peal/bench/internal/wire"
+	"github.com/peal-dev/peal/internal/bench/swarm"
+	"github.com/peal-dev/peal/internal/bench/wire"
 )
 
 // echo is the state of scenario Echo. Each client has one event under way, with the ack id 0: the number in the data is

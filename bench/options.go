@@ -9,7 +9,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/peal-dev/peal/bench/internal/wire"
+	"github.com/peal-dev/peal/internal/bench/wire"
 )
 
 // Scenario names what a run does.

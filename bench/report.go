@@ -3,7 +3,7 @@ package bench
 import (
 	"time"
 
-	"github.com/peal-dev/peal/bench/internal/hist"
+	"github.com/peal-dev/peal/internal/bench/hist"
 )
 
 // Report is what a run measured.

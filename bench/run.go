@@ -7,11 +7,11 @@ import (
 	"math/rand/v2"
 	"time"
 
-	"github.com/peal-dev/peal/bench/internal/evloop"
-	"github.com/peal-dev/peal/bench/internal/hist"
-	"github.com/peal-dev/peal/bench/internal/sequence"
-	"github.com/peal-dev/peal/bench/internal/swarm"
-	"github.com/peal-dev/peal/bench/internal/wire"
+	"github.com/peal-dev/peal/internal/bench/evloop"
+	"github.com/peal-dev/peal/internal/bench/hist"
+	"github.com/peal-dev/peal/internal/bench/sequence"
+	"github.com/peal-dev/peal/internal/bench/swarm"
+	"github.com/peal-dev/peal/internal/bench/wire"
 )
 
 // run is one run of a scenario.

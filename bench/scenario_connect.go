@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/peal-dev/peal/bench/internal/evloop"
+	"github.com/peal-dev/peal/internal/bench/evloop"
 )
 
 // warmUp is how many clients connect before memory is measured, so that what a server loads for its first clients does

@@ -4,8 +4,8 @@ import (
 	"context"
 	"time"
 
-	"github.com/peal-dev/peal/bench/internal/hist"
-	"github.com/peal-dev/peal/bench/internal/sequence"
+	"github.com/peal-dev/peal/internal/bench/hist"
+	"github.com/peal-dev/peal/internal/bench/sequence"
 )
 
 const (

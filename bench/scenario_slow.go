@@ -6,9 +6,9 @@ import (
 	"slices"
 	"time"
 
-	"github.com/peal-dev/peal/bench/internal/hist"
-	"github.com/peal-dev/peal/bench/internal/swarm"
-	"github.com/peal-dev/peal/bench/internal/wire"
+	"github.com/peal-dev/peal/internal/bench/hist"
+	"github.com/peal-dev/peal/internal/bench/swarm"
+	"github.com/peal-dev/peal/internal/bench/wire"
 )
 
 const (

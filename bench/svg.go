@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"io"
 
-	"github.com/peal-dev/peal/bench/internal/chart"
+	"github.com/peal-dev/peal/internal/bench/chart"
 )
 
 // WriteSVG draws the distributions of the report's times.

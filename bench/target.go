@@ -10,7 +10,7 @@ import (
 	"os"
 	"time"
 
-	"github.com/peal-dev/peal/bench/internal/process"
+	"github.com/peal-dev/peal/internal/bench/process"
 )
 
 // target is a server under test.

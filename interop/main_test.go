@@ -30,13 +30,16 @@ func TestMain(m *testing.M) {
 // Each program is built once, when the first test asks for it, and with the race detector: a race that only real peers
 // provoke is found here or not at all.
 var (
-	pealBinary   = sync.OnceValues(func() (string, error) { return build("peal", "../cmd/peal") })
-	serverBinary = sync.OnceValues(func() (string, error) { return build("server", "./server") })
+	pealBinary   = sync.OnceValues(func() (string, error) { return build("peal", "..", "./cmd/peal") })
+	serverBinary = sync.OnceValues(func() (string, error) { return build("server", ".", "./server") })
 )
 
-func build(name, pkg string) (string, error) {
+// build builds a package of the module in a directory.
+func build(name, module, pkg string) (string, error) {
 	path := filepath.Join(binaries, name)
-	out, err := exec.Command("go", "build", "-race", "-o", path, pkg).CombinedOutput()
+	cmd := exec.Command("go", "build", "-race", "-o", path, pkg)
+	cmd.Dir = module
+	out, err := cmd.CombinedOutput()
 	if err != nil {
 		return "", fmt.Errorf("building %s: %w\n%s", pkg, err, out)
 	}

@@ -1,3 +1,2 @@
-// Package middleware holds Peal to work behind the compressing middlewares that Go programs really use. It is a module of
-// its own, so that they are nobody's dependencies.
+// Package middleware holds Peal to work behind the compressing middlewares that Go programs really use.
 package middleware

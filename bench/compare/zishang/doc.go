@@ -1,3 +1,0 @@
-// Command zishang serves the load generator's handlers with github.com/zishang520/socket.io, as interop/server does with
-// Peal. It is a module of its own, so that what it needs stays out of Peal's.
-package main
