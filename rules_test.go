@@ -26,25 +26,26 @@ const module = "github.com/peal-dev/peal"
 var layers = map[string][]string{
 	".":        {},
 	"cmd/peal": {"gateway/..."},
-	"gateway":  {"adapter", "admission", "adapter/redispubsub", "engineio", "gateway/...", "internal/lograte", "internal/tally", "internal/utf8text", "origin", "socketio", "socketio/sioproto", "sse", "web"},
+	"gateway":  {"adapter", "admission", "adapter/redispubsub", "engineio", "gateway/...", "internal/lograte", "internal/tally", "internal/utf8text", "message", "origin", "socketio", "sse", "web"},
 	"web":      {},
 
 	"gateway/cli": {"bench/command", "gateway", "sse", "web"},
 	"bench":       {"bench/...", "internal/bench/..."}, // it measures servers from outside
 
-	"socketio": {"adapter", "engineio", "socketio/...", "internal/..."},
-	"sse":      {"adapter", "admission", "sse/...", "socketio/sioproto", "origin", "internal/jsonscan", "internal/lograte", "internal/netconn", "internal/tally", "internal/utf8text", "internal/wheel", "internal/workers"},
+	"socketio": {"adapter", "engineio", "message", "socketio/...", "internal/..."},
+	"sse":      {"adapter", "admission", "sse/...", "message", "origin", "internal/jsonscan", "internal/lograte", "internal/netconn", "internal/tally", "internal/utf8text", "internal/wheel", "internal/workers"},
 
-	"adapter":             {"adapter/internal/...", "internal/jsonscan", "internal/utf8text", "socketio/sioproto"},
-	"adapter/adaptertest": {"adapter", "socketio/sioproto"},
-	"adapter/internal":    {"internal/jsonscan", "internal/utf8text", "socketio/sioproto"},
-	"adapter/redispubsub": {"adapter", "adapter/internal/...", "adapter/redispubsub/...", "socketio/sioproto", "internal/lograte", "internal/redisx", "internal/tally"},
+	"adapter":             {"message"},
+	"adapter/adaptertest": {"adapter", "message"},
+	"adapter/internal":    {"internal/jsonscan", "internal/utf8text"},
+	"adapter/redispubsub": {"adapter", "adapter/internal/...", "adapter/redispubsub/...", "message", "internal/jsonscan", "internal/lograte", "internal/redisx", "internal/tally"},
 
 	"admission":         {},
 	"engineio":          {"admission", "engineio/...", "origin", "internal/front", "internal/lograte", "internal/tally", "internal/netconn", "internal/utf8text", "internal/wheel", "internal/wsproto"},
 	"origin":            {},
 	"engineio/eioproto": {"internal/utf8text"},
-	"socketio/sioproto": {"internal/jsonscan", "internal/utf8text"},
+	"socketio/sioproto": {"message", "internal/jsonscan", "internal/utf8text"},
+	"message":           {"internal/jsonscan", "internal/utf8text"},
 
 	"internal/bench":      {"internal/bench/..."},
 	"internal/faultproxy": {},

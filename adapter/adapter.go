@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"github.com/peal-dev/peal/message"
 	"sync/atomic"
 )
 
@@ -118,7 +119,7 @@ func (a *Adapter) Member(id string) Member {
 
 // Each calls yield for the members of this node that t means, each once, until yield returns false. The members are
 // collected first and yield is called without locks, so it may use the adapter.
-func (a *Adapter) Each(t Target, yield func(Member) bool) {
+func (a *Adapter) Each(t message.Target, yield func(Member) bool) {
 	for _, m := range a.index.members(&t) {
 		if !yield(m) {
 			return
@@ -128,7 +129,7 @@ func (a *Adapter) Each(t Target, yield func(Member) bool) {
 
 // Broadcast delivers m to the members t means: first on this node, then through the driver on the others. An error
 // means only that the cluster did not take the message; the delivery on this node is done by then.
-func (a *Adapter) Broadcast(ctx context.Context, m *Message, t Target) error {
+func (a *Adapter) Broadcast(ctx context.Context, m *message.Message, t message.Target) error {
 	a.counters.broadcasts.Add(1)
 	a.counters.deliveries.Add(uint64(a.index.deliver(m, &t)))
 	if a.link == nil || t.Local {
@@ -140,23 +141,23 @@ func (a *Adapter) Broadcast(ctx context.Context, m *Message, t Target) error {
 // JoinRooms puts the members t means into rooms, on this node and through the driver on the others. The joins of this
 // node are waited for as [Adapter.Add] does, those of the others are not. An error means that the cluster did not take
 // it, or that a room may not hear other nodes yet; it is done on this node then.
-func (a *Adapter) JoinRooms(ctx context.Context, t Target, rooms ...string) error {
+func (a *Adapter) JoinRooms(ctx context.Context, t message.Target, rooms ...string) error {
 	return a.change(ctx, t, &Envelope{Kind: KindJoin, ChangeRooms: rooms})
 }
 
 // LeaveRooms takes the members t means out of rooms, on this node and through the driver on the others. An error means
 // that the cluster did not take it; it is done on this node then.
-func (a *Adapter) LeaveRooms(ctx context.Context, t Target, rooms ...string) error {
+func (a *Adapter) LeaveRooms(ctx context.Context, t message.Target, rooms ...string) error {
 	return a.change(ctx, t, &Envelope{Kind: KindLeave, ChangeRooms: rooms})
 }
 
 // Disconnect disconnects the members t means, on this node and through the driver on the others; see
 // [Member.Disconnect]. An error means that the cluster did not take it; it is done on this node then.
-func (a *Adapter) Disconnect(ctx context.Context, t Target, closeConnection bool) error {
+func (a *Adapter) Disconnect(ctx context.Context, t message.Target, closeConnection bool) error {
 	return a.change(ctx, t, &Envelope{Kind: KindDisconnect, CloseConnection: closeConnection})
 }
 
-func (a *Adapter) change(ctx context.Context, t Target, e *Envelope) error {
+func (a *Adapter) change(ctx context.Context, t message.Target, e *Envelope) error {
 	e.Rooms, e.Except = t.Rooms, t.Except
 	opening := a.apply(e)
 	var published error
@@ -181,7 +182,7 @@ func (a *Adapter) publish(ctx context.Context, e *Envelope) error {
 
 // apply does on this node what e says, and returns what is left to wait for.
 func (a *Adapter) apply(e *Envelope) (opening openings) {
-	t := Target{Rooms: e.Rooms, Except: e.Except}
+	t := message.Target{Rooms: e.Rooms, Except: e.Except}
 	switch e.Kind {
 	case KindBroadcast:
 		a.counters.deliveries.Add(uint64(a.index.deliver(e.Message, &t)))
@@ -246,4 +247,4 @@ func (r *receiver) AllRooms() []string { return r.index.names(true) }
 
 func (r *receiver) RoomsOf(id string) []string { return r.index.roomsOf(id) }
 
-func (r *receiver) Each(t Target, yield func(Member) bool) { (*Adapter)(r).Each(t, yield) }
+func (r *receiver) Each(t message.Target, yield func(Member) bool) { (*Adapter)(r).Each(t, yield) }

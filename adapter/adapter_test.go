@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/peal-dev/peal/adapter"
+	"github.com/peal-dev/peal/message"
 )
 
 func TestBroadcastTargets(t *testing.T) {
@@ -23,29 +24,29 @@ func TestBroadcastTargets(t *testing.T) {
 	})
 	tests := []struct {
 		name   string
-		target adapter.Target
+		target message.Target
 		want   string
 	}{
-		{"everyone", adapter.Target{}, "m1 m2 m3 m4 m5"},
-		{"room", adapter.Target{Rooms: []string{"a"}}, "m1 m2"},
-		{"unknown room", adapter.Target{Rooms: []string{"zz"}}, ""},
-		{"two rooms, each once", adapter.Target{Rooms: []string{"a", "b"}}, "m1 m2 m3"},
-		{"same room twice", adapter.Target{Rooms: []string{"a", "a"}}, "m1 m2"},
-		{"id", adapter.Target{Rooms: []string{"m1"}}, "m1"},
-		{"id and room of that name", adapter.Target{Rooms: []string{"m4"}}, "m4 m5"},
-		{"id and its room", adapter.Target{Rooms: []string{"m1", "a"}}, "m1 m2"},
-		{"except room", adapter.Target{Except: []string{"a"}}, "m3 m4 m5"},
-		{"except id", adapter.Target{Except: []string{"m3"}}, "m1 m2 m4 m5"},
-		{"room except id", adapter.Target{Rooms: []string{"a"}, Except: []string{"m1"}}, "m2"},
-		{"id except its room", adapter.Target{Rooms: []string{"m1"}, Except: []string{"a"}}, ""},
-		{"id except itself", adapter.Target{Rooms: []string{"m1"}, Except: []string{"m1"}}, ""},
-		{"rooms except room", adapter.Target{Rooms: []string{"a", "c"}, Except: []string{"b"}}, "m1"},
-		{"except name that is id and room", adapter.Target{Except: []string{"m4"}}, "m1 m2 m3"},
-		{"except unknown", adapter.Target{Rooms: []string{"c"}, Except: []string{"zz"}}, "m3"},
-		{"except many ids", adapter.Target{Except: []string{"m1", "m2", "m3", "m4", "m5"}}, ""},
+		{"everyone", message.Target{}, "m1 m2 m3 m4 m5"},
+		{"room", message.Target{Rooms: []string{"a"}}, "m1 m2"},
+		{"unknown room", message.Target{Rooms: []string{"zz"}}, ""},
+		{"two rooms, each once", message.Target{Rooms: []string{"a", "b"}}, "m1 m2 m3"},
+		{"same room twice", message.Target{Rooms: []string{"a", "a"}}, "m1 m2"},
+		{"id", message.Target{Rooms: []string{"m1"}}, "m1"},
+		{"id and room of that name", message.Target{Rooms: []string{"m4"}}, "m4 m5"},
+		{"id and its room", message.Target{Rooms: []string{"m1", "a"}}, "m1 m2"},
+		{"except room", message.Target{Except: []string{"a"}}, "m3 m4 m5"},
+		{"except id", message.Target{Except: []string{"m3"}}, "m1 m2 m4 m5"},
+		{"room except id", message.Target{Rooms: []string{"a"}, Except: []string{"m1"}}, "m2"},
+		{"id except its room", message.Target{Rooms: []string{"m1"}, Except: []string{"a"}}, ""},
+		{"id except itself", message.Target{Rooms: []string{"m1"}, Except: []string{"m1"}}, ""},
+		{"rooms except room", message.Target{Rooms: []string{"a", "c"}, Except: []string{"b"}}, "m1"},
+		{"except name that is id and room", message.Target{Except: []string{"m4"}}, "m1 m2 m3"},
+		{"except unknown", message.Target{Rooms: []string{"c"}, Except: []string{"zz"}}, "m3"},
+		{"except many ids", message.Target{Except: []string{"m1", "m2", "m3", "m4", "m5"}}, ""},
 	}
 	for _, tt := range tests {
-		if err := a.Broadcast(t.Context(), message("x"), tt.target); err != nil {
+		if err := a.Broadcast(t.Context(), newMessage("x"), tt.target); err != nil {
 			t.Errorf("%s: %v", tt.name, err)
 		}
 		if got := strings.Join(receivers(members), " "); got != tt.want {
@@ -126,19 +127,19 @@ func TestChangesReachMembers(t *testing.T) {
 	a := newAdapter(t, nil)
 	members := addMembers(a, map[string][]string{"m1": {"a"}, "m2": {"a"}, "m3": nil})
 	ctx := t.Context()
-	if err := a.JoinRooms(ctx, adapter.Target{Rooms: []string{"a"}, Except: []string{"m2"}}, "x", "y"); err != nil {
+	if err := a.JoinRooms(ctx, message.Target{Rooms: []string{"a"}, Except: []string{"m2"}}, "x", "y"); err != nil {
 		t.Fatal(err)
 	}
 	if a.RoomLen("x") != 1 || a.RoomLen("y") != 1 {
 		t.Error("JoinRooms did not put m1, and only m1, into x and y")
 	}
-	if err := a.LeaveRooms(ctx, adapter.Target{}, "a", "x"); err != nil {
+	if err := a.LeaveRooms(ctx, message.Target{}, "a", "x"); err != nil {
 		t.Fatal(err)
 	}
 	if got := a.Rooms(); !slices.Equal(got, []string{"y"}) {
 		t.Errorf("rooms after LeaveRooms = %v, want [y]", got)
 	}
-	if err := a.Disconnect(ctx, adapter.Target{Rooms: []string{"m3"}}, true); err != nil {
+	if err := a.Disconnect(ctx, message.Target{Rooms: []string{"m3"}}, true); err != nil {
 		t.Fatal(err)
 	}
 	if got := members["m3"].closed; !slices.Equal(got, []bool{true}) || members["m1"].closed != nil {
@@ -182,14 +183,14 @@ func TestPublishAndReceive(t *testing.T) {
 	members := addMembers(a, map[string][]string{"m1": {"a"}, "m2": nil})
 	ctx := t.Context()
 
-	target := adapter.Target{Rooms: []string{"a"}, Except: []string{"b"}}
+	target := message.Target{Rooms: []string{"a"}, Except: []string{"b"}}
 	if err := errors.Join(
-		a.Broadcast(ctx, message("x"), target),
+		a.Broadcast(ctx, newMessage("x"), target),
 		a.JoinRooms(ctx, target, "r"),
 		a.LeaveRooms(ctx, target, "r"),
 		a.Disconnect(ctx, target, true),
-		a.Broadcast(ctx, message("x"), adapter.Target{Local: true}),
-		a.Disconnect(ctx, adapter.Target{Local: true}, true),
+		a.Broadcast(ctx, newMessage("x"), message.Target{Local: true}),
+		a.Disconnect(ctx, message.Target{Local: true}, true),
 	); err != nil {
 		t.Fatal(err)
 	}
@@ -206,7 +207,7 @@ func TestPublishAndReceive(t *testing.T) {
 
 	receivers(members)
 	d.sent = nil
-	d.receiver.Receive(&adapter.Envelope{Kind: adapter.KindBroadcast, Message: message("y"), Rooms: []string{"a"}})
+	d.receiver.Receive(&adapter.Envelope{Kind: adapter.KindBroadcast, Message: newMessage("y"), Rooms: []string{"a"}})
 	d.receiver.Receive(&adapter.Envelope{Kind: adapter.KindJoin, ChangeRooms: []string{"r"}})
 	d.receiver.Receive(&adapter.Envelope{Kind: adapter.KindLeave, Rooms: []string{"m2"}, ChangeRooms: []string{"r"}})
 	d.receiver.Receive(&adapter.Envelope{Kind: 99})
@@ -244,7 +245,7 @@ func TestClusterAway(t *testing.T) {
 		m := &fakeMember{id: "m"}
 		a.Add(t.Context(), m)
 		d.err = cause
-		err := a.Broadcast(t.Context(), message("x"), adapter.Target{})
+		err := a.Broadcast(t.Context(), newMessage("x"), message.Target{})
 		if !errors.Is(err, cause) || !strings.Contains(err.Error(), "adapter /: publish broadcast") {
 			t.Errorf("%s: error = %v", reason, err)
 		}
@@ -277,7 +278,7 @@ func TestClose(t *testing.T) {
 	if err := a.Close(t.Context()); err != nil || !d.closed {
 		t.Fatalf("Close = %v, link closed: %v", err, d.closed)
 	}
-	if err := a.Broadcast(t.Context(), message("x"), adapter.Target{}); !errors.Is(err, adapter.ErrClosed) {
+	if err := a.Broadcast(t.Context(), newMessage("x"), message.Target{}); !errors.Is(err, adapter.ErrClosed) {
 		t.Errorf("Broadcast after Close = %v, want ErrClosed", err)
 	}
 	if len(m.take()) != 1 {

@@ -6,12 +6,13 @@ import (
 	"testing"
 
 	"github.com/peal-dev/peal/adapter"
+	"github.com/peal-dev/peal/message"
 )
 
 type noopMember string
 
 func (n noopMember) ID() string               { return string(n) }
-func (n noopMember) Deliver(*adapter.Message) {}
+func (n noopMember) Deliver(*message.Message) {}
 func (n noopMember) Disconnect(bool)          {}
 
 // filled returns an adapter with members called m0… that are in the rooms of their number.
@@ -27,10 +28,10 @@ func big(int) []string { return []string{"big", "other"} }
 
 func TestBroadcastAllocations(t *testing.T) {
 	a := filled(t, 10_000, big)
-	m := message("x")
+	m := newMessage("x")
 	ctx := context.Background()
 	// The targets are made outside: what is counted is the broadcast's own work.
-	for name, target := range map[string]adapter.Target{
+	for name, target := range map[string]message.Target{
 		"everyone":   {},
 		"room":       {Rooms: []string{"big"}},
 		"id":         {Rooms: []string{"m7"}},
@@ -67,15 +68,15 @@ func BenchmarkAddRemove(b *testing.B) {
 
 func BenchmarkFanOut(b *testing.B) {
 	a := filled(b, 10_000, big)
-	m := message("x")
+	m := newMessage("x")
 	for _, bb := range []struct {
 		name   string
-		target adapter.Target
+		target message.Target
 	}{
-		{"everyone", adapter.Target{}},
-		{"room", adapter.Target{Rooms: []string{"big"}}},
-		{"room-except-id", adapter.Target{Rooms: []string{"big"}, Except: []string{"m5"}}},
-		{"two-rooms", adapter.Target{Rooms: []string{"big", "other"}}},
+		{"everyone", message.Target{}},
+		{"room", message.Target{Rooms: []string{"big"}}},
+		{"room-except-id", message.Target{Rooms: []string{"big"}, Except: []string{"m5"}}},
+		{"two-rooms", message.Target{Rooms: []string{"big", "other"}}},
 	} {
 		b.Run(bb.name, func(b *testing.B) {
 			b.ReportAllocs()
@@ -89,11 +90,11 @@ func BenchmarkFanOut(b *testing.B) {
 
 func BenchmarkManyRooms(b *testing.B) {
 	a := filled(b, 100_000, func(i int) []string { return []string{fmt.Sprint("r", i/10)} })
-	targets := make([]adapter.Target, 10_000)
+	targets := make([]message.Target, 10_000)
 	for i := range targets {
 		targets[i].Rooms = []string{fmt.Sprint("r", i)}
 	}
-	m := message("x")
+	m := newMessage("x")
 	b.ReportAllocs()
 	for i := 0; b.Loop(); i++ {
 		_ = a.Broadcast(b.Context(), m, targets[i%len(targets)])

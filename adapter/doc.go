@@ -2,8 +2,8 @@
 // of them once, and hands the same message to the other nodes of the cluster.
 //
 // A [Member] is whatever a room can hold: a Socket.IO socket or a stream of Server-Sent Events. Both kinds meet in the
-// [Adapter] of their namespace, so one [Adapter.Broadcast] reaches all. A [Message] is JSON from the start and is
-// encoded once per wire [Format], however many members ask.
+// [Adapter] of their namespace, so one [Adapter.Broadcast] reaches all. A [message.Message] is JSON from the start and is
+// encoded once per wire [message.Format], however many members ask.
 //
 // How messages reach the other nodes is the business of a [Driver]; a nil driver makes a single node. Drivers live in
 // packages below this one and are held to the conformance suite of package adaptertest.

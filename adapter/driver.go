@@ -3,6 +3,7 @@ package adapter
 import (
 	"context"
 	"errors"
+	"github.com/peal-dev/peal/message"
 )
 
 // Errors a [Driver] and its links wrap, so that callers and metrics can tell why something did not reach the cluster.
@@ -59,7 +60,7 @@ type Receiver interface {
 	// RoomsOf returns the rooms of a member of this node, without its own id.
 	RoomsOf(id string) []string
 	// Each calls yield for the members of this node that t means, each once, until yield returns false.
-	Each(t Target, yield func(Member) bool)
+	Each(t message.Target, yield func(Member) bool)
 }
 
 // Kind says what an [Envelope] asks of the receiving nodes.
@@ -92,8 +93,8 @@ func (k Kind) String() string {
 type Envelope struct {
 	Kind Kind
 	// Message is set for KindBroadcast only.
-	Message *Message
-	// Rooms and Except say who is meant, as in [Target].
+	Message *message.Message
+	// Rooms and Except say who is meant, as in [message.Target].
 	Rooms, Except []string
 	// ChangeRooms are the rooms to join or leave.
 	ChangeRooms []string

@@ -5,13 +5,13 @@ import (
 	"fmt"
 
 	"github.com/peal-dev/peal/adapter"
-	"github.com/peal-dev/peal/socketio/sioproto"
+	"github.com/peal-dev/peal/message"
 )
 
 type printer string
 
 func (p printer) ID() string                 { return string(p) }
-func (p printer) Deliver(m *adapter.Message) { fmt.Printf("%s: %s %s\n", p, m.Event(), m.Args()) }
+func (p printer) Deliver(m *message.Message) { fmt.Printf("%s: %s %s\n", p, m.Event(), m.Args()) }
 func (p printer) Disconnect(bool)            { fmt.Printf("%s: disconnected\n", p) }
 
 // A nil driver makes a single node; with a driver the same calls reach the whole cluster.
@@ -28,8 +28,8 @@ func Example() {
 	a.Add(ctx, printer("bob"), "news", "sport")
 	a.Add(ctx, printer("cid"))
 
-	m := adapter.NewMessage(sioproto.Packet{Type: sioproto.Event, Data: []byte(`["headline","it rains"]`)})
-	if err := a.Broadcast(ctx, m, adapter.Target{Rooms: []string{"news", "sport"}, Except: []string{"ann"}}); err != nil {
+	m := message.New([]byte(`["headline","it rains"]`))
+	if err := a.Broadcast(ctx, m, message.Target{Rooms: []string{"news", "sport"}, Except: []string{"ann"}}); err != nil {
 		fmt.Println(err)
 	}
 	fmt.Println(a.RoomLen("news"), a.RoomsOf("cid"))

@@ -1,6 +1,7 @@
 package adapter
 
 import (
+	"github.com/peal-dev/peal/message"
 	"sync"
 	"time"
 )
@@ -13,7 +14,7 @@ type Member interface {
 	ID() string
 	// Deliver hands over a message. It is called under a read lock of the room, so it must neither block nor call the
 	// adapter's Add, Remove, Join or Leave on its own goroutine. A call may still arrive just after Remove returned.
-	Deliver(m *Message)
+	Deliver(m *message.Message)
 	// Disconnect ends the member, and with closeConnection also the connection it shares with other namespaces. It is
 	// called without locks and must not block.
 	Disconnect(closeConnection bool)
@@ -32,7 +33,7 @@ type Asker interface {
 // once somebody is asked.
 type Question struct {
 	// Message is what is asked.
-	Message *Message
+	Message *message.Message
 	// Timeout is how long answers are wanted. Zero or less means that the asking node did not say.
 	Timeout time.Duration
 	// Reply takes an answer: the JSON of its first argument ("null" when it has none) and the attachments its
@@ -55,15 +56,4 @@ type Snapshotter interface {
 	Member
 	// Snapshot returns the JSON object {id, handshake, rooms, data} that a Node.js node expects from fetchSockets().
 	Snapshot() ([]byte, error)
-}
-
-// Target says who is meant. The zero value means every member of the namespace on every node.
-type Target struct {
-	// Rooms are the rooms that receive, each member once however many of them it is in. A member's id is a room.
-	// None means everyone.
-	Rooms []string
-	// Except are the rooms whose members do not receive. A member's id is a room.
-	Except []string
-	// Local keeps it on this node.
-	Local bool
 }

@@ -7,7 +7,7 @@ import (
 	"testing"
 
 	"github.com/peal-dev/peal/adapter"
-	"github.com/peal-dev/peal/socketio/sioproto"
+	"github.com/peal-dev/peal/message"
 )
 
 // fakeMember records what reaches it.
@@ -15,13 +15,13 @@ type fakeMember struct {
 	id string
 
 	mu     sync.Mutex
-	got    []*adapter.Message
+	got    []*message.Message
 	closed []bool
 }
 
 func (f *fakeMember) ID() string { return f.id }
 
-func (f *fakeMember) Deliver(m *adapter.Message) {
+func (f *fakeMember) Deliver(m *message.Message) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.got = append(f.got, m)
@@ -54,8 +54,8 @@ func newAdapter(t testing.TB, driver adapter.Driver) *adapter.Adapter {
 	return a
 }
 
-func message(event string) *adapter.Message {
-	return adapter.NewMessage(sioproto.Packet{Type: sioproto.Event, Data: []byte(`["` + event + `"]`)})
+func newMessage(event string) *message.Message {
+	return message.New([]byte(`["` + event + `"]`))
 }
 
 // addMembers registers a member per key of rooms, with the rooms it names.

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/peal-dev/peal/adapter"
+	"github.com/peal-dev/peal/message"
 )
 
 // model is the index done naively: a set of rooms per member, its id included.
@@ -16,7 +17,7 @@ func (m model) in(id string, rooms []string) bool {
 	return slices.ContainsFunc(rooms, func(r string) bool { return m[id][r] })
 }
 
-func (m model) meant(t adapter.Target) []string {
+func (m model) meant(t message.Target) []string {
 	var ids []string
 	for id := range m {
 		if (len(t.Rooms) == 0 || m.in(id, t.Rooms)) && !m.in(id, t.Except) {
@@ -92,8 +93,8 @@ func TestAgainstModel(t *testing.T) {
 						}
 					}
 				default:
-					target := adapter.Target{Rooms: names(3), Except: names(6)}
-					if err := a.Broadcast(t.Context(), message("x"), target); err != nil {
+					target := message.Target{Rooms: names(3), Except: names(6)}
+					if err := a.Broadcast(t.Context(), newMessage("x"), target); err != nil {
 						t.Fatal(err)
 					}
 					if got, want := receivers(members), want.meant(target); !slices.Equal(got, want) {

@@ -9,6 +9,7 @@ import (
 	"testing/synctest"
 
 	"github.com/peal-dev/peal/adapter"
+	"github.com/peal-dev/peal/message"
 )
 
 // roomLink is a driver and link that knows which rooms are open. It is strict about the order of the calls.
@@ -161,7 +162,7 @@ func TestJoinWaits(t *testing.T) {
 		end("a", nil, start(t, join("m", "a")), start(t, join("n", "a")), start(t, join("m", "a")))
 		done(join("n", "a"))
 		end("o", nil, start(t, add("o")))
-		end("b", nil, start(t, func() error { return a.JoinRooms(ctx, adapter.Target{}, "b") }))
+		end("b", nil, start(t, func() error { return a.JoinRooms(ctx, message.Target{}, "b") }))
 
 		// A failure is told, and undoes nothing.
 		cause := errors.New("no")

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/peal-dev/peal/adapter"
+	"github.com/peal-dev/peal/message"
 )
 
 // countMember counts deliveries without allocating.
@@ -18,7 +19,7 @@ type countMember struct {
 }
 
 func (c *countMember) ID() string               { return c.id }
-func (c *countMember) Deliver(*adapter.Message) { c.n.Add(1) }
+func (c *countMember) Deliver(*message.Message) { c.n.Add(1) }
 func (c *countMember) Disconnect(bool)          {}
 
 // TestStress lets members come, go and move between rooms while others broadcast. Members that stay must get every
@@ -64,7 +65,7 @@ func TestStress(t *testing.T) {
 	var sent atomic.Int64
 	for b := range 3 {
 		broadcasts.Go(func() {
-			targets := []adapter.Target{
+			targets := []message.Target{
 				{},
 				{Rooms: []string{"a"}},
 				{Rooms: []string{"a", "b", "c", "own0"}},
@@ -72,7 +73,7 @@ func TestStress(t *testing.T) {
 				{Except: []string{"move0"}},
 			}
 			for i := range rounds {
-				_ = a.Broadcast(context.Background(), message("x"), targets[(i+b)%len(targets)])
+				_ = a.Broadcast(context.Background(), newMessage("x"), targets[(i+b)%len(targets)])
 				sent.Add(1)
 			}
 		})
@@ -86,7 +87,7 @@ func TestStress(t *testing.T) {
 			t.Errorf("%s got %d of %d broadcasts", m.id, m.n.Load(), sent.Load())
 		}
 	}
-	a.Each(adapter.Target{}, func(m adapter.Member) bool { a.Remove(m.ID()); return true })
+	a.Each(message.Target{}, func(m adapter.Member) bool { a.Remove(m.ID()); return true })
 	if a.Len() != 0 || len(a.Rooms()) != 0 {
 		t.Errorf("%d members and rooms %v left behind", a.Len(), a.Rooms())
 	}

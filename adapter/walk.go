@@ -1,12 +1,14 @@
 package adapter
 
+import "github.com/peal-dev/peal/message"
+
 // deliver hands m to the members of this node that t means, each once, and returns how many there were.
-func (ix *index) deliver(m *Message, t *Target) int {
-	return walk(ix, t, m, func(m *Message, e *entry, member Member) { member.Deliver(m) })
+func (ix *index) deliver(m *message.Message, t *message.Target) int {
+	return walk(ix, t, m, func(m *message.Message, e *entry, member Member) { member.Deliver(m) })
 }
 
 // members returns the members of this node that t means, each once.
-func (ix *index) members(t *Target) []Member {
+func (ix *index) members(t *message.Target) []Member {
 	var found []Member
 	walk(ix, t, &found, func(found *[]Member, _ *entry, member Member) { *found = append(*found, member) })
 	return found
@@ -22,7 +24,7 @@ const fewExcept = 4
 // once. Across rooms, and against exceptions, the marks decide: a member that is in several of the rooms is marked at
 // the first meeting. A number that passes on to a new member during the walk can at worst hide that new one, as if it
 // had come after the broadcast.
-func walk[A any](ix *index, t *Target, arg A, visit func(A, *entry, Member)) int {
+func walk[A any](ix *index, t *message.Target, arg A, visit func(A, *entry, Member)) int {
 	w := walker[A]{ix: ix, arg: arg, visit: visit}
 	if len(t.Except) > 0 || len(t.Rooms) > 1 {
 		w.except(t)
@@ -58,7 +60,7 @@ type walker[A any] struct {
 }
 
 // except resolves the exceptions once and decides whether the walk needs marks.
-func (w *walker[A]) except(t *Target) {
+func (w *walker[A]) except(t *message.Target) {
 	singles := 0
 	if len(t.Rooms) > 1 {
 		w.marks = w.ix.takeMarks()

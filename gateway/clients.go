@@ -146,7 +146,7 @@ func (s *Server) broadcast(ctx context.Context, rooms *adapter.Adapter, p *publi
 		return errShuttingDown
 	}
 	defer s.publishing.leave()
-	m, err := p.message(rooms.Namespace(), attachments)
+	m, err := p.message(attachments)
 	if err != nil {
 		return err
 	}

@@ -19,11 +19,11 @@ func ParsePublication(data []byte, maxRooms int) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	m, err := p.message("/", nil)
+	m, err := p.message(nil)
 	if err != nil {
 		return nil, err
 	}
-	return m.Packet.Data, nil
+	return m.Data, nil
 }
 
 // Code returns the code of a refusal, or "" if err is none.

@@ -9,6 +9,7 @@ import (
 	"github.com/go-json-experiment/json"
 
 	"github.com/peal-dev/peal/adapter"
+	"github.com/peal-dev/peal/message"
 	"github.com/peal-dev/peal/socketio"
 )
 
@@ -99,7 +100,7 @@ func (s *Server) members(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	reply := membersReply{Namespace: a.Namespace(), Members: []memberInfo{}}
-	a.Each(adapter.Target{Rooms: rooms}, func(m adapter.Member) bool {
+	a.Each(message.Target{Rooms: rooms}, func(m adapter.Member) bool {
 		if reply.Total++; reply.Total <= maxListed {
 			reply.Members = append(reply.Members, infoOf(a, m))
 		}
@@ -140,7 +141,7 @@ func (s *Server) disconnect(w http.ResponseWriter, r *http.Request) error {
 	}
 	if m := a.Member(d.Member); m != nil {
 		m.Disconnect(true)
-	} else if err := a.Disconnect(r.Context(), adapter.Target{Rooms: []string{d.Member}}, true); err != nil {
+	} else if err := a.Disconnect(r.Context(), message.Target{Rooms: []string{d.Member}}, true); err != nil {
 		return &apiError{CodeClusterUnavailable, "there is no such member on this node, and the cluster is away"}
 	}
 	respond(w, http.StatusOK, okReply{OK: true})

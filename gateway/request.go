@@ -9,10 +9,9 @@ import (
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 
-	"github.com/peal-dev/peal/adapter"
 	"github.com/peal-dev/peal/internal/utf8text"
+	"github.com/peal-dev/peal/message"
 	"github.com/peal-dev/peal/socketio"
-	"github.com/peal-dev/peal/socketio/sioproto"
 )
 
 // maxName is the length in bytes of the longest name of a room or namespace.
@@ -57,7 +56,7 @@ func parsePublication(data []byte, maxRooms int) (*publication, error) {
 	if p.Event == nil {
 		return nil, &apiError{CodeInvalidEvent, `the request has no "event"`}
 	}
-	if err := sioproto.ValidateEventName(*p.Event); err != nil {
+	if message.Reserved(*p.Event) {
 		return nil, &apiError{CodeInvalidEvent, fmt.Sprintf("the event %q is Socket.IO's own; choose another name", *p.Event)}
 	}
 	if kind := p.Args.Kind(); kind != '[' && kind != 'n' && len(p.Args) > 0 {
@@ -69,8 +68,8 @@ func parsePublication(data []byte, maxRooms int) (*publication, error) {
 	return p, checkRooms(p.Except, maxRooms)
 }
 
-// message returns the message of the request in its namespace, with binary arguments beside it.
-func (p *publication) message(namespace string, attachments [][]byte) (*adapter.Message, error) {
+// message returns the message of the request, with binary arguments beside it.
+func (p *publication) message(attachments [][]byte) (*message.Message, error) {
 	data, err := jsontext.AppendQuote([]byte("["), *p.Event)
 	if err != nil {
 		return nil, err // cannot be: what was decoded is UTF-8
@@ -82,20 +81,20 @@ func (p *publication) message(namespace string, attachments [][]byte) (*adapter.
 		}
 	}
 	data = append(data, ']')
-	m, err := adapter.ParseMessage(sioproto.Packet{Namespace: namespace, Data: data, Attachments: attachments}, 0)
+	m, err := message.Parse(data, attachments, 0)
 	switch {
-	case errors.Is(err, &sioproto.Error{Kind: sioproto.IllegalAttachments}):
+	case errors.Is(err, &message.Error{Kind: message.IllegalAttachments}):
 		return nil, &apiError{CodeInvalidArgs, "binary data belongs into args, with a placeholder for each and nothing else that looks like one"}
-	case errors.Is(err, &sioproto.Error{Kind: sioproto.TooManyAttachments}):
-		return nil, &apiError{CodeInvalidArgs, fmt.Sprintf("there are more than %d binary values", sioproto.DefaultMaxAttachments)}
+	case errors.Is(err, &message.Error{Kind: message.TooManyAttachments}):
+		return nil, &apiError{CodeInvalidArgs, fmt.Sprintf("there are more than %d binary values", message.DefaultMaxAttachments)}
 	case err != nil:
-		return nil, &apiError{CodeInvalidArgs, fmt.Sprintf("the arguments are nested more than %d levels deep", sioproto.MaxDepth)}
+		return nil, &apiError{CodeInvalidArgs, fmt.Sprintf("the arguments are nested more than %d levels deep", message.MaxDepth)}
 	}
 	return m, nil
 }
 
-func (p *publication) target() adapter.Target {
-	return adapter.Target{Rooms: p.Rooms, Except: p.Except}
+func (p *publication) target() message.Target {
+	return message.Target{Rooms: p.Rooms, Except: p.Except}
 }
 
 // requestError says what is wrong with a request without naming Go types.

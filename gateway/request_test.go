@@ -6,6 +6,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/peal-dev/peal/gateway"
+	"github.com/peal-dev/peal/message"
 	"github.com/peal-dev/peal/socketio/sioproto"
 )
 
@@ -33,7 +34,7 @@ func FuzzPublication(f *testing.F) {
 		if !utf8.Valid(data) {
 			t.Fatalf("%q became %q", body, data)
 		}
-		if err := sioproto.CheckEvent(data, nil, 0); err != nil {
+		if err := message.Check(data, 0, 0); err != nil {
 			t.Fatalf("%q became %q: %v", body, data, err)
 		}
 		elements, err := sioproto.Elements(data)
@@ -47,7 +48,7 @@ func FuzzPublication(f *testing.F) {
 		if err := json.Unmarshal(body, &sent); err != nil {
 			t.Fatalf("%q was taken: %v", body, err)
 		}
-		name, err := sioproto.EventName(elements[0])
+		name, err := message.EventName(elements[0])
 		if err != nil || name != sent.Event {
 			t.Errorf("%q became event %q, %v", body, name, err)
 		}

@@ -123,13 +123,13 @@ type question struct {
 }
 
 func (ns *Namespace) question(q *adapter.Question) *question {
-	p := q.Message.Packet
+	p := eventOf(q.Message, ns.name)
 	p.ID, p.HasID = ns.ackIDs.Add(1)-1, true
 	timeout := q.Timeout
 	if timeout <= 0 {
 		timeout = DefaultAckTimeout // nobody waits for ever, and the sockets must not either
 	}
-	return &question{reply: q.Reply, id: p.ID, packet: prepare(&p), deadline: time.Now().Add(timeout), asked: make(map[*Socket]struct{})}
+	return &question{reply: q.Reply, id: p.ID, packet: prepare(p), deadline: time.Now().Add(timeout), asked: make(map[*Socket]struct{})}
 }
 
 func (q *question) replied(s *Socket, p *sioproto.Packet) {

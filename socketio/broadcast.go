@@ -7,6 +7,7 @@ import (
 
 	"github.com/peal-dev/peal/adapter"
 	"github.com/peal-dev/peal/engineio"
+	"github.com/peal-dev/peal/message"
 )
 
 // DefaultAckTimeout is how long [Broadcast.EmitWithAck] waits when no other time is set.
@@ -57,8 +58,8 @@ func (b Broadcast) Timeout(d time.Duration) Broadcast {
 	return b
 }
 
-func (b Broadcast) target() adapter.Target {
-	return adapter.Target{Rooms: b.rooms, Except: b.except, Local: b.local}
+func (b Broadcast) target() message.Target {
+	return message.Target{Rooms: b.rooms, Except: b.except, Local: b.local}
 }
 
 // Emit sends an event to those who are meant. It is encoded once, however many receive it. An error means that the
@@ -69,7 +70,7 @@ func (b Broadcast) Emit(ctx context.Context, event string, args ...any) error {
 	if err != nil {
 		return err
 	}
-	m := adapter.NewMessage(p)
+	m := message.New(p.Data, p.Attachments...)
 	m.Volatile = b.volatile
 	return b.ns.adapter.Broadcast(ctx, m, b.target())
 }
@@ -90,7 +91,7 @@ func (b Broadcast) EmitWithAck(ctx context.Context, event string, args ...any) (
 	if err != nil {
 		return Replies{}, err
 	}
-	plain := adapter.NewMessage(p)
+	plain := message.New(p.Data, p.Attachments...)
 	p.ID, p.HasID = b.ns.ackIDs.Add(1)-1, true
 	asked := prepare(&p)
 	c := newCollector()

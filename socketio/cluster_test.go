@@ -15,8 +15,8 @@ import (
 	"github.com/peal-dev/peal/adapter"
 	"github.com/peal-dev/peal/adapter/adaptertest"
 	"github.com/peal-dev/peal/engineio"
+	"github.com/peal-dev/peal/message"
 	"github.com/peal-dev/peal/socketio"
-	"github.com/peal-dev/peal/socketio/sioproto"
 )
 
 func TestCluster(t *testing.T) {
@@ -198,7 +198,7 @@ func TestAsk(t *testing.T) {
 	r := newRig(t, nil, nil)
 	p, s := r.socket()
 	other, o := r.socket()
-	m := adapter.NewMessage(sioproto.Packet{Type: sioproto.Event, Namespace: "/", Data: []byte(`["q"]`)})
+	m := message.New([]byte(`["q"]`))
 	answers := make(chan string, 4)
 	ask := func(timeout time.Duration, sockets ...*socketio.Socket) {
 		q := &adapter.Question{Message: m, Timeout: timeout,

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"sync/atomic"
 
+	"github.com/peal-dev/peal/message"
 	"github.com/peal-dev/peal/socketio/sioproto"
 )
 
@@ -162,7 +163,7 @@ func (ev *Event) name(raw []byte, hs *handlers) error {
 			return nil
 		}
 	}
-	name, err := sioproto.EventName(raw)
+	name, err := message.EventName(raw)
 	if err != nil {
 		return err
 	}

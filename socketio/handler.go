@@ -10,7 +10,7 @@ import (
 
 	jsonx "github.com/go-json-experiment/json"
 
-	"github.com/peal-dev/peal/socketio/sioproto"
+	"github.com/peal-dev/peal/message"
 )
 
 // Ack acknowledges an event from within or after its handler; see [Event.Ack]. A handler that takes one acknowledges
@@ -53,7 +53,7 @@ func newHandler(event string, fn any) *handler {
 	if hint := ofNode[event]; hint != "" {
 		must(false, call, "this is an event of the Node.js server itself; "+hint)
 	}
-	must(sioproto.ValidateEventName(event) == nil, call, "the name is reserved by the protocol")
+	must(!message.Reserved(event), call, "the name is reserved by the protocol")
 	switch f := fn.(type) {
 	case EventHandler:
 		must(f != nil, call, "the handler is nil")

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/peal-dev/peal/adapter"
+	"github.com/peal-dev/peal/message"
 	"github.com/peal-dev/peal/socketio/sioproto"
 )
 
@@ -160,10 +161,10 @@ func (ns *Namespace) Socket(id string) *Socket {
 // Sockets returns the connected sockets of this node. It is a snapshot: what happens while it is ranged over may or
 // may not show.
 func (ns *Namespace) Sockets() iter.Seq[*Socket] {
-	return ns.sockets(adapter.Target{Local: true})
+	return ns.sockets(message.Target{Local: true})
 }
 
-func (ns *Namespace) sockets(t adapter.Target) iter.Seq[*Socket] {
+func (ns *Namespace) sockets(t message.Target) iter.Seq[*Socket] {
 	return func(yield func(*Socket) bool) {
 		ns.adapter.Each(t, func(m adapter.Member) bool {
 			if s, ok := m.(*Socket); ok && s.Connected() {

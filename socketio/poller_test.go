@@ -4,7 +4,7 @@ import (
 	"context"
 	"testing"
 
-	"github.com/peal-dev/peal/adapter"
+	"github.com/peal-dev/peal/message"
 	"github.com/peal-dev/peal/socketio"
 )
 
@@ -12,7 +12,7 @@ import (
 type slowMember struct{ reached, release chan struct{} }
 
 func (m *slowMember) ID() string { return "slow" }
-func (m *slowMember) Deliver(*adapter.Message) {
+func (m *slowMember) Deliver(*message.Message) {
 	close(m.reached)
 	<-m.release
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/peal-dev/peal/adapter"
 	"github.com/peal-dev/peal/engineio"
+	"github.com/peal-dev/peal/message"
 	"github.com/peal-dev/peal/socketio/sioproto"
 )
 
@@ -208,18 +209,18 @@ func (s *Socket) disconnect() {
 }
 
 // Deliver implements [adapter.Member]; it is not for users.
-func (s *Socket) Deliver(m *adapter.Message) {
+func (s *Socket) Deliver(m *message.Message) {
 	flags := engineio.Deferred
 	if m.Volatile {
 		flags |= engineio.Volatile
 	}
 	if s.state.Load() != stateConnected {
-		if held, _ := s.hold(wire.Of(m), flags); held {
+		if held, _ := s.hold(wire.Of(m, s.namespace.name), flags); held {
 			return
 		}
 	}
 	// The session closes what cannot be sent to, and it is counted; a broadcast has nobody to tell.
-	if err := s.session.Send(wire.Of(m), flags); err != nil {
+	if err := s.session.Send(wire.Of(m, s.namespace.name), flags); err != nil {
 		_ = s.client.unsent(err)
 	}
 }

@@ -1,13 +1,20 @@
 package socketio
 
 import (
-	"github.com/peal-dev/peal/adapter"
 	"github.com/peal-dev/peal/engineio"
+	"github.com/peal-dev/peal/message"
 	"github.com/peal-dev/peal/socketio/sioproto"
 )
 
 // wire is the Socket.IO encoding of broadcast messages: made once, shared by all sockets that receive it.
-var wire = adapter.NewFormat(func(m *adapter.Message) *engineio.Prepared { return prepare(&m.Packet) })
+var wire = message.NewFormat(func(m *message.Message, namespace string) *engineio.Prepared {
+	return prepare(eventOf(m, namespace))
+})
+
+// eventOf returns the packet that carries m to the sockets of namespace.
+func eventOf(m *message.Message, namespace string) *sioproto.Packet {
+	return &sioproto.Packet{Type: sioproto.Event, Namespace: namespace, Data: m.Data, Attachments: m.Attachments}
+}
 
 // overhead is what a text packet needs beside its payload: type, attachment count, id and commas.
 const overhead = 28

@@ -7,8 +7,8 @@ import (
 	"net/http/httptest"
 	"testing"
 
-	"github.com/peal-dev/peal/adapter"
 	"github.com/peal-dev/peal/engineio"
+	"github.com/peal-dev/peal/message"
 	"github.com/peal-dev/peal/sse"
 )
 
@@ -69,7 +69,7 @@ func TestStreamBehindCompression(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			b.publish(t, `["news",1]`, adapter.Target{Rooms: []string{"a"}})
+			b.publish(t, `["news",1]`, message.Target{Rooms: []string{"a"}})
 			if e, err := sse.NewReader(body).Next(); err != nil || e.Name != "news" {
 				t.Errorf("%s: got %+v, %v", name, e, err)
 			}

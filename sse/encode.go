@@ -5,19 +5,19 @@ import (
 	"encoding/base64"
 	"strings"
 
-	"github.com/peal-dev/peal/adapter"
 	"github.com/peal-dev/peal/internal/jsonscan"
 	"github.com/peal-dev/peal/internal/utf8text"
+	"github.com/peal-dev/peal/message"
 )
 
 // event is the wire form of a message: made once, shared by all streams, never changed.
 type event struct{ bytes []byte }
 
 // format makes each message's event at most once.
-var format = adapter.NewFormat(func(m *adapter.Message) *event {
+var format = message.NewFormat(func(m *message.Message, _ string) *event {
 	data := m.Args()
-	if len(m.Packet.Attachments) > 0 {
-		data = appendInlined(make([]byte, 0, len(data)+64), data, m.Packet.Attachments)
+	if len(m.Attachments) > 0 {
+		data = appendInlined(make([]byte, 0, len(data)+64), data, m.Attachments)
 	}
 	name := eventName(m.Event())
 	return &event{bytes: utf8text.Bytes(appendEvent(make([]byte, 0, len(data)+len(m.ID)+len(name)+32), m.ID, name, data))}

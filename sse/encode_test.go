@@ -8,8 +8,7 @@ import (
 	"testing"
 	"unicode/utf8"
 
-	"github.com/peal-dev/peal/adapter"
-	"github.com/peal-dev/peal/socketio/sioproto"
+	"github.com/peal-dev/peal/message"
 	"github.com/peal-dev/peal/sse"
 )
 
@@ -51,7 +50,7 @@ func TestEncode(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			m := message(test.data, test.attachments...)
+			m := newMessage(test.data, test.attachments...)
 			m.ID = "7-0"
 			if got := string(sse.Encode(m)); got != test.want {
 				t.Errorf("got  %q\nwant %q", got, test.want)
@@ -62,7 +61,7 @@ func TestEncode(t *testing.T) {
 
 func TestEncodeOncePerMessage(t *testing.T) {
 	t.Parallel()
-	m := message(`["a",1]`)
+	m := newMessage(`["a",1]`)
 	if a, b := sse.Encode(m), sse.Encode(m); &a[0] != &b[0] {
 		t.Error("two streams got two encodings of one message")
 	}
@@ -71,7 +70,7 @@ func TestEncodeOncePerMessage(t *testing.T) {
 func TestEncodeLeavesOutUnsafeID(t *testing.T) {
 	t.Parallel()
 	for _, id := range []string{"", "1\n2", "1\r2", "1\x002"} {
-		m := message(`["a",1]`)
+		m := newMessage(`["a",1]`)
 		m.ID = id
 		if got, want := string(sse.Encode(m)), "event: a\ndata: [1]\n\n"; got != want {
 			t.Errorf("id %q: got %q, want %q", id, got, want)
@@ -99,7 +98,7 @@ func FuzzEncode(f *testing.F) {
 		if len(attachment) > 0 {
 			attachments = [][]byte{attachment}
 		}
-		m := message(data, attachments...)
+		m := newMessage(data, attachments...)
 		m.ID = id
 		encoded := sse.Encode(m)
 		r := sse.NewReader(bytes.NewReader(encoded))
@@ -143,8 +142,8 @@ func FuzzEncode(f *testing.F) {
 
 var breaks = strings.NewReplacer("\r\n", "\n", "\r", "\n")
 
-func message(data string, attachments ...[]byte) *adapter.Message {
-	return adapter.NewMessage(sioproto.Packet{Type: sioproto.Event, Namespace: "/", Data: []byte(data), Attachments: attachments})
+func newMessage(data string, attachments ...[]byte) *message.Message {
+	return message.New([]byte(data), attachments...)
 }
 
 func BenchmarkEncode(b *testing.B) {
@@ -158,7 +157,7 @@ func BenchmarkEncode(b *testing.B) {
 		b.Run(name, func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
-				sse.Encode(message(m.data, m.attachments...))
+				sse.Encode(newMessage(m.data, m.attachments...))
 			}
 		})
 	}

@@ -7,7 +7,7 @@ import (
 	"net/http/httptest"
 
 	"github.com/peal-dev/peal/adapter"
-	"github.com/peal-dev/peal/socketio/sioproto"
+	"github.com/peal-dev/peal/message"
 	"github.com/peal-dev/peal/sse"
 )
 
@@ -36,8 +36,8 @@ func Example() {
 		return
 	}
 	defer res.Body.Close()
-	packet := sioproto.Packet{Type: sioproto.Event, Data: []byte(`["headline","It rings",{"at":12}]`)}
-	if err := rooms.Broadcast(ctx, adapter.NewMessage(packet), adapter.Target{Rooms: []string{"news"}}); err != nil {
+	m := message.New([]byte(`["headline","It rings",{"at":12}]`))
+	if err := rooms.Broadcast(ctx, m, message.Target{Rooms: []string{"news"}}); err != nil {
 		fmt.Println(err)
 		return
 	}

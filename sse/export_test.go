@@ -1,6 +1,8 @@
 package sse
 
-import "github.com/peal-dev/peal/adapter"
+import (
+	"github.com/peal-dev/peal/message"
+)
 
 // Encode returns the bytes every stream gets for m.
-func Encode(m *adapter.Message) []byte { return format.Of(m).bytes }
+func Encode(m *message.Message) []byte { return format.Of(m, "").bytes }

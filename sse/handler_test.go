@@ -20,6 +20,7 @@ import (
 	"github.com/peal-dev/peal/adapter"
 	"github.com/peal-dev/peal/admission"
 	"github.com/peal-dev/peal/engineio"
+	"github.com/peal-dev/peal/message"
 	"github.com/peal-dev/peal/sse"
 )
 
@@ -113,9 +114,9 @@ func (b *bundle) open(t *testing.T, query string) (*http.Response, context.Cance
 	return res, cancel
 }
 
-func (b *bundle) publish(t *testing.T, data string, to adapter.Target) {
+func (b *bundle) publish(t *testing.T, data string, to message.Target) {
 	t.Helper()
-	if err := b.adapter.Broadcast(t.Context(), message(data), to); err != nil {
+	if err := b.adapter.Broadcast(t.Context(), newMessage(data), to); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -139,11 +140,11 @@ func TestStreamGetsWhatItsRoomsGet(t *testing.T) {
 				t.Errorf("%s: %q, want %q", header, got, want)
 			}
 		}
-		b.publish(t, `["one",1]`, adapter.Target{Rooms: []string{"a"}})
-		b.publish(t, `["other room"]`, adapter.Target{Rooms: []string{"c"}})
-		b.publish(t, `["both rooms",2]`, adapter.Target{Rooms: []string{"a", "b"}})
-		b.publish(t, `["excepted"]`, adapter.Target{Except: []string{"b"}})
-		b.publish(t, `["everyone",3]`, adapter.Target{})
+		b.publish(t, `["one",1]`, message.Target{Rooms: []string{"a"}})
+		b.publish(t, `["other room"]`, message.Target{Rooms: []string{"c"}})
+		b.publish(t, `["both rooms",2]`, message.Target{Rooms: []string{"a", "b"}})
+		b.publish(t, `["excepted"]`, message.Target{Except: []string{"b"}})
+		b.publish(t, `["everyone",3]`, message.Target{})
 		r := sse.NewReader(res.Body)
 		var ids []string
 		for _, want := range []sse.Event{{Name: "one", Data: "[1]"}, {Name: "both rooms", Data: "[2]"}, {Name: "everyone", Data: "[3]"}} {
@@ -167,7 +168,7 @@ func TestNothingIsMissedAfterTheResponse(t *testing.T) {
 	t.Parallel()
 	protocols(t, sse.Options{}, func(t *testing.T, b *bundle) {
 		res, leave := b.open(t, "/?rooms=20000&room=last")
-		b.publish(t, `["now"]`, adapter.Target{Rooms: []string{"last"}})
+		b.publish(t, `["now"]`, message.Target{Rooms: []string{"last"}})
 		defer time.AfterFunc(30*time.Second, leave).Stop()
 		if e, err := sse.NewReader(res.Body).Next(); err != nil || e.Name != "now" {
 			t.Errorf("got %+v, %v", e, err)
@@ -237,7 +238,7 @@ func TestShutdownEndsStreamsAfterWhatWaits(t *testing.T) {
 	protocols(t, sse.Options{}, func(t *testing.T, b *bundle) {
 		first, _ := b.open(t, "/")
 		second, _ := b.open(t, "/")
-		b.publish(t, `["last",1]`, adapter.Target{})
+		b.publish(t, `["last",1]`, message.Target{})
 		if err := b.handler.Shutdown(t.Context()); err != nil {
 			t.Fatal(err)
 		}
@@ -265,7 +266,7 @@ func TestMemberIsDisconnected(t *testing.T) {
 	t.Parallel()
 	protocols(t, sse.Options{}, func(t *testing.T, b *bundle) {
 		res, _ := b.open(t, "/?room=a")
-		if err := b.adapter.Disconnect(t.Context(), adapter.Target{Rooms: []string{"a"}}, true); err != nil {
+		if err := b.adapter.Disconnect(t.Context(), message.Target{Rooms: []string{"a"}}, true); err != nil {
 			t.Fatal(err)
 		}
 		if events, err := readAll(sse.NewReader(res.Body)); err != io.EOF || len(events) != 0 {
@@ -286,7 +287,7 @@ func TestSlowConsumerIsClosed(t *testing.T) {
 		data := fmt.Sprintf(`["big",%q]`, strings.Repeat("x", 100<<10))
 		// What the kernels' buffers hold is not known, so publish until it shows.
 		for b.handler.Stats().Streams == 1 {
-			b.publish(t, data, adapter.Target{})
+			b.publish(t, data, message.Target{})
 			if b.handler.Stats().Delivered > 10_000 {
 				t.Fatal("1 GB went to a client that does not read")
 			}
@@ -303,7 +304,7 @@ func TestStalledReaderIsClosed(t *testing.T) {
 	opts := sse.Options{SendBuffer: 64 << 20, WriteTimeout: 100 * time.Millisecond}
 	protocols(t, opts, func(t *testing.T, b *bundle) {
 		_, _ = b.open(t, "/")
-		b.publish(t, fmt.Sprintf(`["huge",%q]`, strings.Repeat("x", 32<<20)), adapter.Target{})
+		b.publish(t, fmt.Sprintf(`["huge",%q]`, strings.Repeat("x", 32<<20)), message.Target{})
 		b.waitEnded(t)
 		if got := b.handler.Stats(); got.Closed[sse.WriteTimeout] != 1 || b.adapter.Len() != 0 {
 			t.Errorf("stats: %+v, members %d", got, b.adapter.Len())

@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/peal-dev/peal/adapter"
+	"github.com/peal-dev/peal/message"
 	"github.com/peal-dev/peal/sse"
 )
 
@@ -17,7 +17,7 @@ import (
 type slowMember struct{ reached, release chan struct{} }
 
 func (m *slowMember) ID() string { return "slow" }
-func (m *slowMember) Deliver(*adapter.Message) {
+func (m *slowMember) Deliver(*message.Message) {
 	close(m.reached)
 	<-m.release
 }
@@ -42,7 +42,7 @@ func TestLeavingWaitsForNobody(t *testing.T) {
 	}
 	walked := make(chan error, 1)
 	go func() {
-		walked <- b.adapter.Broadcast(t.Context(), message(`["x"]`), adapter.Target{Rooms: []string{"a"}})
+		walked <- b.adapter.Broadcast(t.Context(), newMessage(`["x"]`), message.Target{Rooms: []string{"a"}})
 	}()
 	<-slow.reached
 	for _, cancel := range leavers {
@@ -53,7 +53,7 @@ func TestLeavingWaitsForNobody(t *testing.T) {
 	data := fmt.Sprintf(`["x",%q]`, strings.Repeat("x", size))
 	go func() {
 		for range events {
-			_ = b.adapter.Broadcast(context.WithoutCancel(t.Context()), message(data), adapter.Target{Rooms: []string{"b"}})
+			_ = b.adapter.Broadcast(context.WithoutCancel(t.Context()), newMessage(data), message.Target{Rooms: []string{"b"}})
 		}
 	}()
 	read := make(chan error, 1)

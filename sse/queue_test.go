@@ -10,7 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/peal-dev/peal/adapter"
+	"github.com/peal-dev/peal/message"
 	"github.com/peal-dev/peal/sse"
 )
 
@@ -68,7 +68,7 @@ func TestKeepAliveOnlyInSilence(t *testing.T) {
 		if got := strings.Count(g.text(), ":\n\n"); got != 0 {
 			t.Errorf("%d keep-alives within 14 s", got)
 		}
-		b.publish(t, `["a"]`, adapter.Target{})
+		b.publish(t, `["a"]`, message.Target{})
 		advance(14 * time.Second)
 		if got := strings.Count(g.text(), ":\n\n"); got != 0 {
 			t.Errorf("%d keep-alives within 14 s of an event", got)
@@ -98,9 +98,9 @@ func TestVolatileGoesFirst(t *testing.T) {
 	t.Parallel()
 	inBubble(t, sse.Options{SendBuffer: 1000}, func(t *testing.T, b *bundle, g *gate) {
 		post := func(event string, volatile bool) {
-			m := message(`["` + event + `","` + strings.Repeat("x", 300) + `"]`)
+			m := newMessage(`["` + event + `","` + strings.Repeat("x", 300) + `"]`)
 			m.Volatile = volatile
-			if err := b.adapter.Broadcast(t.Context(), m, adapter.Target{}); err != nil {
+			if err := b.adapter.Broadcast(t.Context(), m, message.Target{}); err != nil {
 				t.Fatal(err)
 			}
 			synctest.Wait()
@@ -139,10 +139,10 @@ func TestOverflowCloses(t *testing.T) {
 	t.Parallel()
 	inBubble(t, sse.Options{SendBuffer: 1000}, func(t *testing.T, b *bundle, g *gate) {
 		for range 6 {
-			b.publish(t, `["a","`+strings.Repeat("x", 300)+`"]`, adapter.Target{})
+			b.publish(t, `["a","`+strings.Repeat("x", 300)+`"]`, message.Target{})
 			synctest.Wait()
 		}
-		b.publish(t, `["after"]`, adapter.Target{})
+		b.publish(t, `["after"]`, message.Target{})
 		close(g.open)
 		synctest.Wait()
 		if got := b.handler.Stats(); got.Closed[sse.SlowConsumer] != 1 || got.Delivered != 1 {
@@ -158,7 +158,7 @@ func TestOneEventLargerThanTheBuffer(t *testing.T) {
 	t.Parallel()
 	inBubble(t, sse.Options{SendBuffer: 10}, func(t *testing.T, b *bundle, g *gate) {
 		close(g.open)
-		b.publish(t, `["large",1]`, adapter.Target{})
+		b.publish(t, `["large",1]`, message.Target{})
 		synctest.Wait()
 		if !strings.Contains(g.text(), "large") {
 			t.Errorf("got %q", g.text())
@@ -169,7 +169,7 @@ func TestOneEventLargerThanTheBuffer(t *testing.T) {
 func TestShutdownGivesUpWithItsContext(t *testing.T) {
 	t.Parallel()
 	inBubble(t, sse.Options{}, func(t *testing.T, b *bundle, g *gate) {
-		b.publish(t, `["stuck"]`, adapter.Target{})
+		b.publish(t, `["stuck"]`, message.Target{})
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		if err := b.handler.Shutdown(ctx); err != context.DeadlineExceeded {

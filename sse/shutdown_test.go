@@ -12,8 +12,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/peal-dev/peal/adapter"
 	"github.com/peal-dev/peal/adapter/adaptertest"
+	"github.com/peal-dev/peal/message"
 	"github.com/peal-dev/peal/sse"
 )
 
@@ -25,7 +25,7 @@ func TestShutdownDelivers(t *testing.T) {
 		res, _ := b.open(t, "/")
 		padding := strings.Repeat("x", size)
 		for n := range count {
-			b.publish(t, fmt.Sprintf(`["n",%d,"%s"]`, n, padding), adapter.Target{})
+			b.publish(t, fmt.Sprintf(`["n",%d,"%s"]`, n, padding), message.Target{})
 		}
 		done := make(chan error, 1)
 		go func() {
@@ -63,7 +63,7 @@ func TestShutdownLeavesTheDeafBehind(t *testing.T) {
 			var log bytes.Buffer
 			b := serve(t, variant, sse.Options{SendBuffer: 64 << 20, Logger: slog.New(slog.NewTextHandler(&log, nil))}, nil)
 			_, _ = b.open(t, "/")
-			b.publish(t, `["huge","`+strings.Repeat("x", 16<<20)+`"]`, adapter.Target{})
+			b.publish(t, `["huge","`+strings.Repeat("x", 16<<20)+`"]`, message.Target{})
 			ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
 			defer cancel()
 			if err := b.handler.Shutdown(ctx); err != nil {
@@ -86,7 +86,7 @@ func TestShutdownWaitsForTheSlow(t *testing.T) {
 	protocols(t, sse.Options{SendBuffer: 2 * count * size, WriteTimeout: 2 * time.Second}, func(t *testing.T, b *bundle) {
 		res, _ := b.open(t, "/")
 		for n := range count {
-			b.publish(t, fmt.Sprintf(`["n",%d,"%s"]`, n, strings.Repeat("x", size)), adapter.Target{})
+			b.publish(t, fmt.Sprintf(`["n",%d,"%s"]`, n, strings.Repeat("x", size)), message.Target{})
 		}
 		done := make(chan error, 1)
 		go func() {
@@ -135,7 +135,7 @@ func TestOpeningStreamIsBounded(t *testing.T) {
 					runtime.Gosched()
 				}
 				for n := range count {
-					b.publish(t, fmt.Sprintf(`["n",%d,%q]`, n, padding), adapter.Target{Local: true})
+					b.publish(t, fmt.Sprintf(`["n",%d,%q]`, n, padding), message.Target{Local: true})
 				}
 				release()
 				res := <-opened

@@ -1,6 +1,9 @@
 package sse
 
-import "github.com/peal-dev/peal/adapter"
+import (
+	"github.com/peal-dev/peal/adapter"
+	"github.com/peal-dev/peal/message"
+)
 
 // outlet is where a stream's bytes go: the seam between what a stream says and how its connection is written to.
 type outlet interface {
@@ -27,7 +30,7 @@ var _ adapter.Member = (*stream)(nil)
 func (s *stream) ID() string { return s.id }
 
 // Deliver queues the message's event.
-func (s *stream) Deliver(m *adapter.Message) { s.out.post(format.Of(m).bytes, m.Volatile) }
+func (s *stream) Deliver(m *message.Message) { s.out.post(format.Of(m, "").bytes, m.Volatile) }
 
 // Disconnect ends the stream. A stream is its connection, so closeConnection makes no difference.
 func (s *stream) Disconnect(bool) { s.out.close(Disconnected) }

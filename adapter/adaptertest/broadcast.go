@@ -9,17 +9,16 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/peal-dev/peal/adapter"
-	"github.com/peal-dev/peal/socketio/sioproto"
+	"github.com/peal-dev/peal/message"
 )
 
 func (s suite) order(t *testing.T) {
 	nodes := s.start(t, 3, "/")
 	const n = 1000
 	for i := range n {
-		nodes[0].emit(t, fmt.Sprint(i), adapter.Target{})
+		nodes[0].emit(t, fmt.Sprint(i), message.Target{})
 	}
-	nodes[0].emit(t, "end", adapter.Target{})
+	nodes[0].emit(t, "end", message.Target{})
 	for _, node := range nodes {
 		got := node.all.Until(t, "end")
 		if len(got) != n {
@@ -42,7 +41,7 @@ func (s suite) concurrentPublishers(t *testing.T) {
 	for p := range publishers {
 		wg.Go(func() {
 			for i := range each {
-				if err := nodes[p%2].Broadcast(t.Context(), message("/", fmt.Sprintf("%d %d", p, i)), adapter.Target{}); err != nil {
+				if err := nodes[p%2].Broadcast(t.Context(), newMessage(fmt.Sprintf("%d %d", p, i)), message.Target{}); err != nil {
 					t.Error(err)
 				}
 			}
@@ -67,8 +66,8 @@ func (s suite) concurrentPublishers(t *testing.T) {
 
 func (s suite) noEcho(t *testing.T) {
 	nodes := s.start(t, 2, "/")
-	nodes[0].emit(t, "x", adapter.Target{})
-	nodes[0].emit(t, "x", adapter.Target{Rooms: []string{"all0"}})
+	nodes[0].emit(t, "x", message.Target{})
+	nodes[0].emit(t, "x", message.Target{Rooms: []string{"all0"}})
 	nodes[1].all.Until(t, "x")
 	// An echo would come back before the ping does.
 	check(t, nodes[0].Ping(t.Context()))
@@ -89,21 +88,21 @@ func (s suite) rooms(t *testing.T) {
 		"n":  nodes[1].member(t, "n1"),
 	}
 	tests := []struct {
-		target adapter.Target
+		target message.Target
 		want   string
 	}{
-		{adapter.Target{}, "a ab b n"},
-		{adapter.Target{Rooms: []string{"a"}}, "a ab"},
-		{adapter.Target{Rooms: []string{"a", "b"}}, "a ab b"},
-		{adapter.Target{Rooms: []string{"a", "nobody"}}, "a ab"},
-		{adapter.Target{Rooms: []string{"nobody"}}, ""},
-		{adapter.Target{Rooms: []string{"room with spaces, # and ünïcode"}}, "b"},
-		{adapter.Target{Rooms: []string{"n1"}}, "n"},
-		{adapter.Target{Rooms: []string{"n1", "b1"}}, "b n"},
-		{adapter.Target{Except: []string{"a"}}, "b n"},
-		{adapter.Target{Rooms: []string{"b"}, Except: []string{"a"}}, "b"},
-		{adapter.Target{Rooms: []string{"b"}, Except: []string{"ab"}}, "b"},
-		{adapter.Target{Rooms: []string{"a"}, Except: []string{"a1", "ab"}}, ""},
+		{message.Target{}, "a ab b n"},
+		{message.Target{Rooms: []string{"a"}}, "a ab"},
+		{message.Target{Rooms: []string{"a", "b"}}, "a ab b"},
+		{message.Target{Rooms: []string{"a", "nobody"}}, "a ab"},
+		{message.Target{Rooms: []string{"nobody"}}, ""},
+		{message.Target{Rooms: []string{"room with spaces, # and ünïcode"}}, "b"},
+		{message.Target{Rooms: []string{"n1"}}, "n"},
+		{message.Target{Rooms: []string{"n1", "b1"}}, "b n"},
+		{message.Target{Except: []string{"a"}}, "b n"},
+		{message.Target{Rooms: []string{"b"}, Except: []string{"a"}}, "b"},
+		{message.Target{Rooms: []string{"b"}, Except: []string{"ab"}}, "b"},
+		{message.Target{Rooms: []string{"a"}, Except: []string{"a1", "ab"}}, ""},
 	}
 	for _, tt := range tests {
 		nodes[0].emit(t, "x", tt.target)
@@ -122,9 +121,9 @@ func (s suite) rooms(t *testing.T) {
 func (s suite) volatile(t *testing.T) {
 	nodes := s.start(t, 2, "/")
 	for _, want := range []bool{true, false} {
-		m := message("/", "x")
+		m := newMessage("x")
 		m.Volatile = want
-		check(t, nodes[0].Broadcast(t.Context(), m, adapter.Target{}))
+		check(t, nodes[0].Broadcast(t.Context(), m, message.Target{}))
 		if got := nodes[1].all.Next(t); got.Volatile != want {
 			t.Errorf("volatile is %v on the other node, want %v", got.Volatile, want)
 		}
@@ -147,17 +146,16 @@ func (s suite) payloads(t *testing.T) {
 		`["x",[` + strings.Repeat("1,", 70_000) + `2]]`,
 	}
 	for _, payload := range payloads {
-		m := adapter.NewMessage(sioproto.Packet{Type: sioproto.Event, Namespace: "/chat", Data: []byte(payload)})
-		check(t, nodes[0].Broadcast(t.Context(), m, adapter.Target{}))
+		m := message.New([]byte(payload))
+		check(t, nodes[0].Broadcast(t.Context(), m, message.Target{}))
 		got := nodes[1].all.Next(t)
 		var was, is any
 		check(t, json.Unmarshal([]byte(payload), &was))
-		if err := json.Unmarshal(got.Packet.Data, &is); err != nil || !reflect.DeepEqual(was, is) {
-			t.Errorf("%.200s became %.200s (%v)", payload, got.Packet.Data, err)
+		if err := json.Unmarshal(got.Data, &is); err != nil || !reflect.DeepEqual(was, is) {
+			t.Errorf("%.200s became %.200s (%v)", payload, got.Data, err)
 		}
-		if got.Packet.Type != sioproto.Event || got.Packet.Namespace != "/chat" || got.Event() != m.Event() || len(got.Packet.Attachments) > 0 || got.ID == "" {
-			t.Errorf("%.200s became a packet %v of %s with event %q, %d attachments and id %q", payload,
-				got.Packet.Type, got.Packet.Namespace, got.Event(), len(got.Packet.Attachments), got.ID)
+		if got.Event() != m.Event() || len(got.Attachments) > 0 || got.ID == "" {
+			t.Errorf("%.200s became the event %q with %d attachments and id %q", payload, got.Event(), len(got.Attachments), got.ID)
 		}
 	}
 }
@@ -169,10 +167,9 @@ func (s suite) binary(t *testing.T) {
 		all[i] = byte(i)
 	}
 	want := [][]byte{all, {}, bytes.Repeat([]byte("big"), 100_000)}
-	p := sioproto.Packet{Type: sioproto.Event, Attachments: want,
-		Data: []byte(`["x",{"_placeholder":true,"num":1},{"deep":[{"_placeholder":true,"num":0}],"after":1},{"_placeholder":true,"num":2}]`)}
-	check(t, nodes[0].Broadcast(t.Context(), adapter.NewMessage(p), adapter.Target{}))
-	got := nodes[1].all.Next(t).Packet
+	m := message.New([]byte(`["x",{"_placeholder":true,"num":1},{"deep":[{"_placeholder":true,"num":0}],"after":1},{"_placeholder":true,"num":2}]`), want...)
+	check(t, nodes[0].Broadcast(t.Context(), m, message.Target{}))
+	got := nodes[1].all.Next(t)
 	// The numbers of the placeholders may change on the way, what stands in their place may not.
 	var args []any
 	check(t, json.Unmarshal(got.Data, &args))
@@ -199,9 +196,9 @@ func (s suite) binary(t *testing.T) {
 
 func (s suite) bigMessage(t *testing.T) {
 	nodes := s.start(t, 2, "/")
-	p := sioproto.Packet{Type: sioproto.Event, Data: []byte(`["x",{"_placeholder":true,"num":0}]`), Attachments: [][]byte{make([]byte, 4<<20)}}
-	check(t, nodes[0].Broadcast(t.Context(), adapter.NewMessage(p), adapter.Target{}))
-	if got := nodes[1].all.Next(t).Packet.Attachments; len(got) != 1 || len(got[0]) != 4<<20 {
+	m := message.New([]byte(`["x",{"_placeholder":true,"num":0}]`), make([]byte, 4<<20))
+	check(t, nodes[0].Broadcast(t.Context(), m, message.Target{}))
+	if got := nodes[1].all.Next(t).Attachments; len(got) != 1 || len(got[0]) != 4<<20 {
 		t.Errorf("4 MiB did not arrive whole")
 	}
 }

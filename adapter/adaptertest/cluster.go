@@ -9,6 +9,7 @@ import (
 	"sync"
 
 	"github.com/peal-dev/peal/adapter"
+	"github.com/peal-dev/peal/message"
 )
 
 // Cluster is a cluster in memory: the drivers it makes reach each other and nothing else. What is published to a single
@@ -276,13 +277,11 @@ func clone(e *adapter.Envelope) *adapter.Envelope {
 	c := *e
 	c.Rooms, c.Except, c.ChangeRooms = slices.Clone(e.Rooms), slices.Clone(e.Except), slices.Clone(e.ChangeRooms)
 	if e.Message != nil {
-		p := e.Message.Packet
-		p.Data = bytes.Clone(p.Data)
-		p.Attachments = slices.Clone(p.Attachments)
-		for i, a := range p.Attachments {
-			p.Attachments[i] = bytes.Clone(a)
+		attachments := slices.Clone(e.Message.Attachments)
+		for i, a := range attachments {
+			attachments[i] = bytes.Clone(a)
 		}
-		c.Message = adapter.NewMessage(p)
+		c.Message = message.New(bytes.Clone(e.Message.Data), attachments...)
 		c.Message.Volatile = e.Message.Volatile
 	}
 	return &c

@@ -10,7 +10,7 @@ import (
 
 	"github.com/peal-dev/peal/adapter"
 	"github.com/peal-dev/peal/adapter/adaptertest"
-	"github.com/peal-dev/peal/socketio/sioproto"
+	"github.com/peal-dev/peal/message"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -32,8 +32,8 @@ func drivers(t *testing.T, nodes int) []adapter.Driver {
 
 func TestConformance(t *testing.T) { adaptertest.Run(t, drivers) }
 
-func message(event string) *adapter.Message {
-	return adapter.NewMessage(sioproto.Packet{Type: sioproto.Event, Data: fmt.Appendf(nil, "[%q]", event)})
+func newMessage(event string) *message.Message {
+	return message.New(fmt.Appendf(nil, "[%q]", event))
 }
 
 // node returns an adapter of one more node of c, with a member.
@@ -58,7 +58,7 @@ func TestFail(t *testing.T) {
 
 	away := errors.New("cable pulled")
 	c.Fail(away)
-	err := a.Broadcast(t.Context(), message("lost"), adapter.Target{})
+	err := a.Broadcast(t.Context(), newMessage("lost"), message.Target{})
 	if !errors.Is(err, away) || !errors.Is(err, adapter.ErrUnavailable) {
 		t.Errorf("Broadcast while the cluster is away: %v", err)
 	}
@@ -69,7 +69,7 @@ func TestFail(t *testing.T) {
 		t.Errorf("Ping while the cluster is away: %v", err)
 	}
 	c.Fail(nil)
-	if err := a.Broadcast(t.Context(), message("found"), adapter.Target{}); err != nil {
+	if err := a.Broadcast(t.Context(), newMessage("found"), message.Target{}); err != nil {
 		t.Error(err)
 	}
 	if before := there.Until(t, "found"); len(before) != 0 {
@@ -89,13 +89,13 @@ func TestHold(t *testing.T) {
 	release := c.Hold()
 	ctx, cancel := context.WithCancel(t.Context())
 	result := make(chan error)
-	go func() { result <- a.Broadcast(ctx, message("given up"), adapter.Target{}) }()
+	go func() { result <- a.Broadcast(ctx, newMessage("given up"), message.Target{}) }()
 	here.Until(t, "given up")
 	cancel()
 	if err := <-result; !errors.Is(err, context.Canceled) {
 		t.Errorf("Broadcast given up: %v", err)
 	}
-	go func() { result <- a.Broadcast(t.Context(), message("patient"), adapter.Target{}) }()
+	go func() { result <- a.Broadcast(t.Context(), newMessage("patient"), message.Target{}) }()
 	here.Until(t, "patient")
 	release()
 	if err := <-result; err != nil {

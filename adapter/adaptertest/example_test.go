@@ -7,6 +7,7 @@ import (
 
 	"github.com/peal-dev/peal/adapter"
 	"github.com/peal-dev/peal/adapter/adaptertest"
+	"github.com/peal-dev/peal/message"
 )
 
 // A cluster in memory shows what a program does when the other nodes cannot be reached.
@@ -25,7 +26,7 @@ func ExampleCluster() {
 	_, _ = a.Add(ctx, member)
 
 	cluster.Fail(errors.New("no route"))
-	fmt.Println(a.Broadcast(ctx, message("tick"), adapter.Target{}))
+	fmt.Println(a.Broadcast(ctx, newMessage("tick"), message.Target{}))
 	fmt.Println("delivered here:", !member.Empty())
 	// Output:
 	// adapter /: publish broadcast: adapter: cluster unavailable: no route

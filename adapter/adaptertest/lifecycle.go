@@ -7,11 +7,12 @@ import (
 	"testing"
 
 	"github.com/peal-dev/peal/adapter"
+	"github.com/peal-dev/peal/message"
 )
 
 func (s suite) local(t *testing.T) {
 	nodes := s.start(t, 2, "/")
-	target := adapter.Target{Local: true}
+	target := message.Target{Local: true}
 	nodes[0].emit(t, "local", target)
 	check(t, nodes[0].JoinRooms(t.Context(), target, "r"))
 	check(t, nodes[0].Disconnect(t.Context(), target, true))
@@ -38,8 +39,8 @@ func (s suite) namespaces(t *testing.T) {
 		}
 	}
 	for i, name := range names {
-		nodes[0][i].emit(t, name, adapter.Target{})
-		nodes[0][i].emit(t, name, adapter.Target{Rooms: []string{"all"}})
+		nodes[0][i].emit(t, name, message.Target{})
+		nodes[0][i].emit(t, name, message.Target{Rooms: []string{"all"}})
 	}
 	for i, name := range names {
 		if got := nodes[0][i].fence(t, nodes[1][i].all); !slices.Equal(got, []string{name, name}) {
@@ -56,7 +57,7 @@ func (s suite) changes(t *testing.T) {
 	here := nodes[0].member(t, "here", "team")
 	there := nodes[1].member(t, "there", "team")
 	other := nodes[2].member(t, "other", "team", "out")
-	target := adapter.Target{Rooms: []string{"team"}, Except: []string{"out"}}
+	target := message.Target{Rooms: []string{"team"}, Except: []string{"out"}}
 
 	check(t, nodes[0].JoinRooms(t.Context(), target, "r1", "r2"))
 	nodes[0].fence(t, there)
@@ -64,19 +65,19 @@ func (s suite) changes(t *testing.T) {
 	if !nodes[0].HasRoom("r1") || !nodes[0].HasRoom("r2") || !nodes[1].HasRoom("r1") || !nodes[1].HasRoom("r2") || nodes[2].HasRoom("r1") {
 		t.Error("JoinRooms did not put the members of team except out into r1 and r2")
 	}
-	check(t, nodes[2].LeaveRooms(t.Context(), adapter.Target{Rooms: []string{"r1"}}, "r1", "team"))
+	check(t, nodes[2].LeaveRooms(t.Context(), message.Target{Rooms: []string{"r1"}}, "r1", "team"))
 	nodes[2].fence(t, here)
 	nodes[2].fence(t, there)
 	if nodes[0].HasRoom("r1") || nodes[1].HasRoom("r1") || nodes[0].HasRoom("team") || !nodes[1].HasRoom("r2") || !nodes[2].HasRoom("team") {
 		t.Error("LeaveRooms did not take the members of r1, and only them, out of r1 and team")
 	}
-	check(t, nodes[0].JoinRooms(t.Context(), adapter.Target{Rooms: []string{"other"}}, "by id"))
+	check(t, nodes[0].JoinRooms(t.Context(), message.Target{Rooms: []string{"other"}}, "by id"))
 	nodes[0].fence(t, other)
 	if got := nodes[2].RoomLen("by id"); got != 1 {
 		t.Errorf("a member of another node joined by its id: %d members in the room", got)
 	}
-	check(t, nodes[0].Disconnect(t.Context(), adapter.Target{Rooms: []string{"r2"}}, true))
-	check(t, nodes[0].Disconnect(t.Context(), adapter.Target{Rooms: []string{"other"}}, false))
+	check(t, nodes[0].Disconnect(t.Context(), message.Target{Rooms: []string{"r2"}}, true))
+	check(t, nodes[0].Disconnect(t.Context(), message.Target{Rooms: []string{"other"}}, false))
 	if !there.Disconnected(t) || !here.Disconnected(t) || other.Disconnected(t) {
 		t.Error("Disconnect lost whether to close the connection")
 	}
@@ -110,7 +111,7 @@ func (s suite) canceled(t *testing.T) {
 	nodes := s.start(t, 2, "/")
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if err := nodes[0].Broadcast(ctx, message("/", "never"), adapter.Target{}); !errors.Is(err, context.Canceled) {
+	if err := nodes[0].Broadcast(ctx, newMessage("never"), message.Target{}); !errors.Is(err, context.Canceled) {
 		t.Errorf("Broadcast with a canceled context: %v", err)
 	}
 	if err := nodes[0].Ping(ctx); !errors.Is(err, context.Canceled) {
@@ -134,17 +135,17 @@ func (s suite) closeLink(t *testing.T) {
 	for i, n := range nodes {
 		nodes[0].fence(t, n.all)
 		if i > 0 {
-			n.emit(t, "hello", adapter.Target{Rooms: []string{"all0"}})
+			n.emit(t, "hello", message.Target{Rooms: []string{"all0"}})
 		}
 	}
 	check(t, nodes[1].Close(t.Context()))
 	check(t, nodes[1].Close(t.Context()))
-	nodes[0].emit(t, "late", adapter.Target{})
+	nodes[0].emit(t, "late", message.Target{})
 	nodes[2].all.Until(t, "late")
 	if !nodes[1].all.Empty() {
 		t.Errorf("got %q after Close", nodes[1].all.Next(t).Event())
 	}
-	if err := nodes[1].Broadcast(t.Context(), message("/", "x"), adapter.Target{}); !errors.Is(err, adapter.ErrClosed) {
+	if err := nodes[1].Broadcast(t.Context(), newMessage("x"), message.Target{}); !errors.Is(err, adapter.ErrClosed) {
 		t.Errorf("Broadcast after Close: %v", err)
 	}
 	again := join(t, nodes[1].driver, "/", "again")
@@ -156,7 +157,7 @@ func (s suite) closeDriver(t *testing.T) {
 	nodes := s.start(t, 2, "/")
 	check(t, nodes[1].driver.Close(t.Context()))
 	check(t, nodes[1].driver.Close(t.Context()))
-	if err := nodes[1].Broadcast(t.Context(), message("/", "x"), adapter.Target{Rooms: []string{"all0"}}); !errors.Is(err, adapter.ErrClosed) {
+	if err := nodes[1].Broadcast(t.Context(), newMessage("x"), message.Target{Rooms: []string{"all0"}}); !errors.Is(err, adapter.ErrClosed) {
 		t.Errorf("Broadcast after the driver's Close: %v", err)
 	}
 	if err := nodes[1].Ping(t.Context()); !errors.Is(err, adapter.ErrClosed) {
@@ -165,7 +166,7 @@ func (s suite) closeDriver(t *testing.T) {
 	if _, err := adapter.New(t.Context(), "/late", nodes[1].driver, nil); !errors.Is(err, adapter.ErrClosed) {
 		t.Errorf("Subscribe after the driver's Close: %v", err)
 	}
-	nodes[0].emit(t, "x", adapter.Target{})
+	nodes[0].emit(t, "x", message.Target{})
 	check(t, nodes[0].Ping(t.Context()))
 	if !nodes[1].all.Empty() {
 		t.Error("a closed driver delivers")

@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/peal-dev/peal/adapter"
+	"github.com/peal-dev/peal/message"
 )
 
 // patience is how long the suite waits for what must come. What must not come is never waited for: a later message
@@ -16,20 +16,20 @@ const patience = 20 * time.Second
 // Member is an [adapter.Member] that keeps what reaches it until a test asks.
 type Member struct {
 	id           string
-	messages     chan *adapter.Message
+	messages     chan *message.Message
 	disconnected chan bool
 }
 
 // NewMember returns a member that can hold ten thousand messages. Beyond, Deliver panics.
 func NewMember(id string) *Member {
-	return &Member{id: id, messages: make(chan *adapter.Message, 10_000), disconnected: make(chan bool, 100)}
+	return &Member{id: id, messages: make(chan *message.Message, 10_000), disconnected: make(chan bool, 100)}
 }
 
 // ID implements [adapter.Member].
 func (m *Member) ID() string { return m.id }
 
 // Deliver implements [adapter.Member].
-func (m *Member) Deliver(msg *adapter.Message) {
+func (m *Member) Deliver(msg *message.Message) {
 	select {
 	case m.messages <- msg:
 	default:
@@ -41,7 +41,7 @@ func (m *Member) Deliver(msg *adapter.Message) {
 func (m *Member) Disconnect(closeConnection bool) { m.disconnected <- closeConnection }
 
 // Next waits for the next message. It fails the test when none comes.
-func (m *Member) Next(t testing.TB) *adapter.Message {
+func (m *Member) Next(t testing.TB) *message.Message {
 	t.Helper()
 	msg, err := m.next(t.Context())
 	if err != nil {
@@ -82,7 +82,7 @@ func (m *Member) Disconnected(t testing.TB) (closeConnection bool) {
 // Empty reports whether nothing waits to be read.
 func (m *Member) Empty() bool { return len(m.messages) == 0 && len(m.disconnected) == 0 }
 
-func (m *Member) next(ctx context.Context) (*adapter.Message, error) {
+func (m *Member) next(ctx context.Context) (*message.Message, error) {
 	timer := time.NewTimer(patience)
 	defer timer.Stop()
 	select {

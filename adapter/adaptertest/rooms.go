@@ -6,7 +6,7 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/peal-dev/peal/adapter"
+	"github.com/peal-dev/peal/message"
 )
 
 // roomNames are names that a driver might take for something else.
@@ -49,7 +49,7 @@ func (s suite) joinIsHeard(t *testing.T) {
 		for i, room := range roomNames {
 			nodes[1].join(t, m, room)
 			event := fmt.Sprint(round, " ", i)
-			nodes[2*(round%2)].emit(t, event, adapter.Target{Rooms: []string{room}})
+			nodes[2*(round%2)].emit(t, event, message.Target{Rooms: []string{room}})
 			if before := m.Until(t, event); len(before) > 0 {
 				t.Errorf("room %q: %q came first", room, before)
 			}
@@ -68,14 +68,14 @@ func (s suite) closedRoom(t *testing.T) {
 	for _, room := range roomNames {
 		m := nodes[1].member(t, "m "+room, room)
 		nodes[1].Leave(m.ID(), room)
-		nodes[0].emit(t, "left", adapter.Target{Rooms: []string{room}})
+		nodes[0].emit(t, "left", message.Target{Rooms: []string{room}})
 		if got := nodes[0].fence(t, m); len(got) > 0 {
 			t.Errorf("room %q: got %q after leaving", room, got)
 		}
 		nodes[1].join(t, m, room)
 		nodes[1].Remove(m.ID())
 		for _, name := range []string{room, m.ID()} {
-			nodes[0].emit(t, "removed", adapter.Target{Rooms: []string{name}})
+			nodes[0].emit(t, "removed", message.Target{Rooms: []string{name}})
 		}
 		nodes[0].fence(t, nodes[1].all)
 		if !m.Empty() {
@@ -83,7 +83,7 @@ func (s suite) closedRoom(t *testing.T) {
 		}
 		// A namesake hears what is published from now on.
 		n := nodes[1].member(t, m.ID(), room)
-		nodes[0].emit(t, "again", adapter.Target{Rooms: []string{room}})
+		nodes[0].emit(t, "again", message.Target{Rooms: []string{room}})
 		if got := nodes[0].fence(t, n); len(got) != 1 || got[0] != "again" {
 			t.Errorf("member %q: got %q, want only what came again", n.ID(), got)
 		}
@@ -96,7 +96,7 @@ func (s suite) ids(t *testing.T) {
 	for _, id := range roomNames {
 		m, n := nodes[1].member(t, id), nodes[1].member(t, "n "+id, id)
 		for _, event := range []string{"both", "one"} {
-			nodes[0].emit(t, event, adapter.Target{Rooms: []string{id}})
+			nodes[0].emit(t, event, message.Target{Rooms: []string{id}})
 			if before := m.Until(t, event); len(before) > 0 {
 				t.Errorf("member %q: got %q first", id, before)
 			}
@@ -125,7 +125,7 @@ func (s suite) namespaceNames(t *testing.T) {
 	for _, name := range names {
 		n := join(t, drivers[0], name, "all")
 		for _, room := range []string{"c", "b#c", "b"} {
-			n.emit(t, "x", adapter.Target{Rooms: []string{room}})
+			n.emit(t, "x", message.Target{Rooms: []string{room}})
 		}
 		for _, m := range members {
 			if strings.HasPrefix(m.ID(), name+" ") {
@@ -145,11 +145,11 @@ func (s suite) joinByOthers(t *testing.T) {
 	nodes := s.start(t, 3, "/")
 	m := nodes[1].member(t, "m")
 	for i, room := range roomNames {
-		check(t, nodes[0].JoinRooms(t.Context(), adapter.Target{Rooms: []string{"m"}}, room, "second "+room))
-		nodes[0].emit(t, "same", adapter.Target{Rooms: []string{room}})
-		nodes[0].emit(t, "same", adapter.Target{Rooms: []string{"second " + room}})
+		check(t, nodes[0].JoinRooms(t.Context(), message.Target{Rooms: []string{"m"}}, room, "second "+room))
+		nodes[0].emit(t, "same", message.Target{Rooms: []string{room}})
+		nodes[0].emit(t, "same", message.Target{Rooms: []string{"second " + room}})
 		nodes[0].fence(t, nodes[2].all)
-		nodes[2].emit(t, "other", adapter.Target{Rooms: []string{room}})
+		nodes[2].emit(t, "other", message.Target{Rooms: []string{room}})
 		if got := m.Until(t, "other"); len(got) != 2 {
 			t.Errorf("room %d, %q: got %q before the other node's message, want two of the same node", i, room, got)
 		}

@@ -8,7 +8,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/peal-dev/peal/adapter"
-	"github.com/peal-dev/peal/socketio/sioproto"
+	"github.com/peal-dev/peal/message"
 )
 
 // Drivers makes the drivers of as many nodes of one new cluster, which shares nothing with any other cluster it made
@@ -106,22 +106,22 @@ func (n *node) join(t *testing.T, m *Member, rooms ...string) {
 }
 
 // emit broadcasts an event without arguments.
-func (n *node) emit(t *testing.T, event string, target adapter.Target) {
+func (n *node) emit(t *testing.T, event string, target message.Target) {
 	t.Helper()
-	if err := n.Broadcast(t.Context(), message(n.Namespace(), event), target); err != nil {
+	if err := n.Broadcast(t.Context(), newMessage(event), target); err != nil {
 		t.Fatal(err)
 	}
 }
 
-func message(namespace, event string) *adapter.Message {
-	return adapter.NewMessage(sioproto.Packet{Type: sioproto.Event, Namespace: namespace, Data: fmt.Appendf(nil, "[%q]", event)})
+func newMessage(event string) *message.Message {
+	return message.New(fmt.Appendf(nil, "[%q]", event))
 }
 
 // fence waits until all that n published before has reached m, and returns the events that did.
 func (n *node) fence(t *testing.T, m *Member) []string {
 	t.Helper()
 	const event = "fence"
-	n.emit(t, event, adapter.Target{Rooms: []string{m.ID()}})
+	n.emit(t, event, message.Target{Rooms: []string{m.ID()}})
 	return m.Until(t, event)
 }
 
@@ -136,7 +136,7 @@ func (s suite) goroutines(t *testing.T) {
 	before := goleak.IgnoreCurrent()
 	t.Run("cluster", func(t *testing.T) {
 		nodes := s.start(t, 2, "/")
-		nodes[0].emit(t, "x", adapter.Target{})
+		nodes[0].emit(t, "x", message.Target{})
 		nodes[1].all.Until(t, "x")
 		check(t, nodes[1].Ping(t.Context()))
 	})

@@ -6,7 +6,7 @@ import (
 	"github.com/peal-dev/peal/adapter"
 	"github.com/peal-dev/peal/adapter/redispubsub"
 	"github.com/peal-dev/peal/internal/testredis"
-	"github.com/peal-dev/peal/socketio/sioproto"
+	"github.com/peal-dev/peal/message"
 )
 
 // BenchmarkPublish measures a broadcast from Broadcast to the answer of Redis, with another node that receives it.
@@ -19,11 +19,11 @@ func BenchmarkPublish(b *testing.B) {
 	if _, err := adapter.New(b.Context(), "/", newDriver(b, redispubsub.Options{URL: server.URL()}), nil); err != nil {
 		b.Fatal(err)
 	}
-	m := adapter.NewMessage(sioproto.Packet{Type: sioproto.Event, Data: []byte(`["tick",{"symbol":"ACME","price":12.25}]`)})
+	m := message.New([]byte(`["tick",{"symbol":"ACME","price":12.25}]`))
 	b.Run("one", func(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {
-			if err := a.Broadcast(b.Context(), m, adapter.Target{}); err != nil {
+			if err := a.Broadcast(b.Context(), m, message.Target{}); err != nil {
 				b.Fatal(err)
 			}
 		}
@@ -33,7 +33,7 @@ func BenchmarkPublish(b *testing.B) {
 		b.SetParallelism(64)
 		b.RunParallel(func(pb *testing.PB) {
 			for pb.Next() {
-				if err := a.Broadcast(b.Context(), m, adapter.Target{}); err != nil {
+				if err := a.Broadcast(b.Context(), m, message.Target{}); err != nil {
 					b.Error(err)
 				}
 			}
@@ -56,10 +56,10 @@ func BenchmarkReceive(b *testing.B) {
 	if _, err := to.Add(b.Context(), got); err != nil {
 		b.Fatal(err)
 	}
-	m := adapter.NewMessage(sioproto.Packet{Type: sioproto.Event, Data: []byte(`["tick",{"symbol":"ACME","price":12.25}]`)})
+	m := message.New([]byte(`["tick",{"symbol":"ACME","price":12.25}]`))
 	b.Run("one", func(b *testing.B) {
 		for b.Loop() {
-			if err := from.Broadcast(b.Context(), m, adapter.Target{}); err != nil {
+			if err := from.Broadcast(b.Context(), m, message.Target{}); err != nil {
 				b.Fatal(err)
 			}
 			<-got
@@ -69,7 +69,7 @@ func BenchmarkReceive(b *testing.B) {
 		b.SetParallelism(64)
 		b.RunParallel(func(pb *testing.PB) {
 			for pb.Next() {
-				if err := from.Broadcast(b.Context(), m, adapter.Target{}); err != nil {
+				if err := from.Broadcast(b.Context(), m, message.Target{}); err != nil {
 					b.Error(err)
 				}
 				<-got
@@ -82,5 +82,5 @@ func BenchmarkReceive(b *testing.B) {
 type counter chan struct{}
 
 func (counter) ID() string                 { return "counter" }
-func (c counter) Deliver(*adapter.Message) { c <- struct{}{} }
+func (c counter) Deliver(*message.Message) { c <- struct{}{} }
 func (counter) Disconnect(bool)            {}

@@ -9,25 +9,31 @@ import (
 
 	"github.com/peal-dev/peal/adapter"
 	"github.com/peal-dev/peal/adapter/internal/jsonpack"
-	"github.com/peal-dev/peal/socketio/sioproto"
+	"github.com/peal-dev/peal/message"
 )
 
 // A broadcast is the MessagePack array [uid, {type, data, nsp}, {rooms, except, flags}].
 
+// The types of Socket.IO's packets that a broadcast may have.
+const (
+	typeEvent       = 2
+	typeBinaryEvent = 5
+)
+
 // appendBroadcast appends e as the node called uid publishes it.
 func appendBroadcast(dst []byte, uid, namespace string, e *adapter.Envelope) ([]byte, error) {
-	p := &e.Message.Packet
+	m := e.Message
 	if dst == nil {
-		dst = make([]byte, 0, len(p.Data)+len(namespace)+attachmentBytes(p)+128)
+		dst = make([]byte, 0, len(m.Data)+len(namespace)+attachmentBytes(m.Attachments)+128)
 	}
 	dst = msgp.AppendArrayHeader(dst, 3)
 	dst = msgp.AppendString(dst, uid)
 
 	dst = msgp.AppendMapHeader(dst, 3)
 	dst = msgp.AppendString(dst, "type")
-	dst = msgp.AppendUint64(dst, uint64(sioproto.Event))
+	dst = msgp.AppendUint64(dst, typeEvent)
 	dst = msgp.AppendString(dst, "data")
-	dst, err := jsonpack.AppendMsgpack(dst, p.Data, p.Attachments)
+	dst, err := jsonpack.AppendMsgpack(dst, m.Data, m.Attachments)
 	if err != nil {
 		return nil, fmt.Errorf("redispubsub: encode %q: %w", e.Message.Event(), err)
 	}
@@ -48,9 +54,9 @@ func appendBroadcast(dst []byte, uid, namespace string, e *adapter.Envelope) ([]
 	return msgp.AppendBool(dst, true), nil
 }
 
-func attachmentBytes(p *sioproto.Packet) int {
+func attachmentBytes(attachments [][]byte) int {
 	n := 0
-	for _, a := range p.Attachments {
+	for _, a := range attachments {
 		n += len(a) + 5
 	}
 	return n
@@ -83,7 +89,7 @@ func decodeBroadcast(b []byte, uid, namespace string, maxAttachments int) (*adap
 	if string(from) == uid {
 		return nil, nil
 	}
-	d := broadcastDecoder{packet: sioproto.Packet{Type: sioproto.Event, Namespace: "/"}}
+	d := broadcastDecoder{namespace: "/"}
 	if b, err = eachField(b, d.packetField); err != nil {
 		return nil, fmt.Errorf("broadcast: packet: %w", err)
 	}
@@ -93,10 +99,10 @@ func decodeBroadcast(b []byte, uid, namespace string, maxAttachments int) (*adap
 	switch {
 	case len(b) > 0:
 		return nil, fmt.Errorf("broadcast: %w: %d bytes behind it", errShape, len(b))
-	case d.packet.Namespace != namespace:
+	case d.namespace != namespace:
 		return nil, nil
 	}
-	if d.envelope.Message, err = adapter.ParseMessage(d.packet, maxAttachments); err != nil {
+	if d.envelope.Message, err = message.Parse(d.data, d.attachments, maxAttachments); err != nil {
 		return nil, fmt.Errorf("broadcast: %w", err)
 	}
 	d.envelope.Kind = adapter.KindBroadcast
@@ -105,9 +111,11 @@ func decodeBroadcast(b []byte, uid, namespace string, maxAttachments int) (*adap
 }
 
 type broadcastDecoder struct {
-	packet   sioproto.Packet
-	envelope adapter.Envelope
-	volatile bool
+	envelope    adapter.Envelope
+	namespace   string
+	data        []byte
+	attachments [][]byte
+	volatile    bool
 }
 
 func (d *broadcastDecoder) packetField(name string, b []byte) (rest []byte, err error) {
@@ -115,18 +123,18 @@ func (d *broadcastDecoder) packetField(name string, b []byte) (rest []byte, err 
 	case "type":
 		// Node.js nodes always say EVENT, for binary events too.
 		t, rest, err := msgp.ReadUint64Bytes(b)
-		if err == nil && t != uint64(sioproto.Event) && t != uint64(sioproto.BinaryEvent) {
+		if err == nil && t != typeEvent && t != typeBinaryEvent {
 			err = errType
 		}
 		return rest, err
 	case "data":
-		d.packet.Data, d.packet.Attachments, rest, err = jsonpack.AppendJSON(nil, nil, b)
+		d.data, d.attachments, rest, err = jsonpack.AppendJSON(nil, nil, b)
 		return rest, err
 	case "nsp":
 		if msgp.NextType(b) != msgp.StrType {
 			return skip(b)
 		}
-		d.packet.Namespace, rest, err = msgp.ReadStringBytes(b)
+		d.namespace, rest, err = msgp.ReadStringBytes(b)
 		return rest, err
 	}
 	return skip(b)

@@ -11,6 +11,7 @@ import (
 	"github.com/peal-dev/peal/adapter/adaptertest"
 	"github.com/peal-dev/peal/adapter/redispubsub"
 	"github.com/peal-dev/peal/internal/testredis"
+	"github.com/peal-dev/peal/message"
 )
 
 // gate is a member whose walk is held up until it is opened, as thousands of members would.
@@ -33,7 +34,7 @@ func (g *gate) wait() {
 	<-g.open
 }
 
-func (g *gate) Deliver(m *adapter.Message) {
+func (g *gate) Deliver(m *message.Message) {
 	g.wait()
 	g.Member.Deliver(m)
 }
@@ -66,8 +67,8 @@ func TestNamespacesDoNotWait(t *testing.T) {
 
 	const each = 100
 	for i := range each {
-		if err := errors.Join(toSlow.Broadcast(t.Context(), message(fmt.Sprint(i)), adapter.Target{}),
-			toFast.Broadcast(t.Context(), message(fmt.Sprint(i)), adapter.Target{})); err != nil {
+		if err := errors.Join(toSlow.Broadcast(t.Context(), newMessage(fmt.Sprint(i)), message.Target{}),
+			toFast.Broadcast(t.Context(), newMessage(fmt.Sprint(i)), message.Target{})); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -118,7 +119,7 @@ func TestOverflow(t *testing.T) {
 	slow.Add(t.Context(), g)
 	publish := func(event string) {
 		t.Helper()
-		if err := far.Broadcast(t.Context(), message(event), adapter.Target{}); err != nil {
+		if err := far.Broadcast(t.Context(), newMessage(event), message.Target{}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -127,7 +128,7 @@ func TestOverflow(t *testing.T) {
 	for i := range sent {
 		publish(fmt.Sprint(i))
 	}
-	if err := far.JoinRooms(t.Context(), adapter.Target{}, "joined"); err != nil {
+	if err := far.JoinRooms(t.Context(), message.Target{}, "joined"); err != nil {
 		t.Fatal(err)
 	}
 	if err := slow.Ping(t.Context()); err != nil { // comes after all of it

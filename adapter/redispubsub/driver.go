@@ -57,7 +57,7 @@ type Options struct {
 	// with the cause). It must not block. It may be nil.
 	OnState func(connected bool, err error)
 	// MaxAttachments is how many binary values a message of another node may have; one with more is ignored, because
-	// official clients would close their connection. 0 means sioproto.DefaultMaxAttachments, 10. Where clients take more,
+	// official clients would close their connection. 0 means message.DefaultMaxAttachments, 10. Where clients take more,
 	// set it to what [socketio.Options] say.
 	MaxAttachments int
 	// Logger is told when the connection is lost and when it is back. Nil means slog.Default.

@@ -94,7 +94,7 @@ func TestRefusesEvents(t *testing.T) {
 					b.next() // the answer: nobody here acknowledges
 				}
 				if got := b.m.Next(t); tt.want != "" {
-					if text := fmt.Sprintf("%s %x", got.Packet.Data, got.Packet.Attachments); text != tt.want {
+					if text := fmt.Sprintf("%s %x", got.Data, got.Attachments); text != tt.want {
 						t.Errorf("%s: got %s, want %s", tt.name, text, tt.want)
 					}
 				}
@@ -116,7 +116,7 @@ func TestRefusesEvents(t *testing.T) {
 		}
 		ask("[\"caf\xe9\"]")
 		b.next()
-		if got := string(b.m.Next(t).Packet.Data); got != "[\"caf\uFFFD\"]" || !json.Valid([]byte(got)) {
+		if got := string(b.m.Next(t).Data); got != "[\"caf\uFFFD\"]" || !json.Valid([]byte(got)) {
 			t.Errorf("got %q", got)
 		}
 		b.fence(b.m)
@@ -131,7 +131,7 @@ func TestRefusesEvents(t *testing.T) {
 		b.a, b.m = newAdapter(t, b.driver)
 		b.peer = newPeer(t, server)
 		b.publish("socket.io#/#", broadcast(t, list(eleven...)))
-		if n := len(b.m.Next(t).Packet.Attachments); n != 11 {
+		if n := len(b.m.Next(t).Attachments); n != 11 {
 			t.Errorf("%d attachments", n)
 		}
 	})

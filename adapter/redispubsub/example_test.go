@@ -6,7 +6,7 @@ import (
 
 	"github.com/peal-dev/peal/adapter"
 	"github.com/peal-dev/peal/adapter/redispubsub"
-	"github.com/peal-dev/peal/socketio/sioproto"
+	"github.com/peal-dev/peal/message"
 )
 
 // One driver serves all namespaces of a node. Nodes with the same Redis and key, Node.js or Go, are one cluster.
@@ -24,8 +24,8 @@ func Example() {
 	}
 	defer chat.Close(ctx)
 
-	m := adapter.NewMessage(sioproto.Packet{Type: sioproto.Event, Namespace: "/chat", Data: []byte(`["hello","world"]`)})
-	if err := chat.Broadcast(ctx, m, adapter.Target{Rooms: []string{"lobby"}}); err != nil {
+	m := message.New([]byte(`["hello","world"]`))
+	if err := chat.Broadcast(ctx, m, message.Target{Rooms: []string{"lobby"}}); err != nil {
 		log.Print(err) // delivered on this node only
 	}
 }

@@ -13,11 +13,11 @@ import (
 	"github.com/peal-dev/peal/adapter"
 	"github.com/peal-dev/peal/adapter/redispubsub"
 	"github.com/peal-dev/peal/internal/testredis"
-	"github.com/peal-dev/peal/socketio/sioproto"
+	"github.com/peal-dev/peal/message"
 )
 
-func message(event string) *adapter.Message {
-	return adapter.NewMessage(sioproto.Packet{Type: sioproto.Event, Data: []byte(`["` + event + `"]`)})
+func newMessage(event string) *message.Message {
+	return message.New([]byte(`["` + event + `"]`))
 }
 
 // states makes options with which the connection's states can be awaited.
@@ -68,7 +68,7 @@ func TestRedisAway(t *testing.T) {
 	state(false)
 	state2(false)
 	start := time.Now()
-	err := a1.Broadcast(t.Context(), message("lost"), adapter.Target{})
+	err := a1.Broadcast(t.Context(), newMessage("lost"), message.Target{})
 	if !errors.Is(err, adapter.ErrUnavailable) || errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("Broadcast without Redis: %v", err)
 	}
@@ -78,7 +78,7 @@ func TestRedisAway(t *testing.T) {
 	if got := m1.Next(t).Event(); got != "lost" {
 		t.Errorf("this node's member got %q", got)
 	}
-	if err := a1.JoinRooms(t.Context(), adapter.Target{}, "r"); !errors.Is(err, adapter.ErrUnavailable) || !a1.HasRoom("r") {
+	if err := a1.JoinRooms(t.Context(), message.Target{}, "r"); !errors.Is(err, adapter.ErrUnavailable) || !a1.HasRoom("r") {
 		t.Errorf("JoinRooms without Redis: %v, joined here: %v", err, a1.HasRoom("r"))
 	}
 	for _, a := range []*adapter.Adapter{a1, a2} {
@@ -98,7 +98,7 @@ func TestRedisAway(t *testing.T) {
 			t.Errorf("Ping with Redis again: %v", err)
 		}
 	}
-	if err := a1.Broadcast(t.Context(), message("found"), adapter.Target{}); err != nil {
+	if err := a1.Broadcast(t.Context(), newMessage("found"), message.Target{}); err != nil {
 		t.Errorf("Broadcast with Redis again: %v", err)
 	}
 	if before := m2.Until(t, "found"); len(before) > 0 {
@@ -151,7 +151,7 @@ func TestRedisHangs(t *testing.T) {
 	const callers = 6
 	errs := make(chan error, callers)
 	for range callers {
-		go func() { errs <- a.Broadcast(t.Context(), message("x"), adapter.Target{}) }()
+		go func() { errs <- a.Broadcast(t.Context(), newMessage("x"), message.Target{}) }()
 	}
 	for range callers {
 		if err := <-errs; !errors.Is(err, adapter.ErrUnavailable) && !errors.Is(err, adapter.ErrOverloaded) {
@@ -163,7 +163,7 @@ func TestRedisHangs(t *testing.T) {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), timeout/10)
 	defer cancel()
-	if err := a.Broadcast(ctx, message("x"), adapter.Target{}); !errors.Is(err, context.DeadlineExceeded) {
+	if err := a.Broadcast(ctx, newMessage("x"), message.Target{}); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("Broadcast with less time than the driver's: %v", err)
 	}
 	state(false)
@@ -184,7 +184,7 @@ func TestOverloaded(t *testing.T) {
 	const callers = 600 // more than may share the one round trip that hangs
 	errs := make(chan error, callers)
 	for range callers {
-		go func() { errs <- a.Broadcast(t.Context(), message("x"), adapter.Target{}) }()
+		go func() { errs <- a.Broadcast(t.Context(), newMessage("x"), message.Target{}) }()
 	}
 	overloaded := 0
 	for range callers {
@@ -204,7 +204,7 @@ func TestCloseWhileAway(t *testing.T) {
 	a, _ := newAdapter(t, d)
 	server.Pause()
 	result := make(chan error)
-	go func() { result <- a.Broadcast(t.Context(), message("x"), adapter.Target{}) }()
+	go func() { result <- a.Broadcast(t.Context(), newMessage("x"), message.Target{}) }()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
 	defer cancel()
 	if err := d.Close(ctx); err != nil && !errors.Is(err, context.DeadlineExceeded) {

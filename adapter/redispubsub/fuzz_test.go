@@ -11,7 +11,7 @@ import (
 	"github.com/peal-dev/peal/adapter"
 	"github.com/peal-dev/peal/adapter/internal/jsonpack"
 	"github.com/peal-dev/peal/internal/lograte"
-	"github.com/peal-dev/peal/socketio/sioproto"
+	"github.com/peal-dev/peal/message"
 )
 
 func sample(f *testing.F, s string) []byte {
@@ -39,16 +39,16 @@ func FuzzDecodeBroadcast(f *testing.F) {
 		if err != nil {
 			t.Fatalf("an envelope and an error: %v", err)
 		}
-		p := e.Message.Packet
-		if e.Kind != adapter.KindBroadcast || p.Type != sioproto.Event || p.Namespace != "/" || !json.Valid(p.Data) || !utf8.Valid(p.Data) {
-			t.Fatalf("%x became %v %q", payload, p.Type, p.Data)
+		m := e.Message
+		if e.Kind != adapter.KindBroadcast || !json.Valid(m.Data) || !utf8.Valid(m.Data) {
+			t.Fatalf("%x became %v %q", payload, e.Kind, m.Data)
 		}
-		if err := sioproto.CheckEvent(p.Data, p.Attachments, 0); err != nil {
-			t.Fatalf("%x became %q: %v", payload, p.Data, err)
+		if err := message.Check(m.Data, len(m.Attachments), 0); err != nil {
+			t.Fatalf("%x became %q: %v", payload, m.Data, err)
 		}
 		again, err := appendBroadcast(nil, "sender", "/", e)
 		if err != nil {
-			t.Fatalf("%q has no way back: %v", p.Data, err)
+			t.Fatalf("%q has no way back: %v", m.Data, err)
 		}
 		e2, err := decodeBroadcast(again, "own-id", "/", 0)
 		if err != nil || e2 == nil {
@@ -69,13 +69,13 @@ func (c crowd) HasRoom(string) bool     { return true }
 func (c crowd) AllRooms() []string      { return []string{"r"} }
 func (c crowd) RoomsOf(string) []string { return []string{"r"} }
 
-func (c crowd) Deliver(m *adapter.Message) {
-	if !json.Valid(m.Packet.Data) {
-		c.t.Errorf("delivered %q", m.Packet.Data)
+func (c crowd) Deliver(m *message.Message) {
+	if !json.Valid(m.Data) {
+		c.t.Errorf("delivered %q", m.Data)
 	}
 }
 
-func (c crowd) Each(_ adapter.Target, yield func(adapter.Member) bool) { yield(c) }
+func (c crowd) Each(_ message.Target, yield func(adapter.Member) bool) { yield(c) }
 
 func (c crowd) Receive(e *adapter.Envelope) {
 	if e.Kind < adapter.KindJoin || e.Kind > adapter.KindDisconnect {

@@ -13,6 +13,7 @@ import (
 	"github.com/peal-dev/peal/adapter/redispubsub"
 	"github.com/peal-dev/peal/internal/faultproxy"
 	"github.com/peal-dev/peal/internal/testredis"
+	"github.com/peal-dev/peal/message"
 )
 
 // TestPublishIsHeard publishes all the time while Redis goes and comes back: what was taken was heard, by this node at
@@ -36,7 +37,7 @@ func TestPublishIsHeard(t *testing.T) {
 				state(false)
 				server.Restart()
 				for {
-					err := a.Broadcast(t.Context(), message("x"), adapter.Target{Rooms: []string{"room"}})
+					err := a.Broadcast(t.Context(), newMessage("x"), message.Target{Rooms: []string{"room"}})
 					if err == nil {
 						taken++
 						break
@@ -66,7 +67,7 @@ func TestRoomWithoutMembers(t *testing.T) {
 	server := testredis.Start(t)
 	a, _ := newAdapter(t, newDriver(t, redispubsub.Options{URL: server.URL(), SubscribeRooms: true}))
 	for range 3 {
-		if err := a.Broadcast(t.Context(), message("x"), adapter.Target{Rooms: []string{"nobody"}}); err != nil {
+		if err := a.Broadcast(t.Context(), newMessage("x"), message.Target{Rooms: []string{"nobody"}}); err != nil {
 			t.Error(err)
 		}
 	}
@@ -91,7 +92,7 @@ func TestReceivesFromAReplica(t *testing.T) {
 	}
 	_, m := newAdapter(t, newDriver(t, redispubsub.Options{URL: "redis://" + replica.Addr()}))
 	for i := range 3 {
-		if err := near.Broadcast(t.Context(), message(fmt.Sprint(i)), adapter.Target{}); err != nil {
+		if err := near.Broadcast(t.Context(), newMessage(fmt.Sprint(i)), message.Target{}); err != nil {
 			t.Error(err)
 		}
 		if got := m.Next(t).Event(); got != fmt.Sprint(i) {
@@ -158,7 +159,7 @@ func TestGapIsTold(t *testing.T) {
 				for range n {
 					from := time.Now()
 					event := fmt.Sprint(len(published), " ", padding)
-					if err := b.Broadcast(t.Context(), message(event), adapter.Target{}); err == nil {
+					if err := b.Broadcast(t.Context(), newMessage(event), message.Target{}); err == nil {
 						published = append(published, times{from, time.Now()})
 					} else if !errors.Is(err, adapter.ErrUnavailable) {
 						t.Fatal(err)

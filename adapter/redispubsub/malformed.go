@@ -6,7 +6,7 @@ import (
 	"log/slog"
 
 	"github.com/peal-dev/peal/adapter/internal/jsonpack"
-	"github.com/peal-dev/peal/socketio/sioproto"
+	"github.com/peal-dev/peal/message"
 )
 
 // ignored counts a message that is not what it should be, and says so.
@@ -17,10 +17,10 @@ func (d *Driver) ignored(channel string, err error) {
 		slog.String("reason", reason), slog.String("channel", channel), slog.Any("error", err))
 }
 
-// malformation names the reason for which a message was ignored: one of the kinds of [sioproto.Error] for an event that
+// malformation names the reason for which a message was ignored: one of the kinds of [message.Error] for an event that
 // clients would not take, "encoding" for what is no MessagePack or has no form in JSON, "form" for the rest.
 func malformation(err error) string {
-	var event *sioproto.Error
+	var event *message.Error
 	switch {
 	case errors.As(err, &event):
 		return event.Kind.String()

@@ -11,6 +11,7 @@ import (
 	"github.com/peal-dev/peal/adapter/redispubsub"
 	"github.com/peal-dev/peal/internal/redisx"
 	"github.com/peal-dev/peal/internal/testredis"
+	"github.com/peal-dev/peal/message"
 )
 
 type published struct {
@@ -130,6 +131,6 @@ func (b *bundle) malformed(want int) {
 	}
 }
 
-func asText(m *adapter.Message) string {
-	return fmt.Sprintf("%s %x volatile=%v", m.Packet.Data, m.Packet.Attachments, m.Volatile)
+func asText(m *message.Message) string {
+	return fmt.Sprintf("%s %x volatile=%v", m.Data, m.Attachments, m.Volatile)
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/peal-dev/peal/adapter"
 	"github.com/peal-dev/peal/adapter/redispubsub"
 	"github.com/peal-dev/peal/internal/testredis"
+	"github.com/peal-dev/peal/message"
 )
 
 // TestRefusedRoom has a client choose the name of a room that Redis refuses: its own join says so, all else goes on, and
@@ -52,7 +53,7 @@ func TestRefusedRoom(t *testing.T) {
 	}
 	for i := range rooms {
 		room := fmt.Sprint("ok", i)
-		if err := b.Broadcast(t.Context(), message(room), adapter.Target{Rooms: []string{room}}); err != nil {
+		if err := b.Broadcast(t.Context(), newMessage(room), message.Target{Rooms: []string{room}}); err != nil {
 			t.Fatal(err)
 		}
 		if got := m.Next(t).Event(); got != room {

@@ -12,7 +12,8 @@ import (
 
 	"github.com/peal-dev/peal/adapter"
 	"github.com/peal-dev/peal/adapter/internal/jsonpack"
-	"github.com/peal-dev/peal/socketio/sioproto"
+	"github.com/peal-dev/peal/internal/jsonscan"
+	"github.com/peal-dev/peal/message"
 )
 
 // The types of request and response.
@@ -140,8 +141,8 @@ func decodeRequest(payload []byte) (*request, error) {
 }
 
 // target returns who is meant. It must be called only if there are Opts.
-func (r *request) target() adapter.Target {
-	return adapter.Target{Rooms: r.Opts.Rooms.strings(), Except: r.Opts.Except.strings()}
+func (r *request) target() message.Target {
+	return message.Target{Rooms: r.Opts.Rooms.strings(), Except: r.Opts.Except.strings()}
 }
 
 var errIncomplete = errors.New("request that lacks a field")
@@ -197,7 +198,7 @@ func (l *link) change(r *request) error {
 	e.Rooms, e.ChangeRooms = []string{r.SID}, []string{string(r.Room)}
 	l.note(e)
 	here := false
-	l.receiver.Each(adapter.Target{Rooms: []string{r.SID}}, func(m adapter.Member) bool {
+	l.receiver.Each(message.Target{Rooms: []string{r.SID}}, func(m adapter.Member) bool {
 		here = m.ID() == r.SID
 		return !here
 	})
@@ -227,7 +228,7 @@ func (l *link) answer(r *request, requests []string) {
 	}
 	switch *r.Type {
 	case requestSockets:
-		l.receiver.Each(adapter.Target{Rooms: r.Rooms.strings()}, func(m adapter.Member) bool {
+		l.receiver.Each(message.Target{Rooms: r.Rooms.strings()}, func(m adapter.Member) bool {
 			add(jsonString(m.ID()))
 			return l.open(context.Background()) == nil
 		})
@@ -260,7 +261,7 @@ func jsonString(s string) []byte {
 func (l *link) snapshot(m adapter.Member) json.RawMessage {
 	if s, ok := m.(adapter.Snapshotter); ok {
 		snapshot, err := s.Snapshot()
-		if err == nil && sioproto.Valid(snapshot) {
+		if err == nil && jsonscan.Valid(snapshot) {
 			return snapshot
 		}
 		l.driver.often.Log(context.Background(), slog.LevelWarn, "snapshot", "redispubsub: member without a sound snapshot",
@@ -286,7 +287,7 @@ func minimalSnapshot(id string, rooms []string) json.RawMessage {
 // answerBroadcast delivers a broadcast with acknowledgement. First comes the number of members that will answer, then
 // their answers one by one. A node that did not say its number would let the whole broadcast time out.
 func (l *link) answerBroadcast(r *request) error {
-	m, err := adapter.ParseMessage(sioproto.Packet{Namespace: l.namespace, Data: r.Packet.Data, Attachments: r.attachments}, l.driver.opts.MaxAttachments)
+	m, err := message.Parse(r.Packet.Data, r.attachments, l.driver.opts.MaxAttachments)
 	if err != nil {
 		return fmt.Errorf("request: %w", err)
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/peal-dev/peal/adapter/adaptertest"
 	"github.com/peal-dev/peal/adapter/redispubsub"
 	"github.com/peal-dev/peal/internal/testredis"
+	"github.com/peal-dev/peal/message"
 )
 
 // TestNoMoreThanNeeded publishes to rooms of one node and counts what Redis sends to another.
@@ -33,12 +34,12 @@ func TestNoMoreThanNeeded(t *testing.T) {
 			t.Fatal(err)
 		}
 		for range each {
-			if err := nodes[0].Broadcast(t.Context(), message("x"), adapter.Target{Rooms: []string{room}}); err != nil {
+			if err := nodes[0].Broadcast(t.Context(), newMessage("x"), message.Target{Rooms: []string{room}}); err != nil {
 				t.Fatal(err)
 			}
 		}
 	}
-	if err := nodes[0].Broadcast(t.Context(), message("end"), adapter.Target{}); err != nil {
+	if err := nodes[0].Broadcast(t.Context(), newMessage("end"), message.Target{}); err != nil {
 		t.Fatal(err)
 	}
 	// The publisher has no member in the rooms: even its own messages do not come back.
@@ -106,7 +107,7 @@ func TestRoomsAfterRestart(t *testing.T) {
 	state(true)
 	reached(true)
 	for _, room := range []string{"left", "kept", "meanwhile", "more999"} {
-		if err := b.Broadcast(t.Context(), message(room), adapter.Target{Rooms: []string{room}}); err != nil {
+		if err := b.Broadcast(t.Context(), newMessage(room), message.Target{Rooms: []string{room}}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -171,4 +172,4 @@ func (nobody) Receive(*adapter.Envelope)                      {}
 func (nobody) HasRoom(string) bool                            { return false }
 func (nobody) AllRooms() []string                             { return nil }
 func (nobody) RoomsOf(string) []string                        { return nil }
-func (nobody) Each(adapter.Target, func(adapter.Member) bool) {}
+func (nobody) Each(message.Target, func(adapter.Member) bool) {}

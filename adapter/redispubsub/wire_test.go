@@ -10,7 +10,7 @@ import (
 
 	"github.com/peal-dev/peal/adapter"
 	"github.com/peal-dev/peal/adapter/adaptertest"
-	"github.com/peal-dev/peal/socketio/sioproto"
+	"github.com/peal-dev/peal/message"
 )
 
 // The samples come from @socket.io/redis-adapter 8.3.0 and @socket.io/redis-emitter 5.1.0.
@@ -28,17 +28,17 @@ func TestPublishesAsNodeDoes(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	ctx := t.Context()
-	hi := adapter.NewMessage(sioproto.Packet{Type: sioproto.Event, Data: []byte(`["hi"]`)})
-	binary := adapter.NewMessage(sioproto.Packet{Type: sioproto.Event, Data: []byte(`["x",{"_placeholder":true,"num":0}]`), Attachments: [][]byte{{1, 2, 3}}})
+	hi := message.New([]byte(`["hi"]`))
+	binary := message.New([]byte(`["x",{"_placeholder":true,"num":0}]`), []byte{1, 2, 3})
 	binary.Volatile = true
-	room1 := adapter.Target{Rooms: []string{"room1"}}
+	room1 := message.Target{Rooms: []string{"room1"}}
 	if err := errors.Join(
 		b.a.Broadcast(ctx, hi, room1),
-		b.a.Broadcast(ctx, binary, adapter.Target{Rooms: []string{"r1", "r2"}, Except: []string{"r3"}}),
+		b.a.Broadcast(ctx, binary, message.Target{Rooms: []string{"r1", "r2"}, Except: []string{"r3"}}),
 		b.a.JoinRooms(ctx, room1, "room2"),
 		b.a.LeaveRooms(ctx, room1, "room2"),
 		b.a.Disconnect(ctx, room1, true),
-		b.a.Disconnect(ctx, adapter.Target{Rooms: []string{"x"}, Except: []string{"y"}}, false),
+		b.a.Disconnect(ctx, message.Target{Rooms: []string{"x"}, Except: []string{"y"}}, false),
 	); err != nil {
 		t.Fatal(err)
 	}

@@ -66,3 +66,15 @@ func hex4(s []byte) rune {
 	}
 	return r
 }
+
+// Unquote returns the text of raw, and whether it is one string literal and nothing else. The text is as
+// [AppendUnquoted] says.
+func Unquote(raw []byte) (text string, ok bool) {
+	if len(raw) < 2 || raw[0] != '"' || String(raw, 0) != len(raw) {
+		return "", false
+	}
+	if inner := raw[1 : len(raw)-1]; bytes.IndexByte(inner, '\\') < 0 {
+		return string(utf8text.Bytes(inner)), true
+	}
+	return string(AppendUnquoted(nil, raw)), true
+}

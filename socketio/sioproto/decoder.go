@@ -65,11 +65,8 @@ func (d *Decoder) Text(data []byte) (*Packet, error) {
 		}
 		p.ID, p.HasID, rest = id, true, rest[n:]
 	}
-	if err := checkPayload(p.Type, rest); err != nil {
-		return nil, err
-	}
 	// Checked before the attachments come, so that a packet that cannot become valid holds nothing.
-	if err := checkPlaceholders(rest, want); err != nil {
+	if err := checkPayload(p.Type, rest, want, d.MaxAttachments); err != nil {
 		return nil, err
 	}
 	if len(rest) > 0 {

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/peal-dev/peal/message"
 	"github.com/peal-dev/peal/socketio/sioproto"
 )
 
@@ -273,38 +274,6 @@ func TestDecoderState(t *testing.T) {
 	})
 }
 
-func TestEventName(t *testing.T) {
-	t.Parallel()
-	for raw, want := range map[string]string{
-		`"a"`: "a", `"\u0061\n"`: "a\n", `"é"`: "é", `""`: "", `5`: "5", `-5`: "-5", `-0`: "0", `1.50`: "1.5",
-		`1e2`: "100", `1e21`: "1e+21", `123456789012345678901`: "123456789012345680000",
-	} {
-		got, err := sioproto.EventName([]byte(raw))
-		if err != nil || got != want {
-			t.Errorf("EventName(%s) = %q, %v, want %q", raw, got, err, want)
-		}
-	}
-	for _, raw := range []string{``, `null`, `[]`, `"connect"`, `"a`, `"`} {
-		if name, err := sioproto.EventName([]byte(raw)); err == nil {
-			t.Errorf("EventName(%s) = %q, want an error", raw, name)
-		}
-	}
-}
-
-func TestValidateEventName(t *testing.T) {
-	t.Parallel()
-	for _, name := range []string{"connect", "connect_error", "disconnect", "disconnecting", "newListener", "removeListener"} {
-		if err := sioproto.ValidateEventName(name); !errors.Is(err, &sioproto.Error{Kind: sioproto.ReservedName}) {
-			t.Errorf("%s: %v", name, err)
-		}
-	}
-	for _, name := range []string{"", "error", "message", "connection", "Connect"} {
-		if err := sioproto.ValidateEventName(name); err != nil {
-			t.Errorf("%s: %v", name, err)
-		}
-	}
-}
-
 func ExampleDecoder() {
 	var d sioproto.Decoder
 	d.Text([]byte(`51-/chat,7["photo",{"_placeholder":true,"num":0}]`))
@@ -314,7 +283,7 @@ func ExampleDecoder() {
 		return
 	}
 	elements, _ := sioproto.Elements(p.Data)
-	name, _ := sioproto.EventName(elements[0])
+	name, _ := message.EventName(elements[0])
 	var photo []byte
 	_ = sioproto.Unmarshal(elements[1], p.Attachments, &photo)
 	fmt.Printf("%s %s %d %s %x\n", p.Type, p.Namespace, p.ID, name, photo)

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/peal-dev/peal/message"
 	"github.com/peal-dev/peal/socketio/sioproto"
 )
 
@@ -82,14 +83,14 @@ func FuzzDecoder(f *testing.F) {
 			t.Fatalf("impossible packet %+v", p)
 		}
 		if p.Type == sioproto.Event {
-			if err := sioproto.CheckEvent(p.Data, p.Attachments, 0); err != nil {
+			if err := message.Check(p.Data, len(p.Attachments), 0); err != nil {
 				t.Fatalf("event %q: %v", p.Data, err)
 			}
 			elements, err := sioproto.Elements(p.Data)
 			if err != nil || len(elements) == 0 {
 				t.Fatalf("event with payload %q: %v", p.Data, err)
 			}
-			if _, err := sioproto.EventName(elements[0]); err != nil {
+			if _, err := message.EventName(elements[0]); err != nil {
 				t.Fatalf("event name %q: %v", elements[0], err)
 			}
 			for _, e := range elements[1:] {

@@ -15,6 +15,7 @@ import (
 
 	"github.com/peal-dev/peal/internal/jsonscan"
 	"github.com/peal-dev/peal/internal/utf8text"
+	"github.com/peal-dev/peal/message"
 )
 
 // rules are those of encoding/json, which is what Go programmers tag their types for, without the escaping that is
@@ -42,8 +43,8 @@ func MarshalArgs(args ...any) (data []byte, attachments [][]byte, err error) {
 // MarshalEvent returns the payload of an EVENT: the array of the event's name and its arguments, by the rules of
 // [MarshalArgs]. A reserved name is an [*Error] of kind [ReservedName].
 func MarshalEvent(event string, args ...any) (data []byte, attachments [][]byte, err error) {
-	if err := ValidateEventName(event); err != nil {
-		return nil, nil, err
+	if message.Reserved(event) {
+		return nil, nil, &Error{Kind: ReservedName, Detail: strconv.Quote(event)}
 	}
 	return marshal(event, true, args)
 }

@@ -2,6 +2,8 @@ package sioproto
 
 import (
 	"strconv"
+
+	"github.com/peal-dev/peal/message"
 )
 
 // Type is the kind of a packet; its decimal digit is the first byte on the wire.
@@ -45,7 +47,7 @@ const MaxID = 1<<53 - 1
 
 // DefaultMaxAttachments is the number of attachments official clients accept in one packet. They close the
 // connection when a packet announces more.
-const DefaultMaxAttachments = 10
+const DefaultMaxAttachments = message.DefaultMaxAttachments
 
 // Packet is one Socket.IO packet. The zero value is a CONNECT without payload for the root namespace.
 type Packet struct {

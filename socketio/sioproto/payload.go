@@ -1,12 +1,15 @@
 package sioproto
 
 import (
+	"errors"
+
 	"github.com/peal-dev/peal/internal/jsonscan"
+	"github.com/peal-dev/peal/message"
 )
 
 // MaxDepth is how deep arrays and objects may be nested in a payload; the array of an event's arguments counts as 1.
 // The reference has no limit and overflows the stack of whoever walks the value.
-const MaxDepth = jsonscan.MaxDepth
+const MaxDepth = message.MaxDepth
 
 // Valid reports whether data is one JSON value, with white space around it or not, nested no deeper than [MaxDepth].
 // Like encoding/json it lets invalid UTF-8 inside strings pass.
@@ -28,28 +31,14 @@ func AppendElements(dst [][]byte, data []byte) ([][]byte, error) {
 	return out, nil
 }
 
-// CheckEvent returns nil if data and attachments are the payload of an EVENT that every official client takes, and an
-// [*Error] that says why not. It is one rule for whatever comes from outside: packets of clients, messages of other
-// nodes, requests over HTTP. data is a JSON array, nested no deeper than [MaxDepth], whose first element is a name that
-// the protocol has not reserved, or a number; there are at most maxAttachments attachments, and placeholders in data
-// name each of them exactly once. 0 means [DefaultMaxAttachments]. Without attachments a placeholder is plain data.
-func CheckEvent(data []byte, attachments [][]byte, maxAttachments int) error {
-	if len(attachments) > attachmentLimit(maxAttachments) {
-		return &Error{Kind: TooManyAttachments}
+// checkPayload applies the rules for the payload of each packet type and its placeholders, which are those of
+// [message.Check] for an event.
+func checkPayload(t Type, data []byte, attachments, maxAttachments int) error {
+	if t == Event {
+		return asError(message.Check(data, attachments, maxAttachments))
 	}
-	if err := checkPayload(Event, data); err != nil {
-		return err
-	}
-	return checkPlaceholders(data, len(attachments))
-}
-
-// checkPayload applies the rules for the payload of each packet type. An event without one names no event.
-func checkPayload(t Type, data []byte) error {
 	if len(data) == 0 {
-		if t == Event {
-			return invalid("EVENT without a payload")
-		}
-		return nil
+		return checkPlaceholders(data, attachments)
 	}
 	if t == Disconnect {
 		return invalid("DISCONNECT has no payload")
@@ -71,14 +60,27 @@ func checkPayload(t Type, data []byte) error {
 		if first != '[' {
 			return invalid("payload of ACK is not an array")
 		}
-	case Event:
-		if first != '[' {
-			return invalid("payload of EVENT is not an array")
-		}
-		name, _ := jsonscan.First(data)
-		return checkEventName(name)
 	}
-	return nil
+	return checkPlaceholders(data, attachments)
+}
+
+// asError returns what [message.Check] found as an [*Error].
+func asError(err error) error {
+	if err == nil {
+		return nil
+	}
+	var e *message.Error
+	if !errors.As(err, &e) {
+		return err
+	}
+	kind := InvalidPayload
+	switch e.Kind {
+	case message.IllegalAttachments:
+		kind = IllegalAttachments
+	case message.TooManyAttachments:
+		kind = TooManyAttachments
+	}
+	return &Error{Kind: kind, Detail: e.Detail}
 }
 
 // checkPlaceholders returns an error unless the placeholders in the valid JSON data name each of count attachments

@@ -7,50 +7,9 @@ import (
 	"testing"
 	"unicode/utf8"
 
+	"github.com/peal-dev/peal/message"
 	"github.com/peal-dev/peal/socketio/sioproto"
 )
-
-func TestCheckEvent(t *testing.T) {
-	t.Parallel()
-	atts := func(n int) [][]byte { return make([][]byte, n) }
-	for _, tt := range []struct {
-		name string
-		data string
-		atts [][]byte
-		max  int
-		kind sioproto.Kind // 0: valid
-	}{
-		{"plain", `["a",1]`, nil, 0, 0},
-		{"empty name", `[""]`, nil, 0, 0},
-		{"number", `[5,6]`, nil, 0, 0},
-		{"half an emoji", `["a\ud83d"]`, nil, 0, 0},
-		{"white space", " [ \"a\" ] ", nil, 0, 0},
-		{"placeholder without attachments", `["a",{"_placeholder":true,"num":7}]`, nil, 0, 0},
-		{"binary", `["a"` + placeholders(1) + `]`, atts(1), 0, 0},
-		{"ten", `["a"` + placeholders(10) + `]`, atts(10), 0, 0},
-		{"more by choice", `["a"` + placeholders(70) + `]`, atts(70), 70, 0},
-		{"nothing", ``, nil, 0, sioproto.InvalidPayload},
-		{"empty", `[]`, nil, 0, sioproto.InvalidPayload},
-		{"object", `{"0":"a"}`, nil, 0, sioproto.InvalidPayload},
-		{"string", `"a"`, nil, 0, sioproto.InvalidPayload},
-		{"null name", `[null]`, nil, 0, sioproto.InvalidPayload},
-		{"list for a name", `[["a"]]`, nil, 0, sioproto.InvalidPayload},
-		{"reserved", `["disconnect"]`, nil, 0, sioproto.InvalidPayload},
-		{"reserved, escaped", `["\u0063onnect"]`, nil, 0, sioproto.InvalidPayload},
-		{"cut off", `["a"`, nil, 0, sioproto.InvalidPayload},
-		{"deep", `["a",` + strings.Repeat("[", 512) + strings.Repeat("]", 513), nil, 0, sioproto.InvalidPayload},
-		{"eleven", `["a"` + placeholders(11) + `]`, atts(11), 0, sioproto.TooManyAttachments},
-		{"unnamed", `["a"]`, atts(1), 0, sioproto.IllegalAttachments},
-		{"out of range", `["a"` + placeholders(2) + `]`, atts(1), 0, sioproto.IllegalAttachments},
-		{"twice", `["a"` + placeholders(1) + placeholders(1) + `]`, atts(1), 0, sioproto.IllegalAttachments},
-		{"ambiguous", `["a",{"_placeholder":true}` + placeholders(1) + `]`, atts(1), 0, sioproto.IllegalAttachments},
-	} {
-		err := sioproto.CheckEvent([]byte(tt.data), tt.atts, tt.max)
-		if tt.kind == 0 && err != nil || tt.kind != 0 && !errors.Is(err, &sioproto.Error{Kind: tt.kind}) {
-			t.Errorf("%s: %v, want %v", tt.name, err, tt.kind)
-		}
-	}
-}
 
 type rawJSON string
 
@@ -130,7 +89,7 @@ func TestMarshalDepth(t *testing.T) {
 	}
 	raw := func(n int) any { return json.RawMessage(strings.Repeat("[", n) + strings.Repeat("]", n)) }
 	for name, make := range map[string]func(int) any{"value": nest, "raw": raw} {
-		if data, _, err := sioproto.MarshalEvent("a", make(511)); err != nil || sioproto.CheckEvent(data, nil, 0) != nil {
+		if data, _, err := sioproto.MarshalEvent("a", make(511)); err != nil || message.Check(data, 0, 0) != nil {
 			t.Errorf("%s at the limit: %v", name, err)
 		}
 		if _, _, err := sioproto.MarshalEvent("a", make(512)); err == nil {

@@ -24,11 +24,12 @@ func Unmarshal(raw []byte, attachments [][]byte, v any) error {
 			return nil
 		}
 		if s, ok := v.(*string); ok && len(raw) > 0 && raw[0] == '"' {
-			text, err := unquote(raw)
-			if err == nil {
-				*s = text
+			text, ok := jsonscan.Unquote(raw)
+			if !ok {
+				return invalid("not a string")
 			}
-			return err
+			*s = text
+			return nil
 		}
 		return describe(json.Unmarshal(raw, v, rules))
 	}

@@ -1,4 +1,4 @@
-package adapter_test
+package message_test
 
 import (
 	"strconv"
@@ -9,8 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/peal-dev/peal/adapter"
-	"github.com/peal-dev/peal/socketio/sioproto"
+	"github.com/peal-dev/peal/message"
 )
 
 func TestMessageSplit(t *testing.T) {
@@ -30,12 +29,9 @@ func TestMessageSplit(t *testing.T) {
 		{``, "", `[]`},
 	}
 	for _, tt := range tests {
-		m := adapter.NewMessage(sioproto.Packet{Type: sioproto.Event, Data: []byte(tt.data)})
+		m := message.New([]byte(tt.data))
 		if m.Event() != tt.event || string(m.Args()) != tt.args {
 			t.Errorf("%s: event %q args %s, want %q %s", tt.data, m.Event(), m.Args(), tt.event, tt.args)
-		}
-		if m.Packet.Namespace != "/" {
-			t.Errorf("%s: namespace %q, want the root", tt.data, m.Packet.Namespace)
 		}
 	}
 }
@@ -44,7 +40,7 @@ func TestMessageIDsGrow(t *testing.T) {
 	t.Parallel()
 	var last, lastSeq uint64
 	for range 5000 {
-		id := message("x").ID
+		id := message.New([]byte(`["x"]`)).ID
 		ms, seq, ok := strings.Cut(id, "-")
 		m, err1 := strconv.ParseUint(ms, 10, 64)
 		s, err2 := strconv.ParseUint(seq, 10, 64)
@@ -58,7 +54,7 @@ func TestMessageIDsGrow(t *testing.T) {
 	}
 	synctest.Test(t, func(t *testing.T) {
 		// The bubble's clock starts in 2000: a clock set back must not take the IDs back.
-		ms, _, _ := strings.Cut(message("x").ID, "-")
+		ms, _, _ := strings.Cut(message.New([]byte(`["x"]`)).ID, "-")
 		if m, _ := strconv.ParseUint(ms, 10, 64); m < last {
 			t.Errorf("id went back to %d with the clock at %v", m, time.Now())
 		}
@@ -69,34 +65,44 @@ type upper struct{ s string }
 
 var (
 	encodeCalls atomic.Int32
-	upperFormat = adapter.NewFormat(func(m *adapter.Message) *upper {
+	upperFormat = message.NewFormat(func(m *message.Message, namespace string) *upper {
 		encodeCalls.Add(1)
-		return &upper{strings.ToUpper(m.Event())}
+		return &upper{strings.ToUpper(namespace + m.Event())}
 	})
-	nestedFormat = adapter.NewFormat(func(m *adapter.Message) *upper {
-		return &upper{upperFormat.Of(m).s + "!"}
+	nestedFormat = message.NewFormat(func(m *message.Message, namespace string) *upper {
+		return &upper{upperFormat.Of(m, namespace).s + "!"}
 	})
 )
 
 func TestFormatEncodesOnce(t *testing.T) {
 	t.Parallel()
 	before := encodeCalls.Load()
-	m := message("tick")
+	m := message.New([]byte(`["tick"]`))
 	var wg sync.WaitGroup
 	got := make([]*upper, 16)
 	for i := range got {
-		wg.Go(func() { got[i] = upperFormat.Of(m) })
+		wg.Go(func() { got[i] = upperFormat.Of(m, "/a#") })
 	}
 	wg.Wait()
 	for _, g := range got {
-		if g != got[0] || g.s != "TICK" {
+		if g != got[0] || g.s != "/A#TICK" {
 			t.Fatalf("members got different encodings or a wrong one: %v", g)
 		}
 	}
 	if n := encodeCalls.Load() - before; n != 1 {
 		t.Errorf("encoded %d times, want once", n)
 	}
-	if s := nestedFormat.Of(m).s; s != "TICK!" {
+	for range 2 {
+		for _, namespace := range []string{"/b#", "", "/a#", "/c#"} {
+			if s, want := upperFormat.Of(m, namespace).s, strings.ToUpper(namespace)+"TICK"; s != want {
+				t.Errorf("in namespace %q it is %q, want %q", namespace, s, want)
+			}
+		}
+	}
+	if n := encodeCalls.Load() - before; n != 4 {
+		t.Errorf("encoded %d times for four namespaces", n)
+	}
+	if s := nestedFormat.Of(m, "/a#").s; s != "/A#TICK!" {
 		t.Errorf("a format made from another = %q", s)
 	}
 }

@@ -1,4 +1,4 @@
-package adapter
+package message
 
 import (
 	"strconv"
@@ -8,15 +8,15 @@ import (
 
 	"github.com/peal-dev/peal/internal/jsonscan"
 	"github.com/peal-dev/peal/internal/utf8text"
-	"github.com/peal-dev/peal/socketio/sioproto"
 )
 
 // Message is one event on its way to its members. It is immutable once it was broadcast; everything derived from it is
-// made at most once and shared. Make one with [NewMessage].
+// made at most once and shared. Make one with [New] or [Parse].
 type Message struct {
-	// Packet is of type Event with its namespace set. Data is the JSON array [event, args…], in which binary arguments
-	// are placeholders into Attachments.
-	Packet sioproto.Packet
+	// Data is the JSON array [event, args…], in which binary arguments are placeholders into Attachments.
+	Data []byte
+	// Attachments are the binary arguments.
+	Attachments [][]byte
 	// Volatile says that a member which cannot take the message at once may drop it.
 	Volatile bool
 	// ID is "<ms>-<seq>": milliseconds since 1970 and a counter. Each ID a process makes is greater than the one before.
@@ -28,27 +28,23 @@ type Message struct {
 	encodings [maxFormats]atomic.Pointer[encoding]
 }
 
-// NewMessage returns a message with a fresh ID that carries p, an event as [sioproto.MarshalEvent] makes it. For bytes
-// from elsewhere use [ParseMessage]. It takes ownership of p's slices. An empty namespace becomes "/".
-func NewMessage(p sioproto.Packet) *Message {
-	if p.Namespace == "" {
-		p.Namespace = "/"
-	}
-	return &Message{Packet: p, ID: nextID()}
+// New returns a message with a fresh ID of an event as [Check] takes it, which is the caller's word: for bytes from
+// elsewhere use [Parse]. It takes ownership of the slices.
+func New(data []byte, attachments ...[]byte) *Message {
+	return &Message{Data: data, Attachments: attachments, ID: nextID()}
 }
 
-// ParseMessage is [NewMessage] for an event that comes from outside: another node, a request. It is refused unless
-// [sioproto.CheckEvent] finds that clients take it, with the error of that, and what in it is no UTF-8 becomes U+FFFD.
-func ParseMessage(p sioproto.Packet, maxAttachments int) (*Message, error) {
-	if err := sioproto.CheckEvent(p.Data, p.Attachments, maxAttachments); err != nil {
+// Parse is [New] for an event that comes from outside: another node, a request. It is refused unless [Check] finds that
+// clients take it, with the error of that, and what in it is no UTF-8 becomes U+FFFD.
+func Parse(data []byte, attachments [][]byte, maxAttachments int) (*Message, error) {
+	if err := Check(data, len(attachments), maxAttachments); err != nil {
 		return nil, err
 	}
-	p.Type, p.Data = sioproto.Event, utf8text.Bytes(p.Data)
-	return NewMessage(p), nil
+	return New(utf8text.Bytes(data), attachments...), nil
 }
 
-// Event returns the event's name, which for a number is its decimal text, or "" if Packet.Data is no event. It is
-// parsed at the first call; safe for concurrent use.
+// Event returns the event's name, which for a number is its decimal text, or "" if Data is no event. It is parsed at the
+// first call; safe for concurrent use.
 func (m *Message) Event() string {
 	m.parse.Do(m.split)
 	return m.event
@@ -65,7 +61,7 @@ var noArgs = []byte("[]")
 
 func (m *Message) split() {
 	m.args = noArgs
-	data := m.Packet.Data
+	data := m.Data
 	start := jsonscan.Space(data, 0)
 	if start == len(data) || data[start] != '[' {
 		return
@@ -75,7 +71,7 @@ func (m *Message) split() {
 	if end < 0 {
 		return
 	}
-	name, err := sioproto.EventName(data[start:end])
+	name, err := EventName(data[start:end])
 	if err != nil {
 		return
 	}
