@@ -21,6 +21,8 @@ type Message struct {
 	Volatile bool
 	// ID is "<ms>-<seq>": milliseconds since 1970 and a counter. Each ID a process makes is greater than the one before.
 	ID string
+	// Offset is the place of the message in the log of its namespace. Zero means that there is no log, or none yet.
+	Offset Offset
 
 	parse     sync.Once
 	event     string
