@@ -2,6 +2,7 @@ package message_test
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/peal-dev/peal/message"
 )
@@ -32,4 +33,13 @@ func ExampleFormat() {
 	first, second := lines.Of(m, "/clock"), lines.Of(m, "/clock")
 	fmt.Println(*first, first == second)
 	// Output: /clock tick [1] true
+}
+
+func ExampleOffset() {
+	a, _ := message.ParseOffset("1735689600000-9")
+	b, _ := message.ParseOffset("1735689600000-10")
+	offsets := []message.Offset{b, a}
+	slices.SortFunc(offsets, message.Offset.Compare)
+	fmt.Println(offsets)
+	// Output: [1735689600000-9 1735689600000-10]
 }

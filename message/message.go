@@ -1,10 +1,8 @@
 package message
 
 import (
-	"strconv"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/peal-dev/peal/internal/jsonscan"
 	"github.com/peal-dev/peal/internal/utf8text"
@@ -19,9 +17,8 @@ type Message struct {
 	Attachments [][]byte
 	// Volatile says that a member which cannot take the message at once may drop it.
 	Volatile bool
-	// ID is "<ms>-<seq>": milliseconds since 1970 and a counter. Each ID a process makes is greater than the one before.
-	ID string
-	// Offset is the place of the message in the log of its namespace. Zero means that there is no log, or none yet.
+	// Offset is the message's place in the log of its namespace, the same on every node: the log sets it before anybody
+	// sees the message. It is zero where there is no log. Nothing else numbers messages.
 	Offset Offset
 
 	parse     sync.Once
@@ -30,10 +27,10 @@ type Message struct {
 	encodings [maxFormats]atomic.Pointer[encoding]
 }
 
-// New returns a message with a fresh ID of an event as [Check] takes it, which is the caller's word: for bytes from
-// elsewhere use [Parse]. It takes ownership of the slices.
+// New returns the message of an event as [Check] takes it, which is the caller's word: for bytes from elsewhere use
+// [Parse]. It takes ownership of the slices.
 func New(data []byte, attachments ...[]byte) *Message {
-	return &Message{Data: data, Attachments: attachments, ID: nextID()}
+	return &Message{Data: data, Attachments: attachments}
 }
 
 // Parse is [New] for an event that comes from outside: another node, a request. It is refused unless [Check] finds that
@@ -80,27 +77,5 @@ func (m *Message) split() {
 	m.event = name
 	if rest := jsonscan.Space(data, end); rest < len(data) && data[rest] == ',' {
 		m.args = append(append(make([]byte, 0, len(data)-rest), '['), data[rest+1:]...)
-	}
-}
-
-// lastID packs milliseconds and counter of the newest ID as ms<<idSeqBits | seq.
-var lastID atomic.Uint64
-
-const idSeqBits = 20
-
-func nextID() string {
-	now := uint64(time.Now().UnixMilli()) << idSeqBits
-	for {
-		last := lastID.Load()
-		// A clock that stands still or goes back only moves the counter, and a counter that overflows borrows a
-		// millisecond of the future: IDs never repeat and never go back.
-		next := max(now, last+1)
-		if lastID.CompareAndSwap(last, next) {
-			b := make([]byte, 0, 24)
-			b = strconv.AppendUint(b, next>>idSeqBits, 10)
-			b = append(b, '-')
-			b = strconv.AppendUint(b, next&(1<<idSeqBits-1), 10)
-			return string(b)
-		}
 	}
 }

@@ -1,13 +1,10 @@
 package message_test
 
 import (
-	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
-	"testing/synctest"
-	"time"
 
 	"github.com/peal-dev/peal/message"
 )
@@ -34,31 +31,6 @@ func TestMessageSplit(t *testing.T) {
 			t.Errorf("%s: event %q args %s, want %q %s", tt.data, m.Event(), m.Args(), tt.event, tt.args)
 		}
 	}
-}
-
-func TestMessageIDsGrow(t *testing.T) {
-	t.Parallel()
-	var last, lastSeq uint64
-	for range 5000 {
-		id := message.New([]byte(`["x"]`)).ID
-		ms, seq, ok := strings.Cut(id, "-")
-		m, err1 := strconv.ParseUint(ms, 10, 64)
-		s, err2 := strconv.ParseUint(seq, 10, 64)
-		if !ok || err1 != nil || err2 != nil {
-			t.Fatalf("id %q is not <ms>-<seq>", id)
-		}
-		if m < last || m == last && s <= lastSeq && last != 0 {
-			t.Fatalf("id %q does not follow %d-%d", id, last, lastSeq)
-		}
-		last, lastSeq = m, s
-	}
-	synctest.Test(t, func(t *testing.T) {
-		// The bubble's clock starts in 2000: a clock set back must not take the IDs back.
-		ms, _, _ := strings.Cut(message.New([]byte(`["x"]`)).ID, "-")
-		if m, _ := strconv.ParseUint(ms, 10, 64); m < last {
-			t.Errorf("id went back to %d with the clock at %v", m, time.Now())
-		}
-	})
 }
 
 type upper struct{ s string }

@@ -10,9 +10,10 @@
 //	event: tick
 //	data: [1,"two"]
 //
-// id is the id the node gave the message. event is the name of the event, data the JSON array of its arguments, always an
-// array, so that a client needs one line to read it: JSON.parse(e.data). Binary arguments stand in it as base64 strings
-// (RFC 4648, section 4, padded) wherever Socket.IO would have put a placeholder.
+// event is the name of the event, data the JSON array of its arguments, always an array, so that a client needs one line
+// to read it: JSON.parse(e.data). Binary arguments stand in it as base64 strings (RFC 4648, section 4, padded) wherever
+// Socket.IO would have put a placeholder. id is the message's place in the log of its namespace; without a log there is
+// none.
 //
 // Some names need care. A name with a line break cannot be carried by the field, so each CR and LF in it arrives as
 // U+FFFD; no name can forge a second event. An empty name arrives as "message", the default of EventSource. EventSource

@@ -20,7 +20,7 @@ var format = message.NewFormat(func(m *message.Message, _ string) *event {
 		data = appendInlined(make([]byte, 0, len(data)+64), data, m.Attachments)
 	}
 	name := eventName(m.Event())
-	return &event{bytes: utf8text.Bytes(appendEvent(make([]byte, 0, len(data)+len(m.ID)+len(name)+32), m.ID, name, data))}
+	return &event{bytes: utf8text.Bytes(appendEvent(make([]byte, 0, len(data)+len(name)+72), m.Offset, name, data))}
 })
 
 // eventName returns the name under which an event arrives. EventSource itself fires "error" and "open": a page would
@@ -34,11 +34,11 @@ func eventName(name string) string {
 }
 
 // appendEvent appends one event of the stream (WHATWG HTML, section 9.2.6): id, name, and data, which may have several
-// lines: each becomes a data field, and the client joins them with LF.
-func appendEvent(dst []byte, id, name string, data []byte) []byte {
-	// A client ignores an id with NUL; a line break would end the field and start one of the sender's choice.
-	if id != "" && !strings.ContainsAny(id, "\r\n\x00") {
-		dst = append(append(append(dst, "id: "...), id...), '\n')
+// lines: each becomes a data field, and the client joins them with LF. The id is what a client says when it comes back, so
+// only a message that can be found again has one.
+func appendEvent(dst []byte, offset message.Offset, name string, data []byte) []byte {
+	if !offset.IsZero() {
+		dst = append(offset.Append(append(dst, "id: "...)), '\n')
 	}
 	if name != "" {
 		dst = append(dst, "event: "...)

@@ -98,7 +98,7 @@ func TestVolatileGoesFirst(t *testing.T) {
 	t.Parallel()
 	inBubble(t, sse.Options{SendBuffer: 1000}, func(t *testing.T, b *bundle, g *gate) {
 		post := func(event string, volatile bool) {
-			m := newMessage(`["` + event + `","` + strings.Repeat("x", 300) + `"]`)
+			m := newMessage(`["` + event + `","` + strings.Repeat("x", 340) + `"]`)
 			m.Volatile = volatile
 			if err := b.adapter.Broadcast(t.Context(), m, message.Target{}); err != nil {
 				t.Fatal(err)
@@ -111,7 +111,7 @@ func TestVolatileGoesFirst(t *testing.T) {
 		if got := b.handler.Stats().Dropped; got != 0 {
 			t.Errorf("dropped %d while there was room", got)
 		}
-		post("volatile2", true) // 3 × 300 bytes and more would wait
+		post("volatile2", true) // 3 × 340 bytes and more would wait
 		if got := b.handler.Stats().Dropped; got != 1 {
 			t.Errorf("dropped %d, want the new volatile event", got)
 		}
