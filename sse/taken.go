@@ -29,8 +29,9 @@ type takenOutlet struct {
 	reason Reason    // set once the stream is to end
 	over   bool      // it has
 	silent time.Time // when the next keep-alive is due
-	queued int       // what waited at the last tick: no less now means that the client does not read
+	queued int       // what waited at the last look: no less now means that the client does not read
 	since  time.Time // since when it has not read
+	judged bool      // that was too long at the last look, which is to be confirmed
 }
 
 // serveTaken takes the connection of r over for a stream. If taken is false, that cannot be, and nothing was done.
@@ -56,7 +57,7 @@ func (h *Handler) serveTaken(w http.ResponseWriter, r *http.Request, s *stream, 
 	// cluster is away the stream is no worse off than those that are there, and hears other nodes when they do.
 	_, _ = sub.Adapter.Add(r.Context(), o.member, sub.Rooms...)
 	o.open(h.responseHead(w.Header(), r))
-	o.tick(time.Now())
+	o.look(time.Now(), h.opts.WriteTimeout)
 	conn.Start(o, buffered)
 	return true, true
 }
@@ -182,35 +183,40 @@ func (o *takenOutlet) Expire() {
 	case o.since.IsZero():
 		o.since = now
 	}
-	tooLong := stalled && now.Sub(o.since) >= o.handler.opts.WriteTimeout
+	timeout := o.handler.opts.WriteTimeout
+	tooLong := stalled && now.Sub(o.since) >= timeout
+	sure := tooLong && o.judged
+	o.judged = tooLong
 	o.queued = queued
 	speak := !ending && queued == 0 && o.handler.opts.KeepAlive > 0 && !now.Before(o.silent)
 	o.mu.Unlock()
 	switch {
-	case tooLong:
+	case sure:
 		o.abort(WriteTimeout)
+		return
+	case tooLong: // if the process was stopped meanwhile, what the client has read is about to be noticed
+		o.look(now, min(timeout/4, time.Second))
 		return
 	case speak:
 		_ = o.conn.Write(keepAlive, netconn.Droppable) // a connection that has gone is seen by its reader
 	}
-	o.tick(now)
+	o.look(now, timeout)
 }
 
-// tick sets the next look.
-func (o *takenOutlet) tick(now time.Time) {
+// look sets the next look at the stream, which is within the given time.
+func (o *takenOutlet) look(now time.Time, within time.Duration) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.over {
 		return // and the timer was stopped for good
 	}
-	every := o.handler.opts.WriteTimeout
 	if keep := o.handler.opts.KeepAlive; keep > 0 {
 		if !now.Before(o.silent) {
 			o.silent = now.Add(keep)
 		}
-		every = min(every, o.silent.Sub(now))
+		within = min(within, o.silent.Sub(now))
 	}
-	o.handler.wheel.Set(&o.timer, o, every)
+	o.handler.wheel.Set(&o.timer, o, within)
 }
 
 // ignore is the handler of a connection that is no stream any more.
