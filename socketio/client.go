@@ -3,6 +3,7 @@ package socketio
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"slices"
 	"sync"
@@ -194,6 +195,12 @@ func (c *client) connect(p *sioproto.Packet) {
 	if ns == nil {
 		c.server.refused(RefusedNamespace, slog.String("namespace", p.Namespace))
 		c.refuse(p.Namespace, &Error{Message: "Invalid namespace"})
+		return
+	}
+	if len(p.Data) > c.server.authLimit {
+		c.server.refused(CodeAuthTooLarge, slog.String("namespace", ns.name), slog.Int("bytes", len(p.Data)))
+		c.refuse(ns.name, &Error{Message: fmt.Sprintf("auth has %d bytes, this server takes %d", len(p.Data), c.server.authLimit),
+			Data: map[string]string{"code": CodeAuthTooLarge}})
 		return
 	}
 	s := newSocket(ns, c, p.Data)

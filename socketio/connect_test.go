@@ -169,6 +169,23 @@ func TestConnectFlood(t *testing.T) {
 	}
 }
 
+// TestAuthIsBounded joins with as much auth as a server keeps for each client, and with more.
+func TestAuthIsBounded(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, &socketio.Options{AuthLimit: 100}, nil)
+	auth := func(bytes int) string { return `40{"a":"` + strings.Repeat("x", bytes-len(`{"a":""}`)) + `"}` }
+	p := r.dial()
+	p.send(auth(101))
+	p.want(`44{"message":"auth has 101 bytes, this server takes 100","data":{"code":"auth_too_large"}}`)
+	p.send(auth(100))
+	if got := p.read(); !strings.HasPrefix(got, `40{"sid":`) {
+		t.Error(got)
+	}
+	if st := r.io.Stats(); st.Refused[socketio.CodeAuthTooLarge] != 1 {
+		t.Errorf("counted %v", st.Refused)
+	}
+}
+
 func TestNamespaces(t *testing.T) {
 	t.Parallel()
 	left := make(chan string, 4)

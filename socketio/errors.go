@@ -32,6 +32,9 @@ const (
 	CodeInternal = "internal"
 	// CodeBadArgument means that an argument of an event does not fit the handler's parameter.
 	CodeBadArgument = "bad_argument"
+	// CodeAuthTooLarge means that what a client sent to join a namespace is longer than [Options].AuthLimit. The refusal
+	// has it as the code of its data.
+	CodeAuthTooLarge = "auth_too_large"
 	// CodeShuttingDown means that an event arrived when the server was shutting down, and was not handled.
 	CodeShuttingDown = "shutting_down"
 )

@@ -21,6 +21,7 @@ import (
 const (
 	DefaultConnectTimeout = 45 * time.Second
 	DefaultInboxLimit     = 256
+	DefaultAuthLimit      = 16 << 10
 )
 
 // defaultMaxPayload is what engineio takes for a MaxPayload of 0.
@@ -38,6 +39,9 @@ type Options struct {
 	// InboxLimit is how many events of one connection may wait for their handlers before the server stops reading
 	// that connection. 0 means 256.
 	InboxLimit int
+	// AuthLimit is how many bytes the auth of a client may have as JSON. It is kept for as long as the client is in the
+	// namespace. 0 means 16 KiB.
+	AuthLimit int
 	// Driver connects the namespaces to the other nodes of a cluster. Nil means that there is one node only. The
 	// server joins the cluster in the background and keeps trying; until it has, broadcasts are delivered on this
 	// node and then fail when their context ends. Whoever made the driver closes it, after Shutdown.
@@ -65,6 +69,7 @@ type Server struct {
 	maxPacketBytes int
 	holdLimit      int // bytes that may wait for a client to be told that it is connected
 	inboxLimit     int
+	authLimit      int // bytes
 	files          *clientFiles
 	counters       counters
 	work           workers.Pool // runs the handlers
@@ -87,6 +92,7 @@ func NewServer(opts *Options) *Server {
 		connectTimeout: o.ConnectTimeout,
 		maxAttachments: o.MaxAttachments,
 		inboxLimit:     o.InboxLimit,
+		authLimit:      o.AuthLimit,
 		files:          newClientFiles(o.ClientFiles),
 		namespaces:     make(map[string]*Namespace),
 		started:        time.Now(),
@@ -103,6 +109,9 @@ func NewServer(opts *Options) *Server {
 	}
 	if s.inboxLimit <= 0 {
 		s.inboxLimit = DefaultInboxLimit
+	}
+	if s.authLimit <= 0 {
+		s.authLimit = DefaultAuthLimit
 	}
 	payload := o.Engine.MaxPayload
 	if payload <= 0 {
