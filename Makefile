@@ -69,6 +69,7 @@ check: ## Formatting, vet, staticcheck, modules, the page's tests, every benchma
 		if [ -n "$$files" ]; then echo "not formatted, run gofmt -s -w on:"; echo "$$files"; exit 1; fi
 	$(call say,go vet)
 	go vet $(PACKAGES)
+	for os in darwin windows; do echo "for $$os"; GOOS=$$os go vet $(PACKAGES); done
 	$(call say,staticcheck)
 	GOWORK=off go build -modfile=tools/go.mod -o $(STATICCHECK) honnef.co/go/tools/cmd/staticcheck
 	$(STATICCHECK) $(PACKAGES)

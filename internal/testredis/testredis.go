@@ -12,7 +12,6 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 )
@@ -83,15 +82,22 @@ func (s *Server) Restart() {
 }
 
 // Pause freezes the server without closing its connections: its clients wait for answers in vain until Resume.
-func (s *Server) Pause() { s.signal(syscall.SIGSTOP) }
+func (s *Server) Pause() {
+	s.t.Helper()
+	s.may("pause", pause(s.cmd.Process))
+}
 
 // Resume ends a Pause.
-func (s *Server) Resume() { s.signal(syscall.SIGCONT) }
-
-func (s *Server) signal(sig syscall.Signal) {
+func (s *Server) Resume() {
 	s.t.Helper()
-	if err := s.cmd.Process.Signal(sig); err != nil {
-		s.t.Fatalf("testredis: %v: %v", sig, err)
+	s.may("resume", resume(s.cmd.Process))
+}
+
+// may fails the test if what was to be done to the server could not be done.
+func (s *Server) may(what string, err error) {
+	s.t.Helper()
+	if err != nil {
+		s.t.Fatalf("testredis: %s: %v", what, err)
 	}
 }
 
