@@ -96,26 +96,6 @@ func calls(n ast.Node, pkg, name string) bool {
 	return ok && x.Name == pkg
 }
 
-// testsWaitForEvents forbids sleeping in tests. Inside a synctest bubble a sleep takes no time and is exact, so there
-// it is the right tool.
-func testsWaitForEvents(sources []source) (breaches []string) {
-	for _, s := range sources {
-		if !s.isTest() {
-			continue
-		}
-		ast.Inspect(s.file, func(n ast.Node) bool {
-			if calls(n, "synctest", "Test") {
-				return false
-			}
-			if calls(n, "time", "Sleep") {
-				breaches = append(breaches, fmt.Sprintf("%s sleeps: wait for the event itself, or run the test in a synctest bubble", s.at(n.Pos())))
-			}
-			return true
-		})
-	}
-	return breaches
-}
-
 // foreignDirective finds what golangci-lint would obey, which does not run here.
 var foreignDirective = regexp.MustCompile(`^//\s*nolint\b`)
 

@@ -83,8 +83,22 @@ var samples = map[string]struct {
 		keep: []map[string]string{
 			{"x/a.go": `package x; import "time"; func f() { time.Sleep(1) }`},
 			{"x/a_test.go": `package x; func f() { synctest.Test(t, func(t *testing.T) { time.Sleep(1) }) }`},
+			{"x/a_test.go": `package x; func f() { bubble(t, func() { time.Sleep(1) }) }`,
+				"x/b_test.go": `package x; func bubble(t *testing.T, test func()) { synctest.Test(t, func(t *testing.T) { test() }) }`},
+			{"x/a_test.go": `package x; func f() { run := func(test func()) { synctest.Test(t, func(t *testing.T) { test() }) }; run(func() { time.Sleep(1) }) }`},
+			{"x/a_test.go": `package x; func f() { select { case <-c: case <-time.After(1): t.Fatal("in vain") } }`},
+			{"x/a_test.go": `package x; func f() { end := time.After(1); select { case <-c: case <-end: p.fatal("in vain") } }`},
+			{"x/a_test.go": `package x; func f(b *testing.B) { for c.Busy() { runtime.Gosched() } }`},
 		},
-		breaks: []sample{{map[string]string{"x/a_test.go": `package x; func f() { func() { time.Sleep(1) }() }`}, "sleeps"}},
+		breaks: []sample{
+			{map[string]string{"x/a_test.go": `package x; func f() { func() { time.Sleep(1) }() }`}, "sleeps"},
+			{map[string]string{"x/a_test.go": `package x; func f() { <-time.After(1) }`}, "sleeps on a timer"},
+			{map[string]string{"x/a_test.go": `package x; func f() { end := time.After(1); <-end }`}, "sleeps on a timer"},
+			{map[string]string{"x/a_test.go": `package x; func f() { select { case <-c: t.Fatal("came"); case <-time.After(1): } }`}, "content"},
+			{map[string]string{"x/a_test.go": `package x; func f(t *testing.T) { for !done() { runtime.Gosched() } }`}, "spins"},
+			{map[string]string{"x/a_test.go": `package x; func f() { test := func(g func()) { synctest.Test(t, func(t *testing.T) { g() }) }; test(nil) }; func g() { plain(func() { time.Sleep(1) }) }; func plain(test func()) { test() }`}, "sleeps"},
+			{map[string]string{"x/a_test.go": `package x; func f() { both(t, func() { time.Sleep(1) }) }; func both(t *testing.T, test func()) { test(); synctest.Test(t, func(t *testing.T) { test() }) }`}, "sleeps"},
+		},
 	},
 	"tests are not skipped": {
 		keep: []map[string]string{{"x/a_test.go": `package x; func f() { scanner.Skip() }`}},

@@ -98,7 +98,14 @@ func TestBodiesThatDoNotArrive(t *testing.T) {
 				fmt.Fprintf(conn, tt.head+"\r\nHost: x\r\n\r\n", p.query)
 				synctest.Wait()
 				if strings.Contains(tt.name, "without end") {
-					go io.Copy(conn, zeros{}) // ends with the connection
+					go func() { // ends with the connection
+						for {
+							if _, err := io.WriteString(conn, "0"); err != nil {
+								return
+							}
+							time.Sleep(100 * time.Millisecond)
+						}
+					}()
 				}
 				if n := f.server.Stats().Requests; tt.ends && tt.status == "408" && n != 1 {
 					t.Errorf("%d requests are in flight, not the one", n)
@@ -114,15 +121,6 @@ func TestBodiesThatDoNotArrive(t *testing.T) {
 			})
 		})
 	}
-}
-
-// zeros is a body that never ends and trickles in.
-type zeros struct{}
-
-func (zeros) Read(p []byte) (int, error) {
-	<-time.After(100 * time.Millisecond)
-	p[0] = '0'
-	return 1, nil
 }
 
 // TestTheEndOfASessionEndsItsRequests ends sessions in every way while their requests wait for something.
@@ -196,7 +194,7 @@ func TestUnreadAnswersEnd(t *testing.T) {
 					if _, err := io.CopyN(io.Discard, conn, 66_000); err != nil {
 						t.Fatal(err)
 					}
-					<-time.After(4 * time.Second)
+					time.Sleep(4 * time.Second)
 				}
 				f.ended(engineio.TransportError)
 				if took := time.Since(begin); took < 8*time.Second || took > 10*time.Second {
@@ -225,7 +223,7 @@ func TestAnAnswerDoesNotOutliveItsSession(t *testing.T) {
 				if _, err := io.CopyN(io.Discard, conn, answerPart); err != nil {
 					break
 				}
-				<-time.After(4 * time.Second)
+				time.Sleep(4 * time.Second)
 			}
 			if took := time.Since(begin); took > 20*time.Second {
 				t.Errorf("the answer took %v", took)
@@ -250,7 +248,7 @@ func TestAConnectionIsAsBeforeAfterAnAnswer(t *testing.T) {
 			p := f.openPolling()
 			for range 3 {
 				f.expect(p.post("4x"), 200, "ok")
-				<-time.After(30 * time.Second) // longer than every deadline but the one for idle connections
+				time.Sleep(30 * time.Second) // longer than every deadline but the one for idle connections
 				f.expect(p.poll(), 200, "4x")
 				f.expect(p.do("POST", "EIO=4&transport=polling&sid=x", "4x"), 400, `{"code":1,"message":"Session ID unknown"}`)
 			}

@@ -9,9 +9,9 @@ import (
 	"net"
 	"net/http"
 	"net/url"
-	"runtime"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/peal-dev/peal/engineio"
 )
@@ -277,8 +277,14 @@ func (f *fixture) parked(p *poller) *engineio.Session {
 	for s.ID() != p.sid { // another client's
 		s = receive(f, f.sessions)
 	}
+	tick, timeout := time.NewTicker(time.Millisecond), time.After(wait)
+	defer tick.Stop()
 	for !engineio.Parked(s) {
-		runtime.Gosched()
+		select {
+		case <-tick.C:
+		case <-timeout:
+			f.Fatal("no poll waits at the server")
+		}
 	}
 	return s
 }

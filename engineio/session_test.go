@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/coder/websocket"
@@ -135,7 +136,7 @@ func TestAnythingFitsBesideAPing(t *testing.T) {
 	t.Parallel()
 	bubble(t, engineio.Options{PollBuffer: 1000, PingInterval: time.Second}, &http.Server{}, func(t *testing.T, f *fixture, _ *pipes) {
 		p := f.openPolling()
-		<-time.After(2 * time.Second)
+		time.Sleep(2 * time.Second)
 		if err := receive(t, f.sessions).Send(engineio.Prepare(engineio.Message{Data: make([]byte, 5000)}), 0); err != nil {
 			t.Fatal(err)
 		}
@@ -198,13 +199,15 @@ func TestPauseHoldsMessagesBackAndTheHeartbeatWaits(t *testing.T) {
 		s := receive(t, f.sessions)
 		s.Pause()
 		c.send("4held")
-		for range 3 { // three rounds of a heartbeat that nobody answers
-			select {
-			case m := <-f.messages:
-				t.Fatalf("%q arrived while paused", m.Data)
-			case e := <-f.ends:
-				t.Fatalf("the session ended while paused: %v", e)
-			case <-time.After(220 * time.Millisecond):
+		for range 3 { // as long as a heartbeat takes for others that do not answer
+			f.openWebSocket()
+			receive(t, f.sessions)
+			f.ended(engineio.PingTimeout)
+			if f.server.Len() != 1 {
+				t.Fatal("the session ended while paused")
+			}
+			if len(f.messages) > 0 {
+				t.Fatal("a message arrived while paused")
 			}
 		}
 		s.Resume()
@@ -217,24 +220,25 @@ func TestPauseHoldsMessagesBackAndTheHeartbeatWaits(t *testing.T) {
 
 func TestPauseHoldsAPostBack(t *testing.T) {
 	t.Parallel()
-	f := start(t, nil)
-	p := f.openPolling()
-	s := receive(t, f.sessions)
-	s.Pause()
-	answered := make(chan answer, 1)
-	go func() { answered <- p.post("4held") }()
-	select {
-	case <-f.messages:
-		t.Fatal("a message arrived while paused")
-	case <-answered:
-		t.Fatal("the POST was answered while paused")
-	case <-time.After(50 * time.Millisecond):
-	}
-	s.Resume()
-	f.expect(receive(t, answered), 200, "ok")
-	if m := receive(t, f.messages); string(m.Data) != "held" {
-		t.Errorf("got %q", m.Data)
-	}
+	bubble(t, engineio.Options{}, &http.Server{}, func(t *testing.T, f *fixture, _ *pipes) {
+		p := f.openPolling()
+		s := receive(t, f.sessions)
+		s.Pause()
+		answered := p.postAsync("4held")
+		synctest.Wait()
+		select {
+		case <-f.messages:
+			t.Fatal("a message arrived while paused")
+		case <-answered:
+			t.Fatal("the POST was answered while paused")
+		default:
+		}
+		s.Resume()
+		f.expect(receive(t, answered), 200, "ok")
+		if m := receive(t, f.messages); string(m.Data) != "held" {
+			t.Errorf("got %q", m.Data)
+		}
+	})
 }
 
 func TestDataCountsAsLife(t *testing.T) {

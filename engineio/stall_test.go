@@ -54,7 +54,7 @@ func TestAPollThatIsLate(t *testing.T) {
 	const unknown = `{"code":1,"message":"Session ID unknown"}`
 	test("before the pong", func(t *testing.T, f *fixture, p *poller) {
 		f.expect(p.poll(), 200, "2")
-		<-time.After(opts.PingTimeout)
+		time.Sleep(opts.PingTimeout)
 		late := p.pollAsync()
 		synctest.Wait()
 		f.expect(p.post("3"), 200, "ok")
@@ -62,12 +62,12 @@ func TestAPollThatIsLate(t *testing.T) {
 	})
 	test("without a pong", func(t *testing.T, f *fixture, p *poller) {
 		f.expect(p.poll(), 200, "2")
-		<-time.After(opts.PingTimeout)
+		time.Sleep(opts.PingTimeout)
 		f.expect(p.poll(), 400, unknown)
 		f.ended(engineio.PingTimeout)
 	})
 	test("without having fetched the ping", func(t *testing.T, f *fixture, p *poller) {
-		<-time.After(opts.PingInterval + opts.PingTimeout)
+		time.Sleep(opts.PingInterval + opts.PingTimeout)
 		f.expect(p.poll(), 400, unknown)
 		f.ended(engineio.PingTimeout)
 	})
@@ -78,13 +78,13 @@ func TestAPollThatIsLate(t *testing.T) {
 	})
 	test("pong in the grace", func(t *testing.T, f *fixture, p *poller) {
 		f.expect(p.poll(), 200, "2")
-		<-time.After(opts.PingTimeout + opts.PingTimeout/8)
+		time.Sleep(opts.PingTimeout + opts.PingTimeout/8)
 		f.expect(p.post("3"), 200, "ok")
 		f.expect(p.poll(), 200, "2")
 	})
 	test("pong after it", func(t *testing.T, f *fixture, p *poller) {
 		f.expect(p.poll(), 200, "2")
-		<-time.After(opts.PingTimeout + opts.PingTimeout/2)
+		time.Sleep(opts.PingTimeout + opts.PingTimeout/2)
 		f.expect(p.post("3"), 400, unknown)
 	})
 }
@@ -101,7 +101,7 @@ func TestAnUpgradeThatIsLateIsJudgedAfterItsInput(t *testing.T) {
 		go io.Copy(io.Discard, conn) // ends with the connection
 		fmt.Fprintf(conn, "GET /?%s HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"+
 			"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n", strings.Replace(p.query, "=polling", "=websocket", 1))
-		<-time.After(opts.UpgradeTimeout)
+		time.Sleep(opts.UpgradeTimeout)
 		synctest.Wait()
 		conn.Write([]byte{0x81, 0x81, 0, 0, 0, 0, '5'})
 		synctest.Wait()

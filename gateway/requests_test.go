@@ -162,7 +162,7 @@ func TestDeadlinesOfRequests(t *testing.T) {
 				if serving() != 1 {
 					t.Errorf("%d requests are being served, want 1", serving())
 				}
-				<-time.After(test.within)
+				time.Sleep(test.within)
 				synctest.Wait()
 				if serving() != 0 {
 					t.Errorf("%d requests are still being served after %v", serving(), test.within)

@@ -86,6 +86,7 @@ func (p *program) stop(t *testing.T) {
 	select {
 	case <-p.exited:
 	case <-time.After(patience):
+		t.Errorf("program on %s goes on after SIGTERM", p.addr)
 		_ = p.cmd.Process.Signal(syscall.SIGQUIT) // the goroutines' stacks say what it hangs on
 		<-p.exited
 	}

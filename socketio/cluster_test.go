@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"runtime"
 	"slices"
 	"sync/atomic"
 	"testing"
@@ -161,11 +160,15 @@ func TestConnectWaits(t *testing.T) {
 		p := r.dial()
 		p.send("40")
 		s := receive(t, pending)
-		for ctx := deadline(t); !r.io.Adapter().HasRoom("room"); runtime.Gosched() {
-			if ctx.Err() != nil {
+		tick, timeout := time.NewTicker(time.Millisecond), time.After(patience)
+		for !r.io.Adapter().HasRoom("room") {
+			select {
+			case <-tick.C:
+			case <-timeout:
 				t.Fatal("the socket does not join the room")
 			}
 		}
+		tick.Stop()
 		for i := range count {
 			if err := r.io.To("room").Local().Emit(deadline(t), "x", i); err != nil {
 				t.Fatal(err)

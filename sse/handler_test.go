@@ -10,7 +10,6 @@ import (
 	"maps"
 	"net/http"
 	"net/http/httptest"
-	"runtime"
 	"strconv"
 	"strings"
 	"testing"
@@ -122,9 +121,19 @@ func (b *bundle) publish(t *testing.T, data string, to message.Target) {
 
 func (b *bundle) waitEnded(t *testing.T) {
 	t.Helper()
-	for deadline := time.Now().Add(30 * time.Second); b.handler.Stats().Streams > 0; runtime.Gosched() {
-		if time.Now().After(deadline) {
-			t.Fatal("the stream did not end")
+	b.await(t, "the stream does not end", func() bool { return b.handler.Stats().Streams == 0 })
+}
+
+// await looks until something is so that nobody tells of.
+func (b *bundle) await(t *testing.T, otherwise string, so func() bool) {
+	t.Helper()
+	tick, timeout := time.NewTicker(time.Millisecond), time.After(30*time.Second)
+	defer tick.Stop()
+	for !so() {
+		select {
+		case <-tick.C:
+		case <-timeout:
+			t.Fatal(otherwise)
 		}
 	}
 }

@@ -61,7 +61,7 @@ func TestKeepAliveOnlyInSilence(t *testing.T) {
 	inBubble(t, sse.Options{}, func(t *testing.T, b *bundle, g *gate) {
 		close(g.open)
 		advance := func(d time.Duration) {
-			<-time.After(d) // the bubble's clock
+			time.Sleep(d)
 			synctest.Wait()
 		}
 		advance(14 * time.Second)
@@ -83,7 +83,7 @@ func TestKeepAliveOnlyInSilence(t *testing.T) {
 func TestNoKeepAliveNoRetry(t *testing.T) {
 	t.Parallel()
 	inBubble(t, sse.Options{KeepAlive: -1, Retry: -1}, func(t *testing.T, _ *bundle, g *gate) {
-		<-time.After(time.Hour) // the bubble's clock
+		time.Sleep(time.Hour)
 		synctest.Wait()
 		close(g.open)
 		synctest.Wait()

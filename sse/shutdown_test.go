@@ -7,7 +7,6 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
-	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -131,9 +130,7 @@ func TestOpeningStreamIsBounded(t *testing.T) {
 					res, _ := b.server.Client().Do(req) // one that is ended so early may be without an answer
 					opened <- res
 				}()
-				for ctx := t.Context(); b.adapter.RoomLen("a") == 0 && ctx.Err() == nil; {
-					runtime.Gosched()
-				}
+				b.await(t, "the stream does not join its room", func() bool { return b.adapter.RoomLen("a") > 0 })
 				for n := range count {
 					b.publish(t, fmt.Sprintf(`["n",%d,%q]`, n, padding), message.Target{Local: true})
 				}
