@@ -164,7 +164,7 @@ func TestShutdownDelivers(t *testing.T) {
 	for i := 0; ; i++ {
 		if i == before {
 			go func() {
-				ctx, cancel := context.WithTimeout(context.Background(), patience)
+				ctx, cancel := context.WithTimeout(context.Background(), lifetime)
 				defer cancel()
 				close(begun)
 				done <- n.Shutdown(ctx)

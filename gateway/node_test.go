@@ -20,7 +20,13 @@ import (
 	"github.com/peal-dev/peal/sse"
 )
 
-const patience = 20 * time.Second
+const (
+	// patience bounds how long a test waits for what must come.
+	patience = 20 * time.Second
+	// lifetime bounds how long a client of a test reads and writes. It is longer, for a test may do much with many clients,
+	// on a machine that does other things too.
+	lifetime = 2 * time.Minute
+)
 
 // node is a running server and an HTTP client of it.
 type node struct {
@@ -112,7 +118,7 @@ func errorOf(t *testing.T, body string) (code, message string) {
 // stream opens an event stream.
 func (n *node) stream(query string, header ...string) *sse.Reader {
 	n.t.Helper()
-	ctx, cancel := context.WithTimeout(n.t.Context(), patience)
+	ctx, cancel := context.WithTimeout(n.t.Context(), lifetime)
 	n.t.Cleanup(cancel)
 	req, err := http.NewRequestWithContext(ctx, "GET", n.URL()+"/v1/events"+query, nil)
 	if err != nil {
@@ -154,7 +160,7 @@ type client struct {
 // connect opens a WebSocket and joins a namespace with that auth payload.
 func (n *node) connect(namespace, auth string, header ...string) *client {
 	n.t.Helper()
-	ctx, cancel := context.WithTimeout(n.t.Context(), patience)
+	ctx, cancel := context.WithTimeout(n.t.Context(), lifetime)
 	n.t.Cleanup(cancel)
 	options := &websocket.DialOptions{HTTPHeader: http.Header{}, HTTPClient: n.client}
 	for i := 0; i < len(header); i += 2 {
