@@ -32,10 +32,12 @@ var layers = map[string][]string{
 	"gateway/cli": {"bench/command", "gateway", "sse", "web"},
 	"bench":       {"bench/...", "internal/bench/..."}, // it measures servers from outside
 
-	"socketio": {"adapter", "engineio", "message", "socketio/...", "internal/..."},
-	"sse":      {"adapter", "admission", "sse/...", "message", "origin", "internal/jsonscan", "internal/lograte", "internal/netconn", "internal/tally", "internal/utf8text", "internal/wheel", "internal/workers"},
+	"socketio": {"adapter", "engineio", "eventlog", "message", "socketio/...", "internal/..."},
+	"sse":      {"adapter", "admission", "eventlog", "sse/...", "message", "origin", "internal/jsonscan", "internal/lograte", "internal/netconn", "internal/tally", "internal/utf8text", "internal/wheel", "internal/workers"},
 
-	"adapter":             {"message"},
+	"eventlog":            {"message"},
+	"eventlog/logtest":    {"eventlog", "message"},
+	"adapter":             {"eventlog", "message"},
 	"adapter/adaptertest": {"adapter", "message"},
 	"adapter/internal":    {"internal/jsonscan", "internal/utf8text"},
 	"adapter/redispubsub": {"adapter", "adapter/internal/...", "adapter/redispubsub/...", "message", "internal/jsonscan", "internal/lograte", "internal/redisx", "internal/tally"},

@@ -4,8 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"github.com/peal-dev/peal/message"
+	"slices"
 	"sync/atomic"
+
+	"github.com/peal-dev/peal/eventlog"
+	"github.com/peal-dev/peal/message"
 )
 
 // Options tune an [Adapter]. The zero value and nil mean the defaults.
@@ -13,6 +16,12 @@ type Options struct {
 	// Shards is into how many parts the index is split so that joins on different cores do not wait for each other.
 	// It is rounded up to a power of two. 0 means 8 for each core, at most 256.
 	Shards int
+	// Log keeps what is delivered on this node, so that members who were away can be given what they missed: see
+	// [Adapter.Resume]. The messages of the namespace then have one order, in which each member receives them, and are
+	// delivered one after another. It is of this adapter alone, which closes it. Nil means that nothing is kept.
+	Log eventlog.Log
+	// Observers are told who is in which room of this node.
+	Observers []Observer
 }
 
 // Adapter holds the members and rooms of one namespace on this node, and its link to the other nodes.
@@ -20,7 +29,8 @@ type Options struct {
 type Adapter struct {
 	namespace string
 	index     *index
-	link      Link // nil without a driver
+	link      Link     // nil without a driver
+	order     *ordered // nil without a log
 	closed    atomic.Bool
 	counters  counters
 }
@@ -32,6 +42,11 @@ func New(ctx context.Context, namespace string, driver Driver, opts *Options) (*
 		opts = &Options{}
 	}
 	a := &Adapter{namespace: namespace, index: newIndex(opts.Shards)}
+	a.index.observers = slices.Clone(opts.Observers)
+	if opts.Log != nil {
+		a.order = &ordered{log: opts.Log, joins: &joins{log: opts.Log}}
+		a.index.observers = append(a.index.observers, a.order.joins)
+	}
 	if driver == nil {
 		return a, nil
 	}
@@ -131,7 +146,7 @@ func (a *Adapter) Each(t message.Target, yield func(Member) bool) {
 // means only that the cluster did not take the message; the delivery on this node is done by then.
 func (a *Adapter) Broadcast(ctx context.Context, m *message.Message, t message.Target) error {
 	a.counters.broadcasts.Add(1)
-	a.counters.deliveries.Add(uint64(a.index.deliver(m, &t)))
+	a.deliver(m, t)
 	if a.link == nil || t.Local {
 		return nil
 	}
@@ -185,7 +200,7 @@ func (a *Adapter) apply(e *Envelope) (opening openings) {
 	t := message.Target{Rooms: e.Rooms, Except: e.Except}
 	switch e.Kind {
 	case KindBroadcast:
-		a.counters.deliveries.Add(uint64(a.index.deliver(e.Message, &t)))
+		a.deliver(e.Message, t)
 	case KindJoin:
 		for _, m := range a.index.members(&t) {
 			_, more := a.index.join(m.ID(), e.ChangeRooms)
@@ -223,7 +238,13 @@ func (a *Adapter) Stats() Stats { return a.counters.snapshot() }
 // Close leaves the cluster: nothing of other nodes arrives once it has returned, and publishing fails with [ErrClosed].
 // Members stay, and delivery on this node goes on. The driver stays open. Only the first call does something.
 func (a *Adapter) Close(ctx context.Context) error {
-	if a.closed.Swap(true) || a.link == nil {
+	if a.closed.Swap(true) {
+		return nil
+	}
+	if a.order != nil {
+		a.order.log.Close()
+	}
+	if a.link == nil {
 		return nil
 	}
 	if err := a.link.Close(ctx); err != nil {

@@ -17,6 +17,8 @@ type index struct {
 	numbers numbers
 	length  atomic.Int64
 	link    Link // is told which names have a meaning here; nil without a driver
+	// observers are told who is in which room.
+	observers []Observer
 }
 
 // shard holds the rooms and the entries whose name hashes to it.
@@ -121,6 +123,7 @@ func (ix *index) add(m Member, rooms []string) (added bool, opening openings) {
 			s.mu.Unlock()
 		}
 		if added {
+			ix.joined(id, id)
 			e.self.entry = e
 			ix.all[int(e.num)&(len(ix.all)-1)].add(&e.self)
 			ix.length.Add(1)
@@ -159,6 +162,10 @@ func (ix *index) remove(id string) []string {
 	}
 	e.list, e.many, e.count = nil, nil, 0
 	e.self.room.remove(&e.self)
+	for _, name := range names {
+		ix.left(id, name)
+	}
+	ix.left(id, id)
 	s := ix.shard(id)
 	s.mu.Lock()
 	delete(s.ids, id)
@@ -199,6 +206,7 @@ func (ix *index) joinLocked(e *entry, rooms []string, list openings) openings {
 			continue
 		}
 		m := &membership{entry: e}
+		ix.joined(e.id, name)
 		r, o := ix.roomFor(name)
 		for !r.add(m) {
 			r, o = ix.roomFor(name)
@@ -219,7 +227,20 @@ func (ix *index) leave(id string, rooms []string) {
 	for _, name := range rooms {
 		if m := e.unlink(name); m != nil {
 			ix.drop(m)
+			ix.left(id, name)
 		}
+	}
+}
+
+func (ix *index) joined(id, room string) {
+	for _, o := range ix.observers {
+		o.Joined(id, room)
+	}
+}
+
+func (ix *index) left(id, room string) {
+	for _, o := range ix.observers {
+		o.Left(id, room)
 	}
 }
 

@@ -12,6 +12,9 @@ type Stats struct {
 	Deliveries   uint64 // calls of Member.Deliver, for messages of this and of other nodes
 	EnvelopesIn  uint64 // envelopes received from other nodes
 	EnvelopesOut uint64 // envelopes the driver took
+	Resumed      uint64 // members given all that they missed
+	NotResumed   uint64 // members that could not be: the log did not go back so far, or it was too much
+	Replayed     uint64 // messages given to members that had missed them
 
 	// PublishErrors counts the envelopes that the driver did not take, by reason: "canceled" (the caller's context
 	// ended), "closed", "overloaded", "unavailable", "other". Reasons that did not occur are zero, not missing.
@@ -52,6 +55,7 @@ func Reason(err error) string { return reasonNames[reasonOf(err)] }
 
 type counters struct {
 	broadcasts, deliveries, in, out atomic.Uint64
+	resumed, lost, replayed         atomic.Uint64
 	publishErrors, joinErrors       [reasonCount]atomic.Uint64
 }
 
@@ -61,6 +65,9 @@ func (c *counters) snapshot() Stats {
 		Deliveries:    c.deliveries.Load(),
 		EnvelopesIn:   c.in.Load(),
 		EnvelopesOut:  c.out.Load(),
+		Resumed:       c.resumed.Load(),
+		NotResumed:    c.lost.Load(),
+		Replayed:      c.replayed.Load(),
 		PublishErrors: make(map[string]uint64, reasonCount),
 		JoinErrors:    make(map[string]uint64, reasonCount),
 	}

@@ -1,0 +1,38 @@
+package eventlog
+
+import (
+	"math/rand/v2"
+
+	"github.com/peal-dev/peal/message"
+)
+
+// An offset of a [Memory] is "<ms>-<seq>" with the life of the log in the upper half of seq and the number of the entry in
+// the lower. The life is random: offsets of another node, or of this one before it was restarted, are known as strange
+// though their time fits. It is small enough for seq to be exact in JavaScript.
+const (
+	numberBits = 32
+	lifeBits   = 20
+)
+
+func newLife() uint64 { return 1 + rand.Uint64N(1<<lifeBits-1) }
+
+func lifeOf(o message.Offset) uint64 { return o.Seq >> numberBits }
+
+// next returns the offset behind top at the time now, in milliseconds. A clock that goes back does not move it. Numbers
+// begin anew after 2³², without 0.
+func next(top message.Offset, now uint64) message.Offset {
+	number := uint32(top.Seq) + 1
+	o := message.Offset{Ms: max(top.Ms, now)}
+	if number == 0 {
+		number = 1
+		o.Ms = max(o.Ms, top.Ms+1) // offsets never go back
+	}
+	o.Seq = lifeOf(top)<<numberBits | uint64(number)
+	return o
+}
+
+// SameLog reports whether both offsets are of one [Memory].
+func SameLog(a, b message.Offset) bool { return lifeOf(a) == lifeOf(b) }
+
+// Number returns the place of o among the entries of its log, from 1 on; 0 means none. It overflows.
+func Number(o message.Offset) uint32 { return uint32(o.Seq) }
