@@ -108,6 +108,8 @@ interop: setup ## Interoperability: Node.js peers, a browser, and the public pro
 .PHONY: soak
 soak: setup ## Attack two nodes in every known way for SOAK; nothing may stay behind, and nobody else may notice
 	go test -race -count=1 -timeout 0 -v -run '^TestSoak$$' ./interop -soak $(SOAK)
+	$(call say,200 official clients that are cut at random for a minute)
+	go test -count=1 -timeout 0 -v -run '^TestRecoveryUnderLoad$$' ./interop -recovery 60s -recovery.clients 200
 
 .PHONY: clean
 clean: ## Remove what was built and installed here

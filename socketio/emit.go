@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/peal-dev/peal/engineio"
+	"github.com/peal-dev/peal/message"
+	"github.com/peal-dev/peal/socketio/sioproto"
 )
 
 // Emit sends an event to the client. It never blocks. It returns [ErrDisconnected] when the socket is not connected
@@ -22,11 +24,27 @@ func (s *Socket) emit(event string, args []any, flags engineio.SendFlags) error 
 	if err != nil {
 		return err
 	}
-	if err := s.send(prepare(&p), flags); err != nil {
+	if err := s.sendEvent(&p, flags); err != nil {
 		return err
 	}
 	s.namespace.server.counters.eventsOut.Add(1)
 	return nil
+}
+
+// sendEvent sends an event that wants no acknowledgement. With recovery it has its place among the broadcasts, and is kept.
+func (s *Socket) sendEvent(p *sioproto.Packet, flags engineio.SendFlags) error {
+	ns := s.namespace
+	if ns.recovery == nil {
+		return s.send(prepare(p), flags)
+	}
+	m := &message.Message{Data: p.Data, Attachments: p.Attachments, Volatile: flags&engineio.Volatile != 0}
+	return ns.adapter.Send(m, s.id, func(m *message.Message) error {
+		s.note(m)
+		if s.state.Load() == stateClosed {
+			return nil // it is kept, for the client to come back
+		}
+		return s.send(wire.Of(m, ns.name), flags)
+	})
 }
 
 // EmitWithAck sends an event and waits for the client's acknowledgement. It returns the context's error when ctx ends

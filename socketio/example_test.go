@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http/httptest"
+	"time"
 
 	"github.com/coder/websocket"
 
@@ -95,4 +96,18 @@ func ExampleHandle() {
 	})
 	exchange(io, `421["sum",{"a":1,"b":2}]`, 1)
 	// Output: 431[3]
+}
+
+// A client that comes back within two minutes goes on where it was.
+func ExampleRecovery() {
+	io := socketio.NewServer(&socketio.Options{Recovery: &socketio.Recovery{MaxDisconnection: 2 * time.Minute}})
+	io.OnConnect(func(s *socketio.Socket) {
+		if s.Recovered() {
+			return // its rooms and values are as they were, and what it missed is on its way
+		}
+		_ = s.Join(s.Context(), "news")
+		s.Set("since", time.Now())
+	})
+	fmt.Println(io.Stats().Recovered)
+	// Output: 0
 }

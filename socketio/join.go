@@ -10,7 +10,12 @@ import (
 // join decides about a CONNECT: middleware, adapter, answer, OnConnect. It runs on the draining goroutine.
 func (s *Socket) join() {
 	hs := s.namespace.handlers.Load()
-	for _, middleware := range hs.middleware {
+	back := s.reclaim()
+	middlewares := hs.middleware
+	if back != nil && s.namespace.recovery.skip {
+		middlewares = nil
+	}
+	for _, middleware := range middlewares {
 		if s.state.Load() == stateClosed {
 			s.undo()
 			return
@@ -24,7 +29,7 @@ func (s *Socket) join() {
 			return
 		}
 	}
-	if !s.enter() {
+	if !s.enter(back) {
 		s.undo()
 		return
 	}
@@ -44,14 +49,18 @@ func (s *Socket) join() {
 }
 
 // enter joins the adapter and reports whether the socket is connected.
-func (s *Socket) enter() bool {
+func (s *Socket) enter(back *comeback) bool {
 	a := s.namespace.adapter
 	// Other nodes may publish to a room once the client knows that it is in there: so it is waited for, as long as the
 	// driver allows. What fails then is counted by the adapter and mends itself; the client is no worse off than those
 	// that have been in the room for long.
 	ctx := context.Background()
 	s.client.inbox.held.reset() // of what a socket before this one left when it closed
-	_, _ = a.Add(ctx, s, s.takeRooms()...)
+	if back == nil {
+		_, _ = a.Add(ctx, s, s.takeRooms()...)
+	} else if !s.resume(back) {
+		return false
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	x := s.extra.Load()
@@ -171,7 +180,16 @@ func isJoined(state uint32) bool { return state == stateOpening || state == stat
 
 // depart leaves the adapter.
 func (s *Socket) depart() {
-	rooms := s.namespace.adapter.Remove(s.id)
+	var rooms []string
+	ns := s.namespace
+	if ns.recovery != nil && recoverable(s.shutReason()) && !ns.server.draining.Load() {
+		var present bool
+		if rooms, present = ns.recovery.suspend(s); !present {
+			return
+		}
+	} else {
+		rooms = ns.adapter.Remove(s.id)
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.more().rooms = rooms
@@ -181,6 +199,12 @@ func (s *Socket) depart() {
 func (s *Socket) farewell() {
 	hs := s.namespace.handlers.Load()
 	reason := s.shutReason()
+	s.mu.Lock()
+	gone := s.more().gone
+	s.mu.Unlock()
+	if gone != nil {
+		defer close(gone)
+	}
 	for _, fn := range hs.disconnecting {
 		s.guard("OnDisconnecting", func() { fn(s, reason) })
 	}

@@ -19,10 +19,11 @@ import (
 // [Server.Of]. All methods are safe for concurrent use; handlers registered while clients are connected count from the
 // next event on.
 type Namespace struct {
-	server  *Server
-	name    string
-	adapter *adapter.Adapter
-	ackIDs  atomic.Uint64
+	server   *Server
+	name     string
+	adapter  *adapter.Adapter
+	recovery *recovery // nil if it is off
+	ackIDs   atomic.Uint64
 
 	mu       sync.Mutex // serialises changes of handlers
 	handlers atomic.Pointer[handlers]
@@ -48,7 +49,12 @@ func newNamespace(s *Server, name string) *Namespace {
 		driver = &joiner{driver: s.driver, log: s.log}
 	}
 	// Without a driver and with the joiner New neither waits nor fails, so there is nothing to bound by a context.
-	a, err := adapter.New(context.Background(), name, driver, nil)
+	var opts adapter.Options
+	if s.recover != nil {
+		ns.recovery = newRecovery(ns, s.recover, s.heartbeat)
+		opts.Log = ns.recovery.log
+	}
+	a, err := adapter.New(context.Background(), name, driver, &opts)
 	if err != nil {
 		panic("socketio: namespace " + name + ": " + err.Error())
 	}

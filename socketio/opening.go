@@ -83,7 +83,11 @@ func (s *Socket) open() {
 
 // tell sends CONNECT, and behind it what was held back. s.mu is held.
 func (s *Socket) tell() {
-	data := append(append(append(make([]byte, 0, len(s.id)+10), `{"sid":"`...), s.id...), `"}`...)
+	data := append(append(append(make([]byte, 0, 4*len(s.id)), `{"sid":"`...), s.id...), '"')
+	if r := s.namespace.recovery; r != nil {
+		data = append(append(append(data, `,"pid":"`...), r.pid(s.id)...), '"')
+	}
+	data = append(data, '}')
 	connect := prepare(&sioproto.Packet{Type: sioproto.Connect, Namespace: s.namespace.name, Data: data})
 	h := &s.client.inbox.held
 	last := connect

@@ -1,6 +1,7 @@
 package socketio
 
 import (
+	"cmp"
 	"io/fs"
 	"log/slog"
 	"maps"
@@ -46,6 +47,9 @@ type Options struct {
 	// server joins the cluster in the background and keeps trying; until it has, broadcasts are delivered on this
 	// node and then fail when their context ends. Whoever made the driver closes it, after Shutdown.
 	Driver adapter.Driver
+	// Recovery has clients that come back after a short absence go on where they were. Nil means that it is off, which
+	// costs nothing.
+	Recovery *Recovery
 	// ClientFiles holds the browser builds of the official client: the dist directory of the npm package
 	// socket.io-client, embedded or by os.DirFS. The server answers requests for them (socket.io.js, .min.js,
 	// .esm.min.js, .msgpack.min.js, and their source maps) beside those of clients, as Node.js does, with the version as
@@ -67,7 +71,9 @@ type Server struct {
 	connectTimeout time.Duration
 	maxAttachments int
 	maxPacketBytes int
-	holdLimit      int // bytes that may wait for a client to be told that it is connected
+	recover        *Recovery
+	heartbeat      time.Duration // after which a connection is known to be dead
+	holdLimit      int           // bytes that may wait for a client to be told that it is connected
 	inboxLimit     int
 	authLimit      int // bytes
 	files          *clientFiles
@@ -94,6 +100,8 @@ func NewServer(opts *Options) *Server {
 		inboxLimit:     o.InboxLimit,
 		authLimit:      o.AuthLimit,
 		files:          newClientFiles(o.ClientFiles),
+		recover:        o.Recovery,
+		heartbeat:      cmp.Or(max(o.Engine.PingInterval, 0), engineio.DefaultPingInterval) + cmp.Or(max(o.Engine.PingTimeout, 0), engineio.DefaultPingTimeout),
 		namespaces:     make(map[string]*Namespace),
 		started:        time.Now(),
 	}

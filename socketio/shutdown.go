@@ -39,6 +39,9 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	err = errors.Join(err, s.work.Wait(ctx))
 	for _, ns := range s.Namespaces() {
 		err = errors.Join(err, ns.adapter.Close(ctx))
+		if ns.recovery != nil {
+			ns.recovery.sessions.Close()
+		}
 	}
 	s.often.Close()
 	return err

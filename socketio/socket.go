@@ -5,6 +5,7 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/peal-dev/peal/adapter"
 	"github.com/peal-dev/peal/engineio"
@@ -22,7 +23,8 @@ type Socket struct {
 	session   *engineio.Session // that of client, a step nearer
 	id        string
 	state     atomic.Uint32
-	mu        sync.Mutex // protects the change of state and what extra points to; it may be held while sending
+	last      atomic.Uint32 // with recovery: the number of the last message that was for it
+	mu        sync.Mutex    // protects the change of state and what extra points to; it may be held while sending
 	extra     atomic.Pointer[extra]
 }
 
@@ -36,14 +38,17 @@ const (
 
 // extra is what many sockets never need, made at first use.
 type extra struct {
-	auth     []byte
-	rooms    []string // to join with CONNECT; once closed: where the socket was
-	acks     map[uint64]waiter
-	handlers map[string]*handler
-	data     []datum
-	life     life
-	reason   Reason // why it was closed
-	joined   bool   // it was connected before it was closed
+	auth      []byte
+	rooms     []string // to join with CONNECT; once closed: where the socket was
+	acks      map[uint64]waiter
+	handlers  map[string]*handler
+	data      []datum
+	life      life
+	reason    Reason        // why it was closed
+	joined    bool          // it was connected before it was closed
+	recovered bool          // it goes on where its client left
+	began     time.Time     // and when that began
+	gone      chan struct{} // closed when its handlers know that it is closed; nil if nobody will ask
 }
 
 var _ adapter.Asker = (*Socket)(nil)
@@ -214,6 +219,7 @@ func (s *Socket) Deliver(m *message.Message) {
 	if m.Volatile {
 		flags |= engineio.Volatile
 	}
+	s.note(m)
 	if s.state.Load() != stateConnected {
 		if held, _ := s.hold(wire.Of(m, s.namespace.name), flags); held {
 			return

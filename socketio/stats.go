@@ -15,6 +15,9 @@ type Stats struct {
 	Sockets     int // connected sockets, over all namespaces
 
 	Connected    uint64            // sockets that connected
+	Recovered    uint64            // of these, clients that went on where they were
+	NotRecovered uint64            // clients that asked for that and could not: too late, too much was missing, another node's
+	Forgotten    uint64            // sessions of absent clients that had to go for newer ones
 	Refused      map[string]uint64 // CONNECT packets refused: by the code of a middleware's *Error, or RefusedByMiddleware, RefusedNamespace
 	Disconnected map[Reason]uint64
 	EventsIn     uint64 // events received for a namespace the client has joined
@@ -44,6 +47,7 @@ type counters struct {
 	protocolErrors, handlerErrors, handlerPanics atomic.Uint64
 	badArguments, dropped, slowConsumers         atomic.Uint64
 	turnedAway, connectFloods                    atomic.Uint64
+	recovered, notRecovered, forgotten           atomic.Uint64
 	disconnected                                 [len(reasons) + 1]atomic.Uint64
 	refused                                      tally.Tally
 }
@@ -79,6 +83,7 @@ func (s *Server) Stats() Stats {
 	c := &s.counters
 	st := Stats{
 		Connections: s.engine.Len(), Sockets: int(c.sockets.Load()),
+		Recovered: c.recovered.Load(), NotRecovered: c.notRecovered.Load(), Forgotten: c.forgotten.Load(),
 		Connected: c.connected.Load(), Refused: c.refused.Counts(), Disconnected: make(map[Reason]uint64, len(reasons)),
 		EventsIn: c.eventsIn.Load(), TurnedAway: c.turnedAway.Load(), EventsOut: c.eventsOut.Load(), AcksIn: c.acksIn.Load(), AcksOut: c.acksOut.Load(),
 		LateOpenings: c.lateOpenings.Load(), Paused: c.paused.Load(), ConnectFloods: c.connectFloods.Load(), ProtocolErrors: c.protocolErrors.Load(), HandlerErrors: c.handlerErrors.Load(),

@@ -1,6 +1,8 @@
 package socketio
 
 import (
+	"bytes"
+
 	"github.com/peal-dev/peal/engineio"
 	"github.com/peal-dev/peal/message"
 	"github.com/peal-dev/peal/socketio/sioproto"
@@ -13,8 +15,23 @@ var wire = message.NewFormat(func(m *message.Message, namespace string) *enginei
 
 // eventOf returns the packet that carries m to the sockets of namespace.
 func eventOf(m *message.Message, namespace string) *sioproto.Packet {
-	return &sioproto.Packet{Type: sioproto.Event, Namespace: namespace, Data: m.Data, Attachments: m.Attachments}
+	return &sioproto.Packet{Type: sioproto.Event, Namespace: namespace, Data: withOffset(m), Attachments: m.Attachments}
 }
+
+// withOffset returns the event of m with its offset, if it has one, as a last argument: official clients keep it, and say
+// it when they come back. Handlers see it too, as they do with Node.js.
+func withOffset(m *message.Message) []byte {
+	end := bytes.LastIndexByte(m.Data, ']')
+	if m.Offset.IsZero() || end < 0 {
+		return m.Data
+	}
+	data := make([]byte, 0, end+offsetSize)
+	data = append(append(data, m.Data[:end]...), `,"`...)
+	return append(m.Offset.Append(data), `"]`...)
+}
+
+// offsetSize is what the longest offset of a log in memory takes as an argument.
+const offsetSize = 40
 
 // overhead is what a text packet needs beside its payload: type, attachment count, id and commas.
 const overhead = 28
