@@ -23,3 +23,11 @@ func Find(raw, name string) (value string, ok bool) { return query(raw).find(nam
 
 // Quality returns the weight that an Accept-Encoding header gives an encoding, in thousandths.
 func Quality(accept, encoding string) int { return quality(accept, encoding) }
+
+// Framed returns what p has made for every framing: WebSocket, WebSocket with base64, polling.
+func Framed(p *Prepared) (all [framings][]byte) {
+	for f := range framings {
+		all[f] = p.in(f)
+	}
+	return all
+}

@@ -112,14 +112,14 @@ func (p *polling) take() []byte {
 		parts = append(parts, noopPacket)
 	}
 	if len(parts) == 1 {
-		return parts[0].polling()
+		return parts[0].in(pollingPayload)
 	}
 	var out []byte
 	for i, part := range parts {
 		if i > 0 {
 			out = append(out, eioproto.Separator)
 		}
-		out = append(out, part.polling()...)
+		out = append(out, part.in(pollingPayload)...)
 	}
 	return out
 }

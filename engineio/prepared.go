@@ -16,16 +16,15 @@ type Message struct {
 	Data   []byte
 }
 
-// Prepared is one or more messages ready to be sent, to one session or to a million: the bytes of each transport are
-// made when the first session needs them and shared by the rest. A session sends all messages of a Prepared in a row,
+// Prepared is one or more messages ready to be sent, to one session or to a million: the bytes of each framing are made
+// when the first session needs them and shared by the rest. A session sends all messages of a Prepared in a row,
 // or none. It is immutable and safe for concurrent use.
 type Prepared struct {
 	packets []eioproto.Packet
-	single  [1]eioproto.Packet     // packets, if there is one
-	ready   []byte                 // WebSocket frame, if it was made from the start
-	frames  atomic.Pointer[[]byte] // WebSocket frames, headers included, once asked for
-	payload atomic.Pointer[[]byte] // polling payload, once asked for
-	size    int                    // bytes of data
+	single  [1]eioproto.Packet // packets, if there is one
+	framed  [framings]atomic.Pointer[[]byte]
+	ready   []byte // one of framed, if it was made from the start
+	size    int    // bytes of data
 }
 
 // Prepare makes a Prepared of messages. It keeps their Data, which must not change any more.
@@ -65,6 +64,7 @@ func PrepareText(buf []byte) *Prepared {
 	start := packet - len(h)
 	copy(buf[start:], h)
 	p.ready = buf[start:]
+	p.framed[webSocketFrames].Store(&p.ready)
 	return p
 }
 
@@ -79,43 +79,13 @@ var (
 	endPacket  = control(eioproto.Close, "")
 )
 
-// webSocket returns the messages as WebSocket frames. Two goroutines that ask first at the same time may both encode;
-// one result is kept.
-func (p *Prepared) webSocket() []byte {
-	if p.ready != nil {
-		return p.ready
-	}
-	if b := p.frames.Load(); b != nil {
+// in returns the messages' bytes in a framing. Two goroutines that ask first at the same time may both encode; one result
+// is kept.
+func (p *Prepared) in(f framing) []byte {
+	if b := p.framed[f].Load(); b != nil {
 		return *b
 	}
-	out := make([]byte, 0, p.size+len(p.packets)*(wsproto.MaxHeader+1))
-	for _, packet := range p.packets {
-		if packet.Binary {
-			out = wsproto.AppendFrame(out, wsproto.Binary, packet.Data)
-			continue
-		}
-		out = wsproto.AppendHeader(out, wsproto.Text, 1+len(packet.Data))
-		out = eioproto.AppendText(out, packet)
-	}
-	p.frames.Store(&out)
-	return out
-}
-
-// webSocketBase64 returns the messages as WebSocket text frames, for the few clients that asked for binary as base64.
-func (p *Prepared) webSocketBase64() []byte {
-	var out []byte
-	for _, packet := range p.packets {
-		out = wsproto.AppendFrame(out, wsproto.Text, eioproto.AppendText(nil, packet))
-	}
-	return out
-}
-
-// polling returns the messages as a polling payload.
-func (p *Prepared) polling() []byte {
-	if b := p.payload.Load(); b != nil {
-		return *b
-	}
-	out := eioproto.AppendPayload(make([]byte, 0, p.size*4/3+len(p.packets)*4), p.packets...)
-	p.payload.Store(&out)
+	out := encoders[f](p.packets, p.size)
+	p.framed[f].Store(&out)
 	return out
 }

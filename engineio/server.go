@@ -197,7 +197,7 @@ func (s *Server) openOn(w http.ResponseWriter, r *http.Request, q query, sess *S
 		return true
 	}
 	s.setCookie(w, sess)
-	sess.respond(w, r, packet.polling())
+	sess.respond(w, r, packet.in(pollingPayload))
 	return true
 }
 
@@ -237,7 +237,7 @@ func (s *Server) newSession(r *http.Request, q query, transport string) (*Sessio
 		s.often.Log(r.Context(), slog.LevelWarn, "header limit", "engineio: not all headers of a handshake are kept; see Options.HeaderLimit",
 			slog.Any("left_out", leftOut), slog.String("remote", r.RemoteAddr))
 	}
-	return &Session{server: s, id: id, handshake: handshake, pending: s.opts.Pending, base64: q.last("b64") == "1"}, nil
+	return &Session{server: s, id: id, handshake: handshake, pending: s.opts.Pending, framing: webSocketFraming(q)}, nil
 }
 
 // setCookie sets the session's cookie on the answer that opens it.

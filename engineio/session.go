@@ -47,10 +47,10 @@ const (
 
 // Session is one client's Engine.IO session. All methods are safe for concurrent use.
 type Session struct {
-	conn   atomic.Pointer[netconn.Conn] // set once the transport is WebSocket
-	alive  atomic.Bool                  // something arrived since the last ping
-	over   atomic.Bool                  // ended, or about to: what still arrives is dropped
-	base64 bool                         // the client takes binary as base64 text only; fixed by the handshake
+	conn    atomic.Pointer[netconn.Conn] // set once the transport is WebSocket
+	alive   atomic.Bool                  // something arrived since the last ping
+	over    atomic.Bool                  // ended, or about to: what still arrives is dropped
+	framing framing                      // on WebSocket; fixed by the handshake
 	// pending says that the session is not settled; guarded by mu, and here because there is room.
 	pending bool
 
@@ -168,11 +168,7 @@ func (s *Session) Send(p *Prepared, flags SendFlags) error {
 			return s.refusal(flags)
 		}
 	}
-	frames := p.webSocket
-	if s.base64 {
-		frames = p.webSocketBase64
-	}
-	err := conn.Write(frames(), netconn.Mode(flags)) // the two have the same bits
+	err := conn.Write(p.in(s.framing), netconn.Mode(flags)) // the two have the same bits
 	switch {
 	case err == nil:
 		return nil

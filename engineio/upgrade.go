@@ -141,11 +141,7 @@ func (s *Session) completeUpgrade(ws *webSocket) {
 func (ws *webSocket) carry(waiting []*Prepared) error {
 	var frames []byte
 	for _, p := range waiting {
-		if ws.session.base64 {
-			frames = append(frames, p.webSocketBase64()...)
-		} else {
-			frames = append(frames, p.webSocket()...)
-		}
+		frames = append(frames, p.in(ws.session.framing)...)
 	}
 	if len(frames) == 0 {
 		return nil

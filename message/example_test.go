@@ -30,7 +30,8 @@ var lines = message.NewFormat(func(m *message.Message, namespace string) *string
 
 func ExampleFormat() {
 	m := message.New([]byte(`["tick",1]`))
-	first, second := lines.Of(m, "/clock"), lines.Of(m, "/clock")
+	clock := message.NamespaceOf("/clock")
+	first, second := lines.Of(m, clock), lines.Of(m, clock)
 	fmt.Println(*first, first == second)
 	// Output: /clock tick [1] true
 }

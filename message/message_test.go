@@ -42,7 +42,7 @@ var (
 		return &upper{strings.ToUpper(namespace + m.Event())}
 	})
 	nestedFormat = message.NewFormat(func(m *message.Message, namespace string) *upper {
-		return &upper{upperFormat.Of(m, namespace).s + "!"}
+		return &upper{upperFormat.Of(m, message.NamespaceOf(namespace)).s + "!"}
 	})
 )
 
@@ -53,7 +53,7 @@ func TestFormatEncodesOnce(t *testing.T) {
 	var wg sync.WaitGroup
 	got := make([]*upper, 16)
 	for i := range got {
-		wg.Go(func() { got[i] = upperFormat.Of(m, "/a#") })
+		wg.Go(func() { got[i] = upperFormat.Of(m, message.NamespaceOf("/a#")) })
 	}
 	wg.Wait()
 	for _, g := range got {
@@ -66,15 +66,18 @@ func TestFormatEncodesOnce(t *testing.T) {
 	}
 	for range 2 {
 		for _, namespace := range []string{"/b#", "", "/a#", "/c#"} {
-			if s, want := upperFormat.Of(m, namespace).s, strings.ToUpper(namespace)+"TICK"; s != want {
+			if s, want := upperFormat.Of(m, message.NamespaceOf(namespace)).s, strings.ToUpper(namespace)+"TICK"; s != want {
 				t.Errorf("in namespace %q it is %q, want %q", namespace, s, want)
 			}
 		}
 	}
-	if n := encodeCalls.Load() - before; n != 4 {
-		t.Errorf("encoded %d times for four namespaces", n)
+	if s := upperFormat.Of(m, message.Namespace{}).s; s != "TICK" {
+		t.Errorf("in no namespace it is %q", s)
 	}
-	if s := nestedFormat.Of(m, "/a#").s; s != "/A#TICK!" {
+	if n := encodeCalls.Load() - before; n != 5 {
+		t.Errorf("encoded %d times for four namespaces and none", n)
+	}
+	if s := nestedFormat.Of(m, message.NamespaceOf("/a#")).s; s != "/A#TICK!" {
 		t.Errorf("a format made from another = %q", s)
 	}
 }

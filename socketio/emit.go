@@ -43,7 +43,7 @@ func (s *Socket) sendEvent(p *sioproto.Packet, flags engineio.SendFlags) error {
 		if s.state.Load() == stateClosed {
 			return nil // it is kept, for the client to come back
 		}
-		return s.send(wire.Of(m, ns.name), flags)
+		return s.send(wire.Of(m, ns.wire), flags)
 	})
 }
 

@@ -21,6 +21,7 @@ import (
 type Namespace struct {
 	server   *Server
 	name     string
+	wire     message.Namespace // name, for the encodings of broadcasts
 	adapter  *adapter.Adapter
 	recovery *recovery // nil if it is off
 	ackIDs   atomic.Uint64
@@ -42,7 +43,7 @@ type handlers struct {
 }
 
 func newNamespace(s *Server, name string) *Namespace {
-	ns := &Namespace{server: s, name: name}
+	ns := &Namespace{server: s, name: name, wire: message.NamespaceOf(name)}
 	ns.handlers.Store(&handlers{chain: callHandler})
 	var driver adapter.Driver
 	if s.driver != nil {

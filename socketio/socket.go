@@ -221,12 +221,12 @@ func (s *Socket) Deliver(m *message.Message) {
 	}
 	s.note(m)
 	if s.state.Load() != stateConnected {
-		if held, _ := s.hold(wire.Of(m, s.namespace.name), flags); held {
+		if held, _ := s.hold(wire.Of(m, s.namespace.wire), flags); held {
 			return
 		}
 	}
 	// The session closes what cannot be sent to, and it is counted; a broadcast has nobody to tell.
-	if err := s.session.Send(wire.Of(m, s.namespace.name), flags); err != nil {
+	if err := s.session.Send(wire.Of(m, s.namespace.wire), flags); err != nil {
 		_ = s.client.unsent(err)
 	}
 }

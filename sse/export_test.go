@@ -5,4 +5,4 @@ import (
 )
 
 // Encode returns the bytes every stream gets for m.
-func Encode(m *message.Message) []byte { return format.Of(m, "").bytes }
+func Encode(m *message.Message) []byte { return format.Of(m, message.Namespace{}).bytes }

@@ -30,7 +30,9 @@ var _ adapter.Member = (*stream)(nil)
 func (s *stream) ID() string { return s.id }
 
 // Deliver queues the message's event.
-func (s *stream) Deliver(m *message.Message) { s.out.post(format.Of(m, "").bytes, m.Volatile) }
+func (s *stream) Deliver(m *message.Message) {
+	s.out.post(format.Of(m, message.Namespace{}).bytes, m.Volatile)
+}
 
 // Disconnect ends the stream. A stream is its connection, so closeConnection makes no difference.
 func (s *stream) Disconnect(bool) { s.out.close(Disconnected) }
