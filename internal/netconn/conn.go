@@ -86,8 +86,10 @@ const (
 	detached                     // the descriptor has been closed
 	paused                       // reads nothing
 	started
-	corked  // a poller is in its turn: it writes what is queued when the turn ends
-	yielded // listed with its poller for another turn
+	corked     // a poller is in its turn: it writes what is queued when the turn ends
+	yielded    // listed with its poller for another turn
+	awaited    // the handler is told when there is room in the queue
+	inputEnded // the peer has shut its sending side, and ours is open
 )
 
 func (c *Conn) is(s status) bool { return c.status&s != 0 }
@@ -96,6 +98,10 @@ func (c *Conn) is(s status) bool { return c.status&s != 0 }
 // a connection that was closed meanwhile: h is told of it, and the descriptor is let go.
 func (c *Conn) Start(h Handler, buffered []byte) {
 	c.handler = h
+	c.begin(buffered)
+}
+
+func (c *Conn) begin(buffered []byte) {
 	var turn Turn
 	for len(buffered) > 0 {
 		rest, err := c.data(buffered, &turn)
@@ -228,11 +234,18 @@ func (c *Conn) wrote(err error) {
 		c.mu.Unlock()
 		return
 	}
-	finish, hangUp := c.is(finishing) && c.queue.bytes == 0 && !c.is(finished), c.is(hangingUp)
+	finish, hangUp := c.is(finishing) && c.queue.bytes == 0 && !c.is(finished), c.is(hangingUp|inputEnded)
 	if finish {
 		c.status |= finished
 	}
+	room := c.is(awaited) && c.queue.bytes <= relayWindow/2
+	if room {
+		c.status &^= awaited
+	}
 	c.mu.Unlock()
+	if room {
+		c.handler.(roomGiver).room()
+	}
 	switch {
 	case err != nil:
 		c.Close(err)

@@ -340,7 +340,9 @@ func (p *poller) read(c *Conn, ending bool) (again bool) {
 				rest.bytes = p.buf[:n]
 				drained = n < len(p.buf) && !ending
 			case n == 0 && err == nil:
-				c.markClosed(io.EOF)
+				if !c.endInput() {
+					c.markClosed(io.EOF)
+				}
 				return false
 			case errors.Is(err, unix.EAGAIN):
 				return false

@@ -71,6 +71,10 @@ func (c *Conn) readStream() {
 		if err != nil {
 			if errors.Is(err, io.EOF) {
 				err = io.EOF
+				if c.endInput() {
+					c.awaitClose()
+					break
+				}
 			}
 			c.Close(err)
 			break
@@ -100,6 +104,21 @@ func (c *Conn) awaitResume() bool {
 		if isClosed || !isPaused {
 			c.stream.mu.Unlock()
 			return !isClosed
+		}
+		wait := make(chan struct{})
+		c.stream.resumed = wait
+		c.stream.mu.Unlock()
+		<-wait
+	}
+}
+
+// awaitClose waits until the connection is closed by whoever writes to it.
+func (c *Conn) awaitClose() {
+	for {
+		c.stream.mu.Lock()
+		if c.isClosed() {
+			c.stream.mu.Unlock()
+			return
 		}
 		wait := make(chan struct{})
 		c.stream.resumed = wait
