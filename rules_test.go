@@ -26,7 +26,7 @@ const module = "github.com/peal-dev/peal"
 var layers = map[string][]string{
 	".":        {},
 	"cmd/peal": {"gateway/..."},
-	"gateway":  {"adapter", "admission", "adapter/redispubsub", "engineio", "gateway/...", "internal/lograte", "internal/tally", "internal/utf8text", "message", "origin", "socketio", "sse", "web"},
+	"gateway":  {"adapter", "admission", "adapter/redispubsub", "cluster", "engineio", "gateway/...", "internal/lograte", "internal/tally", "internal/utf8text", "message", "origin", "socketio", "sse", "web"},
 	"web":      {},
 
 	"gateway/cli": {"bench/command", "gateway", "sse", "web"},
@@ -43,6 +43,7 @@ var layers = map[string][]string{
 	"adapter/redispubsub": {"adapter", "adapter/internal/...", "adapter/redispubsub/...", "message", "internal/jsonscan", "internal/lograte", "internal/redisx", "internal/tally"},
 
 	"admission":         {},
+	"cluster":           {"internal/lograte", "internal/netconn", "internal/redisx", "internal/tally"},
 	"engineio":          {"admission", "engineio/...", "origin", "internal/front", "internal/lograte", "internal/tally", "internal/netconn", "internal/utf8text", "internal/wheel", "internal/wsproto"},
 	"origin":            {},
 	"engineio/eioproto": {"internal/utf8text"},

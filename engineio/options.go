@@ -91,6 +91,10 @@ type Options struct {
 	// GenerateID makes session ids; they must be unguessable, for they are all a polling client authenticates with. Nil
 	// means NewID.
 	GenerateID func(*http.Request) (string, error)
+	// Elsewhere is asked before a request is refused because no session here has its sid: true says that it has answered the
+	// request, or taken its connection over. The request has passed CORS, and has no deadline for its answer. Package cluster
+	// has one that asks the node on which the session lives. Nil knows no other place.
+	Elsewhere func(w http.ResponseWriter, r *http.Request, sid string) bool
 	// OnError is told of each refused request. It must not block. Nil has Logger told, at info and of each reason once a
 	// minute.
 	OnError func(*ConnectionError)

@@ -143,6 +143,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	sess := s.session(sid)
 	switch {
+	case sess == nil && s.opts.Elsewhere != nil && s.opts.Elsewhere(w, r, sid):
 	case sess == nil:
 		s.refuse(w, r, refused(UnknownSession, "", "no session has this sid"))
 	case q.last("EIO") != "4":

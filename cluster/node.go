@@ -1,0 +1,323 @@
+package cluster
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/peal-dev/peal/internal/lograte"
+	"github.com/peal-dev/peal/internal/netconn"
+	"github.com/peal-dev/peal/internal/redisx"
+	"github.com/peal-dev/peal/internal/tally"
+)
+
+// Defaults of [Options].
+const (
+	DefaultKey          = "socket.io"
+	DefaultHeartbeat    = 2 * time.Second
+	DefaultDialTimeout  = 5 * time.Second
+	DefaultWriteTimeout = 10 * time.Second
+	DefaultMaxRelays    = 100_000
+)
+
+const (
+	// spacing is the least time between two announcements, and lookup how long a request waits for a node that it names
+	// and nobody has told of.
+	spacing = 50 * time.Millisecond
+	lookup  = 500 * time.Millisecond
+)
+
+// Options configure a [Node].
+type Options struct {
+	// URL says where Redis is, as redispubsub.Options.URL. Required.
+	URL string
+	// Key starts the name of the channel on which nodes tell of themselves. It must be the same on all. "" means DefaultKey.
+	Key string
+	// Timeout bounds making a connection to Redis and waiting for an answer. 0 means 3 s.
+	Timeout time.Duration
+	// Advertise is the address, HOST:PORT, by which the others reach this node's HTTP server, over a network of theirs: they
+	// use no TLS. "" means that they cannot: its sessions are known to itself only.
+	Advertise string
+	// Heartbeat is how often the node tells of itself. A peer is given up when five have been missed. 0 means 2 s.
+	Heartbeat time.Duration
+	// DialTimeout is how long it may take to reach a peer, and until it has answered a WebSocket handshake. 0 means 5 s.
+	DialTimeout time.Duration
+	// WriteTimeout is how long a client may take to read 32 KiB of an answer that is passed on. 0 means 10 s.
+	WriteTimeout time.Duration
+	// MaxRelays is how many WebSockets are passed on at a time; more are refused with 503. They count as clients on the node
+	// where their session is, not here. 0 means 100,000.
+	MaxRelays int
+	// Logger receives what is worth knowing. Nil means slog.Default.
+	Logger *slog.Logger
+}
+
+func (o *Options) withDefaults() Options {
+	d := *o
+	setDefault(&d.Key, DefaultKey)
+	setDefault(&d.Heartbeat, DefaultHeartbeat)
+	setDefault(&d.DialTimeout, DefaultDialTimeout)
+	setDefault(&d.WriteTimeout, DefaultWriteTimeout)
+	setDefault(&d.MaxRelays, DefaultMaxRelays)
+	if d.Logger == nil {
+		d.Logger = slog.Default()
+	}
+	return d
+}
+
+func setDefault[T comparable](v *T, def T) {
+	var zero T
+	if *v == zero {
+		*v = def
+	}
+}
+
+// Validate returns what is wrong with the options. It connects to nothing; [Join] calls it too.
+func (o *Options) Validate() error {
+	if o.Advertise != "" {
+		if err := CheckAddress(o.Advertise); err != nil {
+			return fmt.Errorf("cluster: %w", err)
+		}
+	}
+	return redisx.Options{URL: o.URL, Timeout: o.Timeout}.Validate()
+}
+
+// Outcome is what became of a request for a session of another node.
+type Outcome string
+
+// The outcomes. With Unknown, Refused and Failed clients learn that their session is unknown, and open another.
+const (
+	Answered   Outcome = "answered" // the node where the session lives answered
+	Relayed    Outcome = "relayed"  // a WebSocket was connected to that node
+	Unknown    Outcome = "unknown"  // no node of that name has told of itself, or it has no address
+	Refused    Outcome = "refused"  // the node could not be reached: it has died
+	Failed     Outcome = "failed"   // the node did not answer, or something else did
+	ClientGone Outcome = "client"   // the client left before
+	TooMany    Outcome = "too many" // Options.MaxRelays
+)
+
+// Stats counts what a [Node] did since it was made.
+type Stats struct {
+	Peers     int               // other nodes, now
+	Relays    int               // WebSockets passed on, now
+	Forwarded map[string]uint64 // requests for sessions elsewhere, by Outcome
+	Received  uint64            // requests that peers have passed on to this node
+	Forged    uint64            // requests refused that said so and were not
+}
+
+// Node is one node of a cluster. It is safe for concurrent use. [Join] makes one and [Node.Close] ends it.
+type Node struct {
+	opts       Options
+	id         string
+	key        []byte // of requests to this node
+	often      *lograte.Logger
+	client     *redisx.Client
+	subscriber *redisx.Subscriber
+	channel    string
+	transport  *http.Transport
+	loop       netconn.Loop
+	peers      peers
+	stop       context.CancelFunc
+	stopped    chan struct{} // closed when announce has returned
+	due        chan kind     // what to announce next, hello or here
+
+	mu      sync.Mutex
+	closed  bool
+	serving sync.WaitGroup // requests that are passed on, but relays
+
+	relays           atomic.Int64
+	received, forged atomic.Uint64
+	outcomes         tally.Tally
+}
+
+// Join makes a node and tells the others of it as soon as Redis is there, for which it does not wait: an error means that
+// the options are wrong.
+func Join(opts Options) (*Node, error) {
+	if err := opts.Validate(); err != nil {
+		return nil, err
+	}
+	opts = opts.withDefaults()
+	client, err := redisx.New(redisx.Options{URL: opts.URL, Timeout: opts.Timeout})
+	if err != nil {
+		return nil, fmt.Errorf("cluster: %w", err)
+	}
+	n := &Node{opts: opts, id: newID(nodeSize), key: make([]byte, keySize), client: client, channel: opts.Key + "-nodes#",
+		often: lograte.New(opts.Logger, lograte.Every), stopped: make(chan struct{}), due: make(chan kind, 2)}
+	_, _ = rand.Read(n.key) // never fails: it would end the program
+	n.loop.Logger = opts.Logger
+	dialer := &net.Dialer{Timeout: opts.DialTimeout}
+	n.transport = &http.Transport{DialContext: dialer.DialContext, MaxIdleConnsPerHost: 256, IdleConnTimeout: 30 * time.Second,
+		DisableCompression: true, MaxResponseHeaderBytes: 64 << 10}
+	n.subscriber = client.Subscribe(redisx.Hooks{State: func(up bool, _ error) {
+		if up {
+			n.say(hello)
+		}
+	}})
+	n.subscriber.Listen(n.hear).Add(redisx.Channel(n.channel))
+	// The heartbeats serve all sessions, so they hang on no caller's context.
+	ctx, stop := context.WithCancel(context.Background())
+	n.stop = stop
+	go n.announce(ctx)
+	return n, nil
+}
+
+// ID returns the node's id, with which the ids of its sessions begin.
+func (n *Node) ID() string { return n.id }
+
+// SessionID returns an unguessable id for a session of this node. It never fails, and serves as engineio.Options.GenerateID.
+func (n *Node) SessionID(*http.Request) (string, error) {
+	return n.id + newID(sessionSize-nodeSize), nil
+}
+
+// Stats returns the counters.
+func (n *Node) Stats() Stats {
+	return Stats{Peers: n.peers.len(), Relays: int(n.relays.Load()), Forwarded: n.outcomes.Counts(), Received: n.received.Load(), Forged: n.forged.Load()}
+}
+
+// say has something announced soon. What waits already says the same.
+func (n *Node) say(k kind) {
+	select {
+	case n.due <- k:
+	default:
+	}
+}
+
+// announce tells the others of this node until ctx ends, and then that it leaves.
+func (n *Node) announce(ctx context.Context) {
+	defer close(n.stopped)
+	beats := time.NewTicker(n.opts.Heartbeat)
+	defer beats.Stop()
+	for {
+		next := beat
+		select {
+		case <-ctx.Done():
+			ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), n.client.Timeout())
+			defer cancel()
+			n.publish(ctx, bye)
+			return
+		case <-beats.C:
+		case next = <-n.due:
+			for len(n.due) > 0 { // a hello says what an answer would
+				if k := <-n.due; k == hello {
+					next = hello
+				}
+			}
+		}
+		n.publish(ctx, next)
+		if next != beat {
+			pause := time.NewTimer(spacing)
+			select {
+			case <-pause.C:
+			case <-ctx.Done():
+				pause.Stop()
+			}
+		}
+	}
+}
+
+// publish announces the node. What fails is said again with the next heartbeat, and by whoever else needs Redis.
+func (n *Node) publish(ctx context.Context, k kind) {
+	a := announcement{Node: n.id, Address: n.opts.Advertise, Key: n.key, Kind: k}
+	if k == bye {
+		a.Address, a.Key = "", nil
+	}
+	payload, err := json.Marshal(a)
+	if err != nil {
+		panic(err) // it is made of strings
+	}
+	batch := []redisx.Message{{Channel: n.channel, Payload: payload}}
+	n.client.Publish(ctx, batch)
+	if err := batch[0].Err; err != nil && ctx.Err() == nil {
+		n.often.Log(ctx, slog.LevelWarn, "announce", "cluster: this node could not tell the others of itself", slog.Any("error", err))
+	}
+}
+
+// hear takes what was announced. It must not block.
+func (n *Node) hear(_ string, payload []byte) {
+	a, err := parseAnnouncement(payload)
+	ctx := context.Background() // of a log line
+	switch {
+	case err != nil:
+		n.often.Log(ctx, slog.LevelWarn, "malformed", "cluster: something else was published on the channel of the nodes",
+			slog.String("channel", n.channel), slog.Any("error", err))
+	case a.Node != n.id:
+		n.peers.heard(a)
+		if a.Kind == hello {
+			n.say(here)
+		}
+	case a.Kind != bye && string(a.Key) != string(n.key):
+		n.often.Log(ctx, slog.LevelWarn, "same id", "cluster: another node has the id of this one by chance; restart one of them",
+			slog.String("id", n.id), slog.String("address", a.Address))
+	case a.Kind == beat:
+		for _, id := range n.peers.beat() {
+			n.opts.Logger.LogAttrs(ctx, slog.LevelWarn, "cluster: a node is not heard of any more; requests for its sessions are refused", slog.String("node", id))
+		}
+	}
+}
+
+// owner finds the node of a session. One that has just come may not have been heard of: then all are asked.
+func (n *Node) owner(ctx context.Context, id string) *peer {
+	if p, _ := n.peers.find(id); p != nil { // as nearly always
+		return p
+	}
+	ctx, cancel := context.WithTimeout(ctx, lookup)
+	defer cancel()
+	for asked := false; ; asked = true {
+		p, changed := n.peers.find(id)
+		if p != nil {
+			return p
+		}
+		if !asked {
+			n.say(hello)
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+// begin lets a request be passed on, unless the node is closed. If so, serving.Done has to follow.
+func (n *Node) begin() bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.closed {
+		return false
+	}
+	n.serving.Add(1)
+	return true
+}
+
+// Close tells the others that the node leaves, and ends what it passes on: its clients open other sessions. It is called
+// when the sessions of this node have ended. When ctx ends before it is done, it goes on and ctx's error is returned.
+func (n *Node) Close(ctx context.Context) error {
+	n.mu.Lock()
+	n.closed = true
+	n.mu.Unlock()
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		n.stop()
+		<-n.stopped
+		n.client.Close()
+		n.subscriber.Close()
+		n.peers.clear()
+		n.serving.Wait()
+		n.loop.Close()
+		n.transport.CloseIdleConnections()
+		n.often.Close()
+	}()
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("cluster: close: %w", ctx.Err())
+	}
+}
