@@ -12,6 +12,7 @@ import (
 
 	"github.com/peal-dev/peal/adapter/redispubsub"
 	"github.com/peal-dev/peal/admission"
+	"github.com/peal-dev/peal/cluster"
 	"github.com/peal-dev/peal/origin"
 )
 
@@ -70,6 +71,10 @@ type Config struct {
 	// RedisSubscribeRooms has Redis send this node only messages for everyone and for rooms with members on it. See
 	// redispubsub.Options.SubscribeRooms for when to leave it off.
 	RedisSubscribeRooms bool `help:"Have Redis send this node only what its rooms need. Set it on all nodes; not beside Node.js nodes that call socketsJoin."`
+	// Advertise is the address by which the other nodes of the cluster reach this one, HOST:PORT on a network of theirs. They
+	// pass on to it what reaches them of its clients, so that the load balancer needs no sticky sessions. Empty means Listen
+	// if that names an address, or else that they cannot.
+	Advertise string `placeholder:"HOST:PORT" help:"Address by which the other nodes reach this one (default --listen, if that has a host)."`
 	// MaxBody is the length in bytes of the longest message: a request to publish, or what a Socket.IO client sends.
 	MaxBody int `type:"size" default:"${max_body}" placeholder:"SIZE" help:"Longest message accepted, such as 500kB or 1MiB (default ${default})."`
 	// MaxRooms is how many rooms one client may be in, and one message may be sent to.
@@ -180,6 +185,13 @@ func (c *Config) Validate() error {
 	if d.Redis != "" {
 		if err := (&redispubsub.Options{URL: d.Redis}).Validate(); err != nil {
 			bad("redis", "%v; write for instance redis://127.0.0.1:6379/0", err)
+		}
+	}
+	if d.Advertise != "" {
+		if d.Redis == "" {
+			bad("advertise", "a node without --redis has no others to reach it; set both or neither")
+		} else if err := cluster.CheckAddress(d.Advertise); err != nil {
+			bad("advertise", "%v", err)
 		}
 	}
 	for _, n := range []struct {

@@ -20,7 +20,7 @@ func TestValidate(t *testing.T) {
 		{AnonymousPublish: true},
 		{Dev: true, Listen: ":0", InternalListen: "127.0.0.1:0", AllowHosts: []string{"*", "Peal.example", "::1"}},
 		{Dev: true, Listen: "[::1]:80", Namespaces: []string{"/", "/chat"}, AllowOrigins: []string{"*", "https://a.example:8443"},
-			Redis: "rediss://user:pw@host:6379/1"},
+			Redis: "rediss://user:pw@host:6379/1", Advertise: "[fd00::7]:8080"},
 	} {
 		if err := good.Validate(); err != nil {
 			t.Errorf("%+v: %v", good, err)
@@ -50,6 +50,10 @@ func TestValidate(t *testing.T) {
 		{gateway.Config{Dev: true, AllowHosts: []string{""}}, "allow-host", "without scheme and port"},
 		{gateway.Config{Dev: true, Redis: "localhost"}, "redis", "redis://"},
 		{gateway.Config{Dev: true, Redis: "redis://:se cret@%%"}, "redis", "redis://"},
+		{gateway.Config{Dev: true, Advertise: "10.0.0.7:80"}, "advertise", "--redis"},
+		{gateway.Config{Dev: true, Redis: "redis://host", Advertise: "10.0.0.7"}, "advertise", "HOST:PORT"},
+		{gateway.Config{Dev: true, Redis: "redis://host", Advertise: ":8080"}, "advertise", "HOST:PORT"},
+		{gateway.Config{Dev: true, Redis: "redis://host", Advertise: "0.0.0.0:8080"}, "advertise", "10.0.0.7:8080"},
 		{gateway.Config{Dev: true, MaxBody: -1}, "max-body", "positive"},
 		{gateway.Config{Dev: true, ShutdownTimeout: -time.Second}, "shutdown-timeout", "positive"},
 	} {

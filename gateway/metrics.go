@@ -63,6 +63,11 @@ var (
 	envelopes       = describe("cluster_envelopes_total", "Envelopes exchanged with other nodes, by direction.", "namespace", "direction")
 	publishErrors   = describe("cluster_publish_errors_total", "Envelopes the cluster did not take, by reason.", "namespace", "reason")
 	joinErrors      = describe("cluster_join_errors_total", "Joins of which it is not known that they hear other nodes, by reason.", "namespace", "reason")
+	clusterPeers    = describe("cluster_peers", "Other nodes that this one can pass requests on to.")
+	clusterRelays   = describe("cluster_relays", "WebSockets open now whose session is on another node, to which they are passed on.")
+	clusterForward  = describe("cluster_forwarded_total", "Requests for sessions of other nodes, by outcome.", "outcome")
+	clusterReceived = describe("cluster_received_total", "Requests for sessions of this node that other nodes have passed on.")
+	clusterForged   = describe("cluster_forged_total", "Requests refused that said to come from another node and did not.")
 	redisUp         = describe("redis_connected", "1 while the connection to Redis that receives is there.")
 	redisAgain      = describe("redis_reconnects_total", "How often the connection to Redis was made again.")
 	redisReceived   = describe("redis_received_total", "Messages received from Redis.")
@@ -171,6 +176,14 @@ func (c *nodeCollector) Collect(out chan<- prometheus.Metric) {
 		for cause, n := range redis.Gaps {
 			count(redisGaps, n, string(cause))
 		}
+	}
+	if s.cluster != nil {
+		st := s.cluster.Stats()
+		gauge(clusterPeers, st.Peers)
+		gauge(clusterRelays, st.Relays)
+		byReason(clusterForward, st.Forwarded)
+		count(clusterReceived, st.Received)
+		count(clusterForged, st.Forged)
 	}
 	byReason(requestsRefused, s.refusedRequests.Counts())
 	byReason(eventsRefused, s.refusedEvents.Counts())

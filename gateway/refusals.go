@@ -21,7 +21,7 @@ var advice = map[string]string{
 	"jsonp disabled":               "a client wants JSONP, which is for browsers without CORS: have it use polling, or start the node with --jsonp",
 	"unsupported protocol version": "a client speaks another revision of Engine.IO than 4: use a client of Socket.IO 3 or 4",
 	"transport unknown":            "something that is no client of Socket.IO asks at its path",
-	"session id unknown":           "the session has ended, or is another node's: with several nodes, polling needs a load balancer with sticky sessions",
+	"session id unknown":           "the session has ended, or is of a node that has died or that this one cannot reach: see that nodes reach each other by their --advertise, or give the load balancer sticky sessions",
 	"too many connections":         "all places are taken: raise --max-connections, or start another node",
 	"too many from address":        "one address has all the connections it may have; if that is a proxy or a large network, raise --max-per-address",
 	"too many pending":             "clients that connect and never join a namespace hold their places; see whose they are by remote",

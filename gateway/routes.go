@@ -43,7 +43,7 @@ func (s *Server) clientRoutes() *http.ServeMux {
 	mux := http.NewServeMux()
 	// A client told addTrailingSlash: false leaves the slash out, and follows no redirect with an upgrade.
 	for _, path := range []string{"/socket.io", "/socket.io/"} {
-		mux.Handle(path, s.sessions())
+		mux.Handle(path, s.fromPeers(s.sessions()))
 	}
 	// The client's files are the only answers of s.io that may be compressed on the way.
 	files, err := fs.Glob(web.ClientFiles(), "*.js*")

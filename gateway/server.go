@@ -18,6 +18,7 @@ import (
 	"github.com/peal-dev/peal/adapter"
 	"github.com/peal-dev/peal/adapter/redispubsub"
 	"github.com/peal-dev/peal/admission"
+	"github.com/peal-dev/peal/cluster"
 	"github.com/peal-dev/peal/engineio"
 	"github.com/peal-dev/peal/internal/lograte"
 	"github.com/peal-dev/peal/internal/tally"
@@ -42,6 +43,7 @@ type Server struct {
 	started    time.Time
 	access     access
 	driver     *redispubsub.Driver // nil without a cluster
+	cluster    *cluster.Node       // likewise
 	io         *socketio.Server
 	streams    *sse.Handler
 	admission  *admission.Gate // what counts both
@@ -104,6 +106,11 @@ func Start(ctx context.Context, cfg Config) (*Server, error) {
 		}
 		s.driver = driver
 	}
+	if err := s.joinCluster(ctx); err != nil { // the driver has taken the same options
+		_ = listener.Close()
+		s.internal.close()
+		return nil, errors.Join(err, s.driver.Close(ctx))
+	}
 	s.compose()
 	var serving sync.WaitGroup
 	serving.Go(func() { s.serve(s.http, s.listener) })
@@ -129,9 +136,13 @@ func (s *Server) compose() {
 	if s.driver != nil {
 		driver = s.driver
 	}
+	engine := engineio.Options{PingInterval: s.cfg.PingInterval, PingTimeout: s.cfg.PingTimeout,
+		MaxPayload: s.cfg.MaxBody, SendBuffer: s.cfg.SendBuffer, PollBuffer: s.cfg.PollBuffer, Admission: s.admission, CORS: pages, JSONP: s.cfg.JSONP, OnError: s.connectionRefused}
+	if s.cluster != nil {
+		engine.GenerateID, engine.Elsewhere = s.cluster.SessionID, s.cluster.Forward
+	}
 	s.io = socketio.NewServer(&socketio.Options{
-		Engine: engineio.Options{PingInterval: s.cfg.PingInterval, PingTimeout: s.cfg.PingTimeout,
-			MaxPayload: s.cfg.MaxBody, SendBuffer: s.cfg.SendBuffer, PollBuffer: s.cfg.PollBuffer, Admission: s.admission, CORS: pages, JSONP: s.cfg.JSONP, OnError: s.connectionRefused},
+		Engine:      engine,
 		Driver:      driver,
 		ClientFiles: web.ClientFiles(),
 		Logger:      s.log,

@@ -17,7 +17,8 @@ import (
 //  3. Event streams end, and after them Socket.IO connections, when what was sent to them has been taken; see
 //     [sse.Handler.Shutdown] and [socketio.Server.Shutdown]. What a client does not take in its share of the time is
 //     dropped. So whatever was acknowledged to its publisher has reached every client of this node that reads.
-//  4. It stops listening, until when polling clients must reach it, and finishes the requests that are left.
+//  4. It stops listening, until when polling clients must reach it, ends what it passes on to other nodes, whose clients
+//     connect anew, and finishes the requests that are left.
 //  5. It leaves the cluster.
 //
 // When ctx ends before that is done, what is left is cut and ctx's error returned. Only the first call does anything;
@@ -30,6 +31,10 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	err = errors.Join(err, within("end the event streams", s.endStreams(ctx)))
 	err = errors.Join(err, within("end the Socket.IO connections", s.io.Shutdown(ctx)))
 	err = errors.Join(err, s.listener.Close())
+	// What is passed on for sessions of other nodes waits for as long as they do.
+	if s.cluster != nil {
+		err = errors.Join(err, within("end what is passed on to other nodes", s.cluster.Close(ctx)))
+	}
 	// What is left is requests that have not arrived, and answers that nobody takes.
 	s.requests.hurry()
 	// It closes the listener too if Serve has not noticed yet, and reports last that somebody else did.

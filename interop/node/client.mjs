@@ -110,20 +110,21 @@ serve({
     }
   },
 
-  // straddle emits `count` numbered messages across the transport upgrade of a client connected with `hold`: a quarter
-  // over polling, then one per turn of the event loop while the upgrade goes on, the last quarter not before it is
-  // done. It returns how many had been sent when it was.
-  async straddle({ client: name, event, count }) {
+  // straddle emits `count` numbered messages, or publications to a node of `peal serve`, across the transport upgrade of
+  // a client connected with `hold`: a quarter over polling, then one per turn of the event loop while the upgrade goes
+  // on, the last quarter not before it is done. It returns how many had been sent when it was.
+  async straddle({ client: name, event, count, publication }) {
     const socket = client(name);
+    const numbered = (i) => (publication ? { ...publication, args: [i] } : i);
     if (transport(socket) !== "polling") throw new Error(`already on ${transport(socket)}`);
     let sent = 0;
     let sentBefore;
     const upgraded = once(socket.io.engine, "upgrade").then(() => (sentBefore = sent));
-    for (; sent < count / 4; sent++) socket.emit(event, sent);
+    for (; sent < count / 4; sent++) socket.emit(event, numbered(sent));
     held.get(name).release();
     while (sent < count) {
       if (sentBefore === undefined && sent >= (count * 3) / 4) await upgraded;
-      socket.emit(event, sent++);
+      socket.emit(event, numbered(sent++));
       await new Promise(setImmediate);
     }
     return { sentBefore, transport: transport(socket) };
