@@ -43,7 +43,7 @@ type Resumption struct {
 	Since message.Offset
 	// After is the last offset the member has.
 	After message.Offset
-	// MaxBytes is how much may be missing, in bytes of payload. 0 means no bound.
+	// MaxBytes is how much may be missing: payload, and 128 bytes for each message. 0 means no bound.
 	MaxBytes int
 }
 
@@ -130,6 +130,9 @@ func (a *Adapter) rejoin(m Member, r *Resumption, missed []*eventlog.Entry, at m
 	return opening, at, nil
 }
 
+// missedCost is what a message takes on a wire beside its payload, at most.
+const missedCost = 128
+
 // missed returns the entries behind after that are for a member who is in rooms since then, and up to where it looked.
 func (r *Resumption) missed(log eventlog.Log, after message.Offset, rooms map[string]message.Offset) (missed []*eventlog.Entry, at message.Offset, err error) {
 	entries, err := log.Read(after)
@@ -141,7 +144,7 @@ func (r *Resumption) missed(log eventlog.Log, after message.Offset, rooms map[st
 	missed = entries[:0]
 	for _, e := range entries {
 		if r.meant(e, rooms) {
-			bytes += e.Payload()
+			bytes += e.Payload() + missedCost
 			missed = append(missed, e)
 		}
 	}

@@ -20,6 +20,14 @@
 // calls the listeners of "error" and "open" itself, so events of these names arrive as "event:error" and "event:open",
 // and onerror and onopen tell of the stream alone.
 //
+// # Coming back
+//
+// With a log (Options.Log of package adapter) an EventSource goes on where it was: the id of the last event it had, which it sends as
+// Last-Event-ID, brings it what it missed, in order and once. A stream begins with an id and has one for each heartbeat, so
+// one for which there is nothing can come back too. If something that was missed is not there any more, is more than three
+// quarters of SendBuffer, or the id is of another node, the client is given none of it, and the event [ResetEvent] first:
+// what the page shows may be out of date. Who may subscribe to a room may so read what the log has of it.
+//
 // # Slow clients
 //
 // Each stream has a bounded queue. A volatile message is dropped when it cannot be taken at once: because the client does

@@ -82,6 +82,7 @@ type Handler struct {
 	often                      *lograte.Logger // for what may happen with every request
 	rejected                   tally.Tally     // by code
 	opened, delivered, dropped atomic.Uint64
+	resumed, reset             atomic.Uint64
 	closed                     [len(reasons)]atomic.Uint64
 
 	mu       sync.Mutex // protects the following
@@ -179,8 +180,8 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request, s *stream) bool 
 	}
 	// Before the response starts: a client that has seen it may rely on getting what is published from then on. If the
 	// cluster is away the stream is no worse off than those that are there, and hears other nodes when they do.
-	_, _ = sub.Adapter.Add(r.Context(), s, sub.Rooms...)
-	reason := out.run(r.Context())
+	out.adapter = sub.Adapter
+	reason := out.run(r.Context(), h.enter(r, s, sub))
 	sub.Adapter.Remove(s.id)
 	h.remove(s, reason)
 	return true

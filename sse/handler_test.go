@@ -18,6 +18,7 @@ import (
 	"github.com/peal-dev/peal/adapter"
 	"github.com/peal-dev/peal/admission"
 	"github.com/peal-dev/peal/engineio"
+	"github.com/peal-dev/peal/eventlog"
 	"github.com/peal-dev/peal/message"
 	"github.com/peal-dev/peal/sse"
 )
@@ -46,9 +47,15 @@ func protocols(t *testing.T, opts sse.Options, test func(t *testing.T, b *bundle
 // serve starts the server of one variant of protocols, as a node of a cluster if driver is not nil.
 func serve(t *testing.T, variant string, opts sse.Options, driver adapter.Driver) *bundle {
 	t.Helper()
+	return serveLogged(t, variant, opts, driver, nil)
+}
+
+// serveLogged is serve with a log.
+func serveLogged(t *testing.T, variant string, opts sse.Options, driver adapter.Driver, log eventlog.Log) *bundle {
+	t.Helper()
 	proto, _, held := strings.Cut(variant, " ")
 	opts.HoldHandler = held
-	b := newNode(t, opts, driver)
+	b := newNode(t, opts, driver, log)
 	b.server = httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Proto != proto {
 			t.Errorf("request over %s, want %s", r.Proto, proto)
@@ -70,12 +77,12 @@ func serve(t *testing.T, variant string, opts sse.Options, driver adapter.Driver
 
 func newBundle(t *testing.T, opts sse.Options) *bundle {
 	t.Helper()
-	return newNode(t, opts, nil)
+	return newNode(t, opts, nil, nil)
 }
 
-func newNode(t *testing.T, opts sse.Options, driver adapter.Driver) *bundle {
+func newNode(t *testing.T, opts sse.Options, driver adapter.Driver, log eventlog.Log) *bundle {
 	t.Helper()
-	a, err := adapter.New(t.Context(), "/", driver, nil)
+	a, err := adapter.New(t.Context(), "/", driver, &adapter.Options{Log: log})
 	if err != nil {
 		t.Fatal(err)
 	}

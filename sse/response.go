@@ -9,6 +9,9 @@ import (
 	"os"
 	"sync"
 	"time"
+
+	"github.com/peal-dev/peal/adapter"
+	"github.com/peal-dev/peal/message"
 )
 
 // batchBytes is how much is written under one deadline.
@@ -21,6 +24,7 @@ type responseOutlet struct {
 	handler *Handler
 	w       http.ResponseWriter
 	rc      *http.ResponseController
+	adapter *adapter.Adapter
 	wake    chan struct{} // holds a token while there is something to do
 
 	mu     sync.Mutex // protects the following
@@ -95,12 +99,12 @@ func (o *responseOutlet) signal() {
 }
 
 // run writes the stream until it ends, at the latest with ctx, the request's, and returns why.
-func (o *responseOutlet) run(ctx context.Context) Reason {
+func (o *responseOutlet) run(ctx context.Context, begin []byte) Reason {
 	// http.Server's ReadTimeout would end the request while the client, rightly, sends nothing. A writer without
 	// deadlines (some middleware) has none to clear.
 	_ = o.rc.SetReadDeadline(time.Time{})
 	// First in line, before events that were delivered since the stream joined its rooms.
-	if err := o.write(o.handler.start(o.w.Header())); err != nil {
+	if err := o.write(append(o.handler.start(o.w.Header()), begin...)); err != nil {
 		if errors.Is(err, errors.ErrUnsupported) {
 			o.handler.log.LogAttrs(ctx, slog.LevelError,
 				"sse: a middleware's ResponseWriter can neither Flush nor Unwrap, so nothing can be streamed", slog.Any("error", err))
@@ -121,7 +125,7 @@ func (o *responseOutlet) run(ctx context.Context) Reason {
 		case <-ctx.Done():
 			return o.end(ctx, nil)
 		case <-silence:
-			if err := o.write(keepAlive); err != nil {
+			if err := o.write(o.heartbeat()); err != nil {
 				return o.end(ctx, err)
 			}
 		case <-o.wake:
@@ -144,6 +148,20 @@ func (o *responseOutlet) run(ctx context.Context) Reason {
 			spoke()
 		}
 	}
+}
+
+// heartbeat returns what says that the stream is alive. It tells the top of the log if the client has been given all up to
+// there.
+func (o *responseOutlet) heartbeat() []byte {
+	line := keepAlive
+	o.adapter.AtTop(func(top message.Offset) {
+		o.mu.Lock()
+		defer o.mu.Unlock()
+		if len(o.queue.items) == 0 {
+			line = idLine(top)
+		}
+	})
+	return line
 }
 
 // next takes what is to be written, and the reason to end when nothing is left.

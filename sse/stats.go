@@ -24,6 +24,8 @@ type Stats struct {
 	Streams   int               // open now
 	Opened    uint64            // streams ever opened
 	Rejected  map[string]uint64 // requests answered with an error, by its code
+	Resumed   uint64            // streams that went on where their clients were, and were given what they missed
+	Reset     uint64            // streams whose clients were told that something is missing
 	Delivered uint64            // events written to streams
 	Dropped   uint64            // volatile events not written because the stream's queue was full
 	Closed    map[Reason]uint64 // streams closed, by reason; holds every reason
@@ -35,7 +37,7 @@ func (h *Handler) Stats() Stats {
 	streams := len(h.streams)
 	h.mu.Unlock()
 	s := Stats{Streams: streams, Opened: h.opened.Load(), Rejected: h.rejected.Counts(),
-		Delivered: h.delivered.Load(), Dropped: h.dropped.Load(), Closed: make(map[Reason]uint64, len(reasons))}
+		Resumed: h.resumed.Load(), Reset: h.reset.Load(), Delivered: h.delivered.Load(), Dropped: h.dropped.Load(), Closed: make(map[Reason]uint64, len(reasons))}
 	for i, r := range reasons {
 		s.Closed[r] = h.closed[i].Load()
 	}

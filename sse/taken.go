@@ -12,6 +12,7 @@ import (
 	"github.com/peal-dev/peal/adapter"
 	"github.com/peal-dev/peal/internal/netconn"
 	"github.com/peal-dev/peal/internal/wheel"
+	"github.com/peal-dev/peal/message"
 )
 
 // takenOutlet writes a stream to a connection that was taken over from net/http: while the stream is silent it has no
@@ -55,8 +56,8 @@ func (h *Handler) serveTaken(w http.ResponseWriter, r *http.Request, s *stream, 
 	}
 	// Before the response starts: a client that has seen it may rely on getting what is published from then on. If the
 	// cluster is away the stream is no worse off than those that are there, and hears other nodes when they do.
-	_, _ = sub.Adapter.Add(r.Context(), o.member, sub.Rooms...)
-	o.open(h.responseHead(w.Header(), r))
+	begin := h.enter(r, o.member, sub)
+	o.open(append(h.responseHead(w.Header(), r), begin...))
 	o.look(time.Now(), h.opts.WriteTimeout)
 	conn.Start(o, buffered)
 	return true, true
@@ -198,7 +199,10 @@ func (o *takenOutlet) Expire() {
 		o.look(now, min(timeout/4, time.Second))
 		return
 	case speak:
-		_ = o.conn.Write(keepAlive, netconn.Droppable) // a connection that has gone is seen by its reader
+		told := o.adapter.AtTop(func(top message.Offset) { _ = o.conn.Write(idLine(top), netconn.Droppable) })
+		if !told {
+			_ = o.conn.Write(keepAlive, netconn.Droppable) // a connection that has gone is seen by its reader
+		}
 	}
 	o.look(now, timeout)
 }
