@@ -82,7 +82,8 @@ func TestShutdownLeavesTheDeafBehind(t *testing.T) {
 func TestShutdownWaitsForTheSlow(t *testing.T) {
 	t.Parallel()
 	const count, size = 200, 64 << 10 // more than the kernel takes for a client that does not read
-	protocols(t, sse.Options{SendBuffer: 2 * count * size, WriteTimeout: 2 * time.Second}, func(t *testing.T, b *bundle) {
+	// Not much shorter than it takes: the kernel lets a writer go on only when a good part of its buffer is free.
+	protocols(t, sse.Options{SendBuffer: 2 * count * size, WriteTimeout: 6 * time.Second}, func(t *testing.T, b *bundle) {
 		res, _ := b.open(t, "/")
 		for n := range count {
 			b.publish(t, fmt.Sprintf(`["n",%d,"%s"]`, n, strings.Repeat("x", size)), message.Target{})
@@ -94,7 +95,7 @@ func TestShutdownWaitsForTheSlow(t *testing.T) {
 			done <- b.handler.Shutdown(ctx)
 		}()
 		r := sse.NewReader(res.Body)
-		pause := time.NewTicker(25 * time.Millisecond) // five seconds in all
+		pause := time.NewTicker(40 * time.Millisecond) // eight seconds in all
 		defer pause.Stop()
 		for n := range count {
 			if e, err := r.Next(); err != nil || !strings.HasPrefix(e.Data, fmt.Sprintf("[%d,", n)) {
