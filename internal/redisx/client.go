@@ -149,17 +149,34 @@ func (c *Client) explain(what string, err error) error {
 	}
 }
 
-// Subscribers returns how many connections are subscribed to channel: PUBSUB NUMSUB.
+// Subscribers returns how many connections are subscribed to channel, on all servers of a cluster: PUBSUB NUMSUB.
 func (c *Client) Subscribers(ctx context.Context, channel string) (int64, error) {
 	client, err := c.connected()
 	if err != nil {
 		return 0, err
 	}
-	counts, err := client.Do(ctx, client.B().PubsubNumsub().Channel(channel).Build()).AsIntMap()
+	type result struct {
+		n   int64
+		err error
+	}
+	servers := client.Nodes()
+	results := make(chan result, len(servers))
+	for _, server := range servers {
+		go func() {
+			counts, err := server.Do(ctx, server.B().PubsubNumsub().Channel(channel).Build()).AsIntMap()
+			results <- result{counts[channel], err}
+		}()
+	}
+	total := int64(0)
+	for range servers {
+		r := <-results
+		total += r.n
+		err = errors.Join(err, r.err)
+	}
 	if err != nil {
 		return 0, c.explain("count the subscribers of "+channel, err)
 	}
-	return counts[channel], nil
+	return total, nil
 }
 
 // Close closes the connections, those of subscribers too. Calls in progress fail.
