@@ -22,6 +22,9 @@ type Options struct {
 	Log eventlog.Log
 	// Observers are told who is in which room of this node.
 	Observers []Observer
+	// OnEvent handles the events that other nodes send to the nodes of the namespace. Nil means that they are ignored, and
+	// not answered.
+	OnEvent EventHandler
 }
 
 // Adapter holds the members and rooms of one namespace on this node, and its link to the other nodes.
@@ -32,6 +35,9 @@ type Adapter struct {
 	link      Link     // nil without a driver
 	order     *ordered // nil without a log
 	closed    atomic.Bool
+	onEvent   EventHandler
+	calling   atomic.Int32 // calls that wait for answers
+	answers   answers
 	counters  counters
 }
 
@@ -41,7 +47,7 @@ func New(ctx context.Context, namespace string, driver Driver, opts *Options) (*
 	if opts == nil {
 		opts = &Options{}
 	}
-	a := &Adapter{namespace: namespace, index: newIndex(opts.Shards)}
+	a := &Adapter{namespace: namespace, index: newIndex(opts.Shards), onEvent: opts.OnEvent}
 	a.index.observers = slices.Clone(opts.Observers)
 	if opts.Log != nil {
 		a.order = &ordered{log: opts.Log, joins: &joins{log: opts.Log}}
@@ -55,7 +61,8 @@ func New(ctx context.Context, namespace string, driver Driver, opts *Options) (*
 		return nil, fmt.Errorf("adapter %s: subscribe: %w", namespace, err)
 	}
 	// There are no members yet, so nothing has needed the link before.
-	a.link, a.index.link = link, link
+	a.link = link
+	a.index.filter, _ = link.(RoomFilter)
 	return a, nil
 }
 
@@ -218,6 +225,15 @@ func (a *Adapter) apply(e *Envelope) (opening openings) {
 	return opening
 }
 
+// SendEvent sends an event to all other nodes, whose [Options].OnEvent handles it; nobody answers. The error is that of
+// publishing. Without a driver there is nobody to send it to.
+func (a *Adapter) SendEvent(ctx context.Context, m *message.Message) error {
+	if a.link == nil {
+		return nil
+	}
+	return a.publish(ctx, &Envelope{Kind: KindEvent, Message: m})
+}
+
 // Ping sends a probe through the driver's real path and returns when it came back. Without a driver it returns nil.
 func (a *Adapter) Ping(ctx context.Context) error {
 	if a.link == nil {
@@ -236,7 +252,8 @@ func (a *Adapter) Ping(ctx context.Context) error {
 func (a *Adapter) Stats() Stats { return a.counters.snapshot() }
 
 // Close leaves the cluster: nothing of other nodes arrives once it has returned, and publishing fails with [ErrClosed].
-// Members stay, and delivery on this node goes on. The driver stays open. Only the first call does something.
+// What is being answered or handled for other nodes is waited for. Members stay, and delivery on this node goes on. The
+// driver stays open. Only the first call does something.
 func (a *Adapter) Close(ctx context.Context) error {
 	if a.closed.Swap(true) {
 		return nil
@@ -247,7 +264,7 @@ func (a *Adapter) Close(ctx context.Context) error {
 	if a.link == nil {
 		return nil
 	}
-	if err := a.link.Close(ctx); err != nil {
+	if err := errors.Join(a.link.Close(ctx), a.answers.close(ctx)); err != nil {
 		return fmt.Errorf("adapter %s: close: %w", a.namespace, err)
 	}
 	return nil
@@ -258,14 +275,12 @@ type receiver Adapter
 
 func (r *receiver) Receive(e *Envelope) {
 	r.counters.in.Add(1)
+	if e.Kind == KindEvent {
+		(*Adapter)(r).queueEvent(&inquiry{call: &Call{Kind: CallEvent, Message: e.Message}})
+		return
+	}
 	// Nobody waits for what another node asked for: it does not wait either, and the driver must not.
 	_ = (*Adapter)(r).apply(e)
 }
 
 func (r *receiver) HasRoom(room string) bool { return (*Adapter)(r).HasRoom(room) }
-
-func (r *receiver) AllRooms() []string { return r.index.names(true) }
-
-func (r *receiver) RoomsOf(id string) []string { return r.index.roomsOf(id) }
-
-func (r *receiver) Each(t message.Target, yield func(Member) bool) { (*Adapter)(r).Each(t, yield) }

@@ -220,8 +220,10 @@ func TestPublishAndReceive(t *testing.T) {
 	if len(d.sent) != 0 {
 		t.Error("a received envelope was published again")
 	}
-	if got, want := sorted(d.receiver.AllRooms()), []string{"a", "m1", "m2", "r"}; !slices.Equal(got, want) {
-		t.Errorf("AllRooms = %v, want %v", got, want)
+	rooms := make(chan []string, 1)
+	d.receiver.Answer(&adapter.Call{Kind: adapter.CallRooms}, func(answer adapter.Answer) { rooms <- answer.Names })
+	if got, want := sorted(<-rooms), []string{"a", "m1", "m2", "r"}; !slices.Equal(got, want) {
+		t.Errorf("all rooms = %v, want %v", got, want)
 	}
 
 	s := a.Stats()

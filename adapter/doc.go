@@ -8,6 +8,9 @@
 // How messages reach the other nodes is the business of a [Driver]; a nil driver makes a single node. Drivers live in
 // packages below this one and are held to the conformance suite of package adaptertest.
 //
+// A call asks all other nodes ([Adapter.Call]) and returns what came and who is missing. The adapter answers those of other
+// nodes, beside the messages and bounded; a driver only carries them, with [Calls] to count the answers.
+//
 // # Locks
 //
 // A member's entry, a shard of the map of rooms (or of ids), a room: locks are taken in this order and never the other

@@ -34,13 +34,6 @@ type Link interface {
 	// [ErrClosed] or the context's error. Calls made one after another arrive in that order. The envelope must not
 	// change any more.
 	Publish(ctx context.Context, e *Envelope) error
-	// RoomOpened tells that room has a member on this node and had none before: envelopes for this room alone have to
-	// reach it from now on. It returns nil if they do already, and else what to wait for. RoomClosed tells that it has
-	// no member any more. The calls for one room alternate. They come under a lock of the adapter, so they return at once
-	// and do not call the receiver. A member's id is a room too; those of 20 characters out of A–Z, a–z, 0–9, - and _,
-	// as Socket.IO's are, come and go with every connection and should cost nothing.
-	RoomOpened(room string) Opening
-	RoomClosed(room string)
 	// Ping returns when a probe went through the real path and came back to this link.
 	Ping(ctx context.Context) error
 	// Close leaves the namespace: when it has returned, the receiver is not called any more.
@@ -48,19 +41,29 @@ type Link interface {
 	Close(ctx context.Context) error
 }
 
+// RoomFilter is a [Link] that is told which rooms have members on this node, so that it need not hear of others.
+type RoomFilter interface {
+	// RoomOpened tells that room has a member on this node and had none before: envelopes for this room alone have to
+	// reach it from now on. It returns nil if they do already, and else what to wait for. RoomClosed tells that it has
+	// no member any more. The calls for one room alternate. They come under a lock of the adapter, so they return at once
+	// and do not call the receiver. A member's id is a room too; those of 20 characters out of A–Z, a–z, 0–9, - and _,
+	// as Socket.IO's are, come and go with every connection and should cost nothing.
+	RoomOpened(room string) Opening
+	RoomClosed(room string)
+}
+
 // Receiver is how a driver speaks to the adapter it serves. All methods are safe for concurrent use and do not block.
 type Receiver interface {
 	// Receive applies another node's envelope to the members of this node. A driver calls it in the order of arrival
 	// and never with an envelope of its own link.
 	Receive(e *Envelope)
+	// Answer takes another node's call, in the order of arrival among envelopes. It only notes the question, except for
+	// CallAsk, whose message goes to the members at once as that of an envelope does. The answer comes through reply,
+	// from other goroutines, if it comes at all: too many questions are given up. Reply must not block, and may still be
+	// called after the link was closed.
+	Answer(c *Call, reply func(Answer))
 	// HasRoom reports whether a member of this node is in room, so that a driver can drop a message before decoding it.
 	HasRoom(room string) bool
-	// AllRooms returns the rooms of this node, ids of members included.
-	AllRooms() []string
-	// RoomsOf returns the rooms of a member of this node, without its own id.
-	RoomsOf(id string) []string
-	// Each calls yield for the members of this node that t means, each once, until yield returns false.
-	Each(t message.Target, yield func(Member) bool)
 }
 
 // Kind says what an [Envelope] asks of the receiving nodes.
@@ -72,6 +75,7 @@ const (
 	KindJoin                       // put the meant members into ChangeRooms
 	KindLeave                      // take the meant members out of ChangeRooms
 	KindDisconnect                 // disconnect the meant members
+	KindEvent                      // handle Message as a node; nobody waits for an answer
 )
 
 // String returns the kind's name in lower case.
@@ -85,6 +89,8 @@ func (k Kind) String() string {
 		return "leave"
 	case KindDisconnect:
 		return "disconnect"
+	case KindEvent:
+		return "event"
 	}
 	return "unknown"
 }
@@ -92,7 +98,7 @@ func (k Kind) String() string {
 // Envelope is what nodes send each other. It is immutable once published or received.
 type Envelope struct {
 	Kind Kind
-	// Message is set for KindBroadcast only.
+	// Message is set for KindBroadcast and KindEvent only.
 	Message *message.Message
 	// Rooms and Except say who is meant, as in [message.Target].
 	Rooms, Except []string

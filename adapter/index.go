@@ -16,7 +16,7 @@ type index struct {
 	all     []room // the room of everyone, split by entry number so that joining does not wait for one long walk
 	numbers numbers
 	length  atomic.Int64
-	link    Link // is told which names have a meaning here; nil without a driver
+	filter  RoomFilter // is told which names have a meaning here; nil without a driver that wants to know
 	// observers are told who is in which room.
 	observers []Observer
 }

@@ -36,9 +36,11 @@ type Question struct {
 	Message *message.Message
 	// Timeout is how long answers are wanted. Zero or less means that the asking node did not say.
 	Timeout time.Duration
-	// Reply takes an answer: the JSON of its first argument ("null" when it has none) and the attachments its
+	// Reply takes a member's answer: the JSON of its first argument ("null" when it has none) and the attachments its
 	// placeholders name. It is called for each member once at most, from many goroutines, and must not block.
-	Reply func(argument []byte, attachments [][]byte)
+	Reply func(member string, argument []byte, attachments [][]byte)
+	// Gone is called instead of Reply when the member went away and will not answer. It may be nil.
+	Gone func(member string)
 
 	once     sync.Once
 	prepared any
@@ -51,7 +53,8 @@ func (q *Question) Prepared(prepare func() any) any {
 	return q.prepared
 }
 
-// Snapshotter is a Member that can describe itself to other nodes.
+// Snapshotter is a Member that can describe itself to other nodes, which take it for a socket. Members that are none, such
+// as event streams, are not among those that calls describe, name or count.
 type Snapshotter interface {
 	Member
 	// Snapshot returns the JSON object {id, handshake, rooms, data} that a Node.js node expects from fetchSockets().

@@ -11,10 +11,10 @@ type Opening interface {
 
 // opened tells the driver that a name has a meaning on this node now. The caller holds s.mu.
 func (ix *index) opened(s *shard, name string) {
-	if ix.link == nil || s.ids[name] != nil && s.rooms[name] != nil {
+	if ix.filter == nil || s.ids[name] != nil && s.rooms[name] != nil {
 		return
 	}
-	if o := ix.link.RoomOpened(name); o != nil {
+	if o := ix.filter.RoomOpened(name); o != nil {
 		if s.openings == nil {
 			s.openings = make(map[string]Opening)
 		}
@@ -24,16 +24,16 @@ func (ix *index) opened(s *shard, name string) {
 
 // closed tells the driver that a name has lost one of its meanings. The caller holds s.mu.
 func (ix *index) closed(s *shard, name string) {
-	if ix.link == nil || s.ids[name] != nil || s.rooms[name] != nil {
+	if ix.filter == nil || s.ids[name] != nil || s.rooms[name] != nil {
 		return
 	}
 	delete(s.openings, name)
-	ix.link.RoomClosed(name)
+	ix.filter.RoomClosed(name)
 }
 
 // opening returns what a join of name has to wait for, or nil.
 func (ix *index) opening(name string) Opening {
-	if ix.link == nil {
+	if ix.filter == nil {
 		return nil
 	}
 	s := ix.shard(name)

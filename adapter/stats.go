@@ -21,6 +21,13 @@ type Stats struct {
 	PublishErrors map[string]uint64
 	// JoinErrors counts the joins of which it is not known that they hear other nodes, by the same reasons.
 	JoinErrors map[string]uint64
+
+	Calls uint64 // calls of this node
+	// CallErrors counts the calls that failed, by the same reasons and "incomplete": answers were missing when the time was
+	// over, or a node was gone.
+	CallErrors  map[string]uint64
+	Unanswered  uint64 // calls of other nodes given up because too many waited
+	Undescribed uint64 // members left out of answers because their Snapshot failed
 }
 
 type reason int
@@ -31,10 +38,11 @@ const (
 	reasonClosed
 	reasonOverloaded
 	reasonUnavailable
+	reasonIncomplete // of calls only
 	reasonCount
 )
 
-var reasonNames = [reasonCount]string{"other", "canceled", "closed", "overloaded", "unavailable"}
+var reasonNames = [reasonCount]string{"other", "canceled", "closed", "overloaded", "unavailable", "incomplete"}
 
 func reasonOf(err error) reason {
 	switch {
@@ -44,19 +52,23 @@ func reasonOf(err error) reason {
 		return reasonUnavailable
 	case errors.Is(err, ErrClosed):
 		return reasonClosed
+	case errors.Is(err, ErrIncomplete):
+		return reasonIncomplete
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return reasonCanceled
 	}
 	return reasonOther
 }
 
-// Reason returns the word under which [Stats] counts an error of publishing or joining.
+// Reason returns the word under which [Stats] counts an error of publishing, joining or calling.
 func Reason(err error) string { return reasonNames[reasonOf(err)] }
 
 type counters struct {
 	broadcasts, deliveries, in, out atomic.Uint64
 	resumed, lost, replayed         atomic.Uint64
 	publishErrors, joinErrors       [reasonCount]atomic.Uint64
+	calls, unanswered, undescribed  atomic.Uint64
+	callErrors                      [reasonCount]atomic.Uint64
 }
 
 func (c *counters) snapshot() Stats {
@@ -70,10 +82,17 @@ func (c *counters) snapshot() Stats {
 		Replayed:      c.replayed.Load(),
 		PublishErrors: make(map[string]uint64, reasonCount),
 		JoinErrors:    make(map[string]uint64, reasonCount),
+		Calls:         c.calls.Load(),
+		CallErrors:    make(map[string]uint64, reasonCount),
+		Unanswered:    c.unanswered.Load(),
+		Undescribed:   c.undescribed.Load(),
 	}
-	for i, name := range reasonNames {
+	for i, name := range reasonNames[:reasonIncomplete] {
 		s.PublishErrors[name] = c.publishErrors[i].Load()
 		s.JoinErrors[name] = c.joinErrors[i].Load()
+	}
+	for i, name := range reasonNames {
+		s.CallErrors[name] = c.callErrors[i].Load()
 	}
 	return s
 }

@@ -68,11 +68,15 @@ var (
 	clusterForward  = describe("cluster_forwarded_total", "Requests for sessions of other nodes, by outcome.", "outcome")
 	clusterReceived = describe("cluster_received_total", "Requests for sessions of this node that other nodes have passed on.")
 	clusterForged   = describe("cluster_forged_total", "Requests refused that said to come from another node and did not.")
+	clusterCalls    = describe("cluster_calls_total", "Questions of this node to all others.", "namespace")
+	clusterErrors   = describe("cluster_call_errors_total", "Of these, those that failed or were answered in part, by reason.", "namespace", "reason")
+	unanswered      = describe("cluster_unanswered_total", "Questions of other nodes given up because too many waited.", "namespace")
 	redisUp         = describe("redis_connected", "1 while the connection to Redis that receives is there.")
 	redisAgain      = describe("redis_reconnects_total", "How often the connection to Redis was made again.")
 	redisReceived   = describe("redis_received_total", "Messages received from Redis.")
 	redisMalformed  = describe("redis_malformed_total", "Messages from Redis ignored because they are not what they should be, by reason.", "reason")
-	redisUnanswered = describe("redis_unanswered_total", "Questions of other nodes not answered because too many waited, or too much to be published.")
+	redisUnanswered = describe("redis_unanswered_total", "Answers to other nodes not sent because too much waited to be published.")
+	redisLate       = describe("redis_late_answers_total", "Answers of other nodes that came when nobody waited for them any more.")
 	redisWaiting    = describe("redis_waiting", "Messages from Redis that wait to be handled.")
 	redisDropped    = describe("redis_dropped_total", "Messages from Redis dropped because too many waited.")
 	redisGaps       = describe("redis_gaps_total", "Times in which messages of other nodes may not have reached this one, by cause.", "cause")
@@ -162,6 +166,11 @@ func (c *nodeCollector) Collect(out chan<- prometheus.Metric) {
 		for reason, n := range counters.JoinErrors {
 			count(joinErrors, n, name, reason)
 		}
+		count(clusterCalls, counters.Calls, name)
+		for reason, n := range counters.CallErrors {
+			count(clusterErrors, n, name, reason)
+		}
+		count(unanswered, counters.Unanswered, name)
 	}
 	if s.driver != nil {
 		redis := s.driver.Stats()
@@ -170,6 +179,7 @@ func (c *nodeCollector) Collect(out chan<- prometheus.Metric) {
 		count(redisReceived, redis.Received)
 		byReason(redisMalformed, redis.Malformed)
 		count(redisUnanswered, redis.Unanswered)
+		count(redisLate, redis.Late)
 		gauge(redisRefused, redis.Refused)
 		gauge(redisWaiting, redis.Waiting)
 		count(redisDropped, redis.Dropped)

@@ -2,11 +2,8 @@ package interop_test
 
 import (
 	"encoding/json"
-	"errors"
 	"slices"
 	"testing"
-
-	"github.com/peal-dev/peal/socketio"
 )
 
 // A Node.js node counts every subscriber of its request channel as a node and waits for all their answers. A Go node
@@ -83,34 +80,6 @@ func TestNodeClusterCollectsAcks(t *testing.T) {
 	m.node.do("broadcastAck", params{"event": "who", "rooms": []string{"nobody"}}, &answers)
 	if len(answers) != 0 {
 		t.Errorf("an empty room answered %v", answers)
-	}
-}
-
-// What does not cross between the two kinds of node says so, and harms nothing.
-func TestNodeClusterSaysWhatItCannotDo(t *testing.T) {
-	t.Parallel()
-	m := startMixed(t)
-	if _, err := m.golang.Broadcast().EmitWithAck(t.Context(), "who"); !errors.Is(err, socketio.ErrClusterAck) {
-		t.Errorf("asking the whole cluster from Go: %v, want %v", err, socketio.ErrClusterAck)
-	}
-	// Node.js nodes talk among themselves with serverSideEmit. A Go node has no listener, and does not answer, like a
-	// Node.js node without a listener.
-	m.node.do("serverSideEmit", params{"args": []any{bin([]byte{1})}}, nil)
-	asked := m.node.begin("serverSideAsk", nil)
-	for _, from := range m.publishers() {
-		from.emit("still there", to{}, from.name)
-	}
-	for _, from := range m.publishers() {
-		m.fence(from)
-	}
-	for _, name := range everyone {
-		if got := len(m.clients.events(name, "still there")); got != 2 {
-			t.Errorf("%s received %d broadcasts, want 2", name, got)
-		}
-	}
-	const want = "timeout reached: only 0 responses received out of 1"
-	if r := m.node.finish("serverSideAsk", asked); r.Error != want {
-		t.Errorf("serverSideEmitWithAck: %q, want %q", r.Error, want)
 	}
 }
 

@@ -41,6 +41,8 @@ type peer struct {
 	stdin  io.WriteCloser
 	errors *transcript
 	ended  chan struct{}
+	cmd    *exec.Cmd
+	killed bool
 
 	mu      sync.Mutex // protects the following
 	lastID  int
@@ -63,7 +65,7 @@ func startPeer(t *testing.T, script string, args ...string) *peer {
 		t.Fatal(err)
 	}
 	p := &peer{
-		t: t, name: script, stdin: stdin, errors: newTranscript(), ended: make(chan struct{}),
+		t: t, name: script, cmd: cmd, stdin: stdin, errors: newTranscript(), ended: make(chan struct{}),
 		replies: map[int]chan reply{}, changed: make(chan struct{}),
 	}
 	cmd.Stderr = p.errors
@@ -74,11 +76,11 @@ func startPeer(t *testing.T, script string, args ...string) *peer {
 	go func() {
 		defer close(p.ended)
 		lines(stdout, func(line []byte) { p.take(line, ready) })
-		if err := cmd.Wait(); err != nil {
+		if err := cmd.Wait(); err != nil && !p.killed {
 			_, _ = fmt.Fprintf(p.errors, "ended with %v\n", err)
 		}
 	}()
-	t.Cleanup(func() { p.close(cmd) })
+	t.Cleanup(p.close)
 	select {
 	case p.url = <-ready:
 	case <-p.ended:
@@ -101,18 +103,28 @@ func requireNode(t *testing.T) {
 }
 
 // close lets the peer end by itself, by closing its input.
-func (p *peer) close(cmd *exec.Cmd) {
+func (p *peer) close() {
 	_ = p.stdin.Close()
 	select {
 	case <-p.ended:
 	case <-time.After(patience):
 		p.t.Errorf("%s did not end when its input did", p.name)
-		_ = cmd.Process.Kill()
+		_ = p.cmd.Process.Kill()
 		<-p.ended
 	}
 	if text, _ := p.errors.read(); text != "" {
 		p.t.Errorf("%s complained:\n%s", p.name, text)
 	}
+}
+
+// kill ends the peer at once.
+func (p *peer) kill() {
+	p.t.Helper()
+	p.killed = true // before the process ends, after which this is read
+	if err := p.cmd.Process.Kill(); err != nil {
+		p.t.Fatalf("killing %s: %v", p.name, err)
+	}
+	<-p.ended
 }
 
 func (p *peer) fatal(format string, args ...any) {

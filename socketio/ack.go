@@ -1,7 +1,9 @@
 package socketio
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -112,7 +114,7 @@ func (w singleWaiter) gone(*Socket, uint64)                  { w <- nil }
 // question is a waiter for another node, which counts the answers itself: one for all sockets that are asked, with one
 // id and one encoding.
 type question struct {
-	reply    func(argument []byte, attachments [][]byte)
+	question *adapter.Question
 	id       uint64
 	packet   *engineio.Prepared
 	deadline time.Time
@@ -129,16 +131,27 @@ func (ns *Namespace) question(q *adapter.Question) *question {
 	if timeout <= 0 {
 		timeout = DefaultAckTimeout // nobody waits for ever, and the sockets must not either
 	}
-	return &question{reply: q.Reply, id: p.ID, packet: prepare(p), deadline: time.Now().Add(timeout), asked: make(map[*Socket]struct{})}
+	return &question{question: q, id: p.ID, packet: prepare(p), deadline: time.Now().Add(timeout), asked: make(map[*Socket]struct{})}
 }
 
 func (q *question) replied(s *Socket, p *sioproto.Packet) {
 	if q.drop(s) {
-		q.reply(newReply(p).Raw(0), p.Attachments)
+		q.question.Reply(s.id, newReply(p).Raw(0), p.Attachments)
 	}
 }
 
-func (q *question) gone(s *Socket, _ uint64) { q.drop(s) }
+func (q *question) gone(s *Socket, _ uint64) {
+	if q.drop(s) {
+		q.leave(s)
+	}
+}
+
+// leave says that s will not answer.
+func (q *question) leave(s *Socket) {
+	if q.question.Gone != nil {
+		q.question.Gone(s.id)
+	}
+}
 
 func (q *question) add(s *Socket) {
 	q.mu.Lock()
@@ -183,18 +196,19 @@ func (q *question) expire() {
 
 // Ask implements [adapter.Asker]; it is not for users.
 func (s *Socket) Ask(asked *adapter.Question) {
+	q := asked.Prepared(func() any { return s.namespace.question(asked) }).(*question)
 	if !s.Connected() {
+		q.leave(s)
 		return
 	}
-	q := asked.Prepared(func() any { return s.namespace.question(asked) }).(*question)
 	q.add(s)
 	if !s.expect(q.id, q) {
-		q.drop(s)
+		q.gone(s, q.id)
 		return
 	}
 	if s.send(q.packet, engineio.Deferred) != nil {
 		s.forget(q.id)
-		q.drop(s)
+		q.gone(s, q.id)
 		return
 	}
 	s.namespace.server.counters.eventsOut.Add(1)
@@ -205,10 +219,17 @@ func (s *Socket) Ask(asked *adapter.Question) {
 
 // Replies is the outcome of a broadcast with acknowledgement.
 type Replies struct {
-	// Replies are the acknowledgements by socket id.
+	// Replies are the acknowledgements by socket id. Those from other nodes have one argument, the first.
 	Replies map[string]*Reply
-	// Missing are the ids of the sockets that had not answered when the wait ended.
+	// Unnamed are the acknowledgements of sockets on nodes that do not say whose they are, as Node.js nodes do not; in
+	// order of arrival.
+	Unnamed []*Reply
+	// Missing are the ids of the sockets on this node that had not answered when the wait ended.
 	Missing []string
+	// MissingRemote is how many sockets on other nodes had not, of the nodes that said how many they asked.
+	MissingRemote int
+	// MissingNodes are the nodes that said nothing. "" is one whose name is not known.
+	MissingNodes []adapter.NodeID
 	// Gone are the ids of the sockets that were disconnected before they answered.
 	Gone []string
 }
@@ -218,7 +239,11 @@ type collector struct {
 	mu      sync.Mutex
 	waiting map[string]*Socket
 	result  Replies
-	sealed  bool // everyone was asked
+	calling bool // other nodes are asked
+	callErr error
+	asked   int  // sockets of other nodes
+	heard   int  // of these
+	sealed  bool // everyone of this node was asked
 	closed  bool // the wait is over
 	done    chan struct{}
 }
@@ -261,9 +286,41 @@ func (c *collector) seal() {
 }
 
 func (c *collector) check() {
-	if c.sealed && len(c.waiting) == 0 {
+	if c.sealed && len(c.waiting) == 0 && !c.calling {
 		c.closed = true
 		close(c.done)
+	}
+}
+
+// remote takes what another node answers.
+func (c *collector) remote(a adapter.Answer) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed {
+		return
+	}
+	reply := &Reply{args: [][]byte{a.Argument}, attachments: a.Attachments}
+	switch {
+	case a.Part == adapter.AnswerCount:
+		c.asked += a.Count
+		return
+	case a.Part == adapter.AnswerGone:
+		c.result.Gone = append(c.result.Gone, a.Member)
+	case a.Member == "":
+		c.result.Unnamed = append(c.result.Unnamed, reply)
+	default:
+		c.result.Replies[a.Member] = reply
+	}
+	c.heard++
+}
+
+// called says that the other nodes have answered, or that they have not.
+func (c *collector) called(missing []adapter.NodeID, err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.result.MissingNodes, c.callErr, c.calling = missing, err, false
+	if !c.closed {
+		c.check()
 	}
 }
 
@@ -276,9 +333,24 @@ func (c *collector) finish(id uint64) Replies {
 	for name := range late {
 		c.result.Missing = append(c.result.Missing, name)
 	}
+	c.result.MissingRemote = max(c.asked-c.heard, 0)
 	c.mu.Unlock()
 	for _, s := range late {
 		s.forget(id)
 	}
 	return c.result
+}
+
+// outcome ends the wait and says what is missing, and why: the end of ctx, or because it was late.
+func (c *collector) outcome(ctx context.Context, id uint64, late bool) (Replies, error) {
+	result := c.finish(id)
+	switch {
+	case len(result.Missing) == 0 && c.callErr == nil:
+		return result, nil // the last answer and the end of the wait may have come together
+	case ctx.Err() != nil:
+		return result, errors.Join(ctx.Err(), c.callErr)
+	case len(result.Missing) > 0 || late:
+		return result, errors.Join(ErrTimeout, c.callErr)
+	}
+	return result, c.callErr
 }

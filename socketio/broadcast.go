@@ -3,6 +3,7 @@ package socketio
 import (
 	"context"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/peal-dev/peal/adapter"
@@ -75,26 +76,37 @@ func (b Broadcast) Emit(ctx context.Context, event string, args ...any) error {
 	return b.ns.adapter.Broadcast(ctx, m, b.target())
 }
 
-// EmitWithAck sends an event to those sockets who are meant and waits until each has acknowledged it or was
+// EmitWithAck sends an event to those sockets who are meant, on all nodes, and waits until each has acknowledged it or was
 // disconnected. When the time set by [Broadcast.Timeout] is over, it returns [ErrTimeout], and when ctx ends, its
-// error; the replies so far are returned beside. Sockets that were disconnected meanwhile are no error. Members that
-// are not sockets receive the event and are not waited for.
+// error; the replies so far are returned beside. Sockets that were disconnected meanwhile are no error, except for those
+// of Node.js nodes, which do not tell: they are waited for. Members that are not sockets receive the event and are not
+// waited for.
 //
-// On a server with a [Options.Driver] it returns [ErrClusterAck] and sends nothing, unless the broadcast is
-// [Broadcast.Local]: acknowledgements of other nodes are not collected yet, and half an answer would look like a
-// whole one.
+// If the cluster cannot be reached the error wraps [adapter.ErrUnavailable], and [ErrIncomplete] if a node was gone or
+// has not answered; what did come is returned beside.
 func (b Broadcast) EmitWithAck(ctx context.Context, event string, args ...any) (Replies, error) {
-	if b.ns.server.driver != nil && !b.local {
-		return Replies{}, ErrClusterAck
-	}
 	p, err := b.ns.packet(event, args)
 	if err != nil {
 		return Replies{}, err
 	}
+	timeout := b.timeout
+	if timeout <= 0 {
+		timeout = DefaultAckTimeout
+	}
+	bounded, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
 	plain := message.New(p.Data, p.Attachments...)
 	p.ID, p.HasID = b.ns.ackIDs.Add(1)-1, true
 	asked := prepare(&p)
 	c := newCollector()
+	var calling sync.WaitGroup
+	if b.ns.server.driver != nil && !b.local {
+		c.calling = true
+		calling.Go(func() {
+			c.called(b.ns.adapter.Call(bounded, &adapter.Call{
+				Kind: adapter.CallAsk, Rooms: b.rooms, Except: b.except, Message: plain, Timeout: timeout}, c.remote))
+		})
+	}
 	b.ns.adapter.Each(b.target(), func(m adapter.Member) bool {
 		s, ok := m.(*Socket)
 		switch {
@@ -106,7 +118,14 @@ func (b Broadcast) EmitWithAck(ctx context.Context, event string, args ...any) (
 		return true
 	})
 	c.seal()
-	return b.wait(ctx, c, p.ID)
+	select {
+	case <-c.done:
+	case <-bounded.Done():
+	}
+	late := bounded.Err() != nil
+	cancel()
+	calling.Wait()
+	return c.outcome(ctx, p.ID, late)
 }
 
 func (b Broadcast) ask(s *Socket, c *collector, id uint64, p *engineio.Prepared) {
@@ -121,28 +140,6 @@ func (b Broadcast) ask(s *Socket, c *collector, id uint64, p *engineio.Prepared)
 		return
 	}
 	b.ns.server.counters.eventsOut.Add(1)
-}
-
-func (b Broadcast) wait(ctx context.Context, c *collector, id uint64) (Replies, error) {
-	timeout := b.timeout
-	if timeout <= 0 {
-		timeout = DefaultAckTimeout
-	}
-	timer := time.NewTimer(timeout)
-	defer timer.Stop()
-	var err error
-	select {
-	case <-c.done:
-	case <-timer.C:
-		err = ErrTimeout
-	case <-ctx.Done():
-		err = ctx.Err()
-	}
-	result := c.finish(id)
-	if len(result.Missing) == 0 {
-		err = nil // the last answer and the end of the wait came together
-	}
-	return result, err
 }
 
 // Join puts those who are meant into rooms, on all nodes. An error means that the cluster did not take it before ctx

@@ -39,10 +39,11 @@ func (j *joiner) Close(context.Context) error { return nil }
 type lateLink struct {
 	namespace string
 	cancel    context.CancelFunc
-	link      adapter.Link  // set before ready is closed
-	ready     chan struct{} // closed when link is there
-	failing   chan struct{} // closed when the first attempt has failed
-	ended     chan struct{} // closed when join has returned
+	link      adapter.Link       // set before ready is closed
+	filter    adapter.RoomFilter // link, if it is one
+	ready     chan struct{}      // closed when link is there
+	failing   chan struct{}      // closed when the first attempt has failed
+	ended     chan struct{}      // closed when join has returned
 
 	mu    sync.Mutex
 	early map[string]*earlyOpening // the rooms that were open before link was there; nil from then on
@@ -79,34 +80,39 @@ func (l *lateLink) join(ctx context.Context, j *joiner, r adapter.Receiver) {
 func (l *lateLink) arrive(link adapter.Link) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.filter, _ = link.(adapter.RoomFilter)
 	for room, o := range l.early {
-		o.opening = link.RoomOpened(room)
+		if l.filter != nil {
+			o.opening = l.filter.RoomOpened(room)
+		}
 	}
 	l.early, l.link = nil, link
 	close(l.ready)
 }
 
-// RoomOpened implements adapter.Link.
+// RoomOpened implements adapter.RoomFilter.
 func (l *lateLink) RoomOpened(room string) adapter.Opening {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.link != nil {
-		return l.link.RoomOpened(room)
+	switch {
+	case l.filter != nil:
+		return l.filter.RoomOpened(room)
+	case l.link != nil:
+		return nil
 	}
 	o := &earlyOpening{link: l}
 	l.early[room] = o
 	return o
 }
 
-// RoomClosed implements adapter.Link.
+// RoomClosed implements adapter.RoomFilter.
 func (l *lateLink) RoomClosed(room string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.link != nil {
-		l.link.RoomClosed(room)
-		return
+	if l.filter != nil {
+		l.filter.RoomClosed(room)
 	}
-	delete(l.early, room)
+	delete(l.early, room) // of nil, once the link is there
 }
 
 // earlyOpening is the opening of a room that was open before the link was there.
@@ -168,6 +174,36 @@ func (l *lateLink) Publish(ctx context.Context, e *adapter.Envelope) error {
 		return err
 	}
 	return link.Publish(ctx, e)
+}
+
+// Call implements adapter.Caller.
+func (l *lateLink) Call(ctx context.Context, c *adapter.Call, each func(adapter.Answer)) (missing []adapter.NodeID, err error) {
+	caller, err := l.caller(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return caller.Call(ctx, c, each)
+}
+
+// Nodes implements adapter.Caller.
+func (l *lateLink) Nodes(ctx context.Context) (int, error) {
+	caller, err := l.caller(ctx)
+	if err != nil {
+		return 0, err
+	}
+	return caller.Nodes(ctx)
+}
+
+func (l *lateLink) caller(ctx context.Context) (adapter.Caller, error) {
+	link, err := l.wait(ctx)
+	if err != nil {
+		return nil, err
+	}
+	caller, ok := link.(adapter.Caller)
+	if !ok {
+		return nil, adapter.ErrNoCalls
+	}
+	return caller, nil
 }
 
 // Ping implements adapter.Link. It waits for the first attempt to join the cluster and for none after that.

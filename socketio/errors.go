@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/peal-dev/peal/adapter"
 	"github.com/peal-dev/peal/engineio"
 )
 
@@ -17,9 +18,9 @@ var (
 	ErrDropped = errors.New("socketio: volatile event dropped")
 	// ErrTimeout means that not all clients acknowledged in time.
 	ErrTimeout = errors.New("socketio: not all clients acknowledged in time")
-	// ErrClusterAck means that a broadcast with acknowledgement was asked of the whole cluster, which is not
-	// supported: nothing was sent. Ask this node's clients with [Broadcast.Local].
-	ErrClusterAck = errors.New("socketio: acknowledgements from other nodes are not supported; use Local()")
+	// ErrIncomplete means that not every node of the cluster has answered; what the others answered is returned beside.
+	// An [adapter.IncompleteError] in it says what is missing.
+	ErrIncomplete = adapter.ErrIncomplete
 	// ErrNoAck means that the client did not ask for an acknowledgement.
 	ErrNoAck = errors.New("socketio: client did not ask for an acknowledgement")
 	// ErrAcked means that the event was acknowledged before.

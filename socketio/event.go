@@ -21,12 +21,13 @@ type EventHandler func(ctx context.Context, ev *Event) error
 
 // Event is an event from a client. It belongs to the goroutine that handles it, except for Ack.
 type Event struct {
-	// Socket is where the event came from.
+	// Socket is where the event came from; nil for one of another node.
 	Socket *Socket
 	// Name is the event's name. A name that is a number on the wire is its decimal text.
 	Name string
 
 	handler     *handler // nil if there is none
+	answer      answerer // nil for an event of a socket
 	args        [][]byte
 	attachments [][]byte
 	id          uint64
@@ -93,7 +94,7 @@ func (ev *Event) Ack(args ...any) error {
 	}
 	s := ev.Socket
 	data, attachments, err := sioproto.MarshalArgs(args...)
-	if err == nil {
+	if err == nil && s != nil {
 		err = s.namespace.fits(len(attachments))
 	}
 	if err != nil {
@@ -101,6 +102,9 @@ func (ev *Event) Ack(args ...any) error {
 	}
 	if ev.acked.Swap(true) {
 		return ErrAcked
+	}
+	if ev.answer != nil {
+		return ev.answer(data, attachments)
 	}
 	if s.state.Load() == stateClosed {
 		return ErrDisconnected

@@ -49,7 +49,12 @@ var ofNode = map[string]string{
 
 // newHandler compiles fn, or panics.
 func newHandler(event string, fn any) *handler {
-	call := fmt.Sprintf("On(%q)", event)
+	h, _ := compile(fmt.Sprintf("On(%q)", event), event, fn)
+	return h
+}
+
+// compile makes a handler of fn, with its plan if it is called by reflection. It panics in the name of call.
+func compile(call, event string, fn any) (*handler, *plan) {
 	if hint := ofNode[event]; hint != "" {
 		must(false, call, "this is an event of the Node.js server itself; "+hint)
 	}
@@ -57,10 +62,10 @@ func newHandler(event string, fn any) *handler {
 	switch f := fn.(type) {
 	case EventHandler:
 		must(f != nil, call, "the handler is nil")
-		return &handler{event: event, call: f}
+		return &handler{event: event, call: f}, nil
 	case func(context.Context, *Event) error:
 		must(f != nil, call, "the handler is nil")
-		return &handler{event: event, call: f}
+		return &handler{event: event, call: f}, nil
 	}
 	v := reflect.ValueOf(fn)
 	must(v.IsValid(), call, "the handler is nil; "+signatureHint)
@@ -68,7 +73,7 @@ func newHandler(event string, fn any) *handler {
 	must(!v.IsNil(), call, "the handler is nil")
 	p, problem := newPlan(v)
 	must(problem == "", call, fmt.Sprintf("cannot use %s: %s; %s", v.Type(), problem, signatureHint))
-	return &handler{event: event, call: p.run}
+	return &handler{event: event, call: p.run}, p
 }
 
 // plan says how to call a function with the arguments of an event.

@@ -39,6 +39,7 @@ type handlers struct {
 	any           []func(*Event)
 	wrap          []func(EventHandler) EventHandler
 	events        map[string]*handler
+	server        map[string]*handler // of events of other nodes
 	chain         EventHandler
 }
 
@@ -50,7 +51,7 @@ func newNamespace(s *Server, name string) *Namespace {
 		driver = &joiner{driver: s.driver, log: s.log}
 	}
 	// Without a driver and with the joiner New neither waits nor fails, so there is nothing to bound by a context.
-	var opts adapter.Options
+	opts := adapter.Options{OnEvent: ns.serverEvent}
 	if s.recover != nil {
 		ns.recovery = newRecovery(ns, s.recover, s.heartbeat)
 		opts.Log = ns.recovery.log

@@ -13,22 +13,22 @@ var _ adapter.Snapshotter = (*Socket)(nil)
 
 // snapshot is what fetchSockets() on a Node.js node of the cluster shows of a socket of this one.
 type snapshot struct {
-	ID        string                     `json:"id"`
-	Handshake handshakeSnapshot          `json:"handshake"`
-	Rooms     []string                   `json:"rooms"`
-	Data      map[string]json.RawMessage `json:"data"`
+	ID        string            `json:"id"`
+	Handshake handshakeSnapshot `json:"handshake"`
+	Rooms     []roomName        `json:"rooms"`
+	Data      json.RawMessage   `json:"data"`
 }
 
 type handshakeSnapshot struct {
-	Headers map[string]string `json:"headers"`
-	Time    string            `json:"time"`
-	Address string            `json:"address"`
-	XDomain bool              `json:"xdomain"`
-	Secure  bool              `json:"secure"`
-	Issued  int64             `json:"issued"`
-	URL     string            `json:"url"`
-	Query   map[string]string `json:"query"`
-	Auth    json.RawMessage   `json:"auth"`
+	Headers map[string]texts `json:"headers"`
+	Time    string           `json:"time"`
+	Address string           `json:"address"`
+	XDomain bool             `json:"xdomain"`
+	Secure  bool             `json:"secure"`
+	Issued  float64          `json:"issued"`
+	URL     string           `json:"url"`
+	Query   map[string]texts `json:"query"`
+	Auth    json.RawMessage  `json:"auth"`
 }
 
 // jsDate is how a JavaScript Date prints itself.
@@ -37,12 +37,19 @@ const jsDate = "Mon Jan 02 2006 15:04:05 GMT-0700 (Coordinated Universal Time)"
 // Snapshot implements [adapter.Snapshotter]; it is not for users. What [Socket.Set] keeps is shown as far as JSON can
 // express it.
 func (s *Socket) Snapshot() ([]byte, error) {
-	snap := snapshot{
+	return json.Marshal(s.snapshot())
+}
+
+func (s *Socket) snapshot() *snapshot {
+	snap := &snapshot{
 		ID:        s.id,
 		Handshake: snapshotHandshake(s.Handshake()),
-		Rooms:     append([]string{s.id}, s.Rooms()...),
-		Data:      make(map[string]json.RawMessage),
+		Rooms:     []roomName{roomName(s.id)},
 	}
+	for _, room := range s.Rooms() {
+		snap.Rooms = append(snap.Rooms, roomName(room))
+	}
+	kept := make(map[string]json.RawMessage)
 	snap.Handshake.Auth = json.RawMessage("{}")
 	if x := s.extra.Load(); x != nil {
 		if x.auth != nil {
@@ -53,26 +60,27 @@ func (s *Socket) Snapshot() ([]byte, error) {
 		s.mu.Unlock()
 		for _, d := range data {
 			if raw, err := json.Marshal(d.value); err == nil {
-				snap.Data[d.key] = raw
+				kept[d.key] = raw
 			}
 		}
 	}
-	return json.Marshal(snap)
+	snap.Data, _ = json.Marshal(kept) // of sound JSON: never fails
+	return snap
 }
 
 func snapshotHandshake(h *engineio.Handshake) handshakeSnapshot {
 	out := handshakeSnapshot{
-		Headers: make(map[string]string), Query: make(map[string]string), Time: h.Time().UTC().Format(jsDate),
-		Address: h.RemoteAddr(), XDomain: h.XDomain(), Secure: h.Secure(), Issued: h.Time().UnixMilli(), URL: h.URL(),
+		Headers: make(map[string]texts), Query: make(map[string]texts), Time: h.Time().UTC().Format(jsDate),
+		Address: h.RemoteAddr(), XDomain: h.XDomain(), Secure: h.Secure(), Issued: float64(h.Time().UnixMilli()), URL: h.URL(),
 	}
 	if host, _, err := net.SplitHostPort(out.Address); err == nil {
 		out.Address = host
 	}
 	for name, values := range h.Header() {
-		out.Headers[strings.ToLower(name)] = strings.Join(values, ", ")
+		out.Headers[strings.ToLower(name)] = texts{strings.Join(values, ", ")}
 	}
 	for name, values := range h.Query() {
-		out.Query[name] = values[len(values)-1]
+		out.Query[name] = texts{values[len(values)-1]}
 	}
 	return out
 }

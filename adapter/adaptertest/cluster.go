@@ -3,10 +3,13 @@ package adaptertest
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"sync"
+	"sync/atomic"
 
 	"github.com/peal-dev/peal/adapter"
 	"github.com/peal-dev/peal/message"
@@ -106,7 +109,7 @@ func (d *driver) Subscribe(ctx context.Context, namespace string, r adapter.Rece
 	if l := d.links[namespace]; l != nil && !l.closed() {
 		return nil, adapter.ErrSubscribed
 	}
-	l := &link{cluster: d.cluster, namespace: namespace, receiver: r, rooms: make(map[string]bool), wake: make(chan struct{}, 1), stop: make(chan struct{}), done: make(chan struct{})}
+	l := &link{id: adapter.NodeID(rand.Text()), cluster: d.cluster, namespace: namespace, receiver: r, rooms: make(map[string]bool), wake: make(chan struct{}, 1), stop: make(chan struct{}), done: make(chan struct{})}
 	go l.run()
 	d.links[namespace] = l
 	d.cluster.mu.Lock()
@@ -138,6 +141,10 @@ type link struct {
 	mu    sync.Mutex
 	queue []func()
 	rooms map[string]bool
+
+	id    adapter.NodeID
+	asked atomic.Uint64
+	calls adapter.Calls
 
 	wake       chan struct{}
 	closing    sync.Once
@@ -201,7 +208,40 @@ func (l *link) Publish(ctx context.Context, e *adapter.Envelope) error {
 	})
 }
 
-// RoomOpened implements [adapter.Link]. It panics if the room is open.
+// Call implements [adapter.Caller].
+func (l *link) Call(ctx context.Context, c *adapter.Call, each func(adapter.Answer)) (missing []adapter.NodeID, err error) {
+	id := strconv.FormatUint(l.asked.Add(1), 10)
+	return l.calls.Do(ctx, c, adapter.CallQuestion{
+		ID:     id,
+		Closed: l.stop,
+		Others: func(ctx context.Context) (int, error) {
+			n, err := l.Nodes(ctx)
+			return n - 1, err
+		},
+		Ask: func(ctx context.Context) error {
+			return l.cluster.send(ctx, l, func(to *link) {
+				if to == l {
+					return
+				}
+				c := cloneCall(c)
+				to.post(func() {
+					to.receiver.Answer(c, func(a adapter.Answer) {
+						a.Node = to.id
+						l.post(func() { l.calls.Answer(id, a) })
+					})
+				})
+			})
+		},
+	}, each)
+}
+
+// Nodes implements [adapter.Caller].
+func (l *link) Nodes(ctx context.Context) (n int, err error) {
+	err = l.cluster.send(ctx, l, func(*link) { n++ })
+	return n, err
+}
+
+// RoomOpened implements [adapter.RoomFilter]. It panics if the room is open.
 func (l *link) RoomOpened(room string) adapter.Opening {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -212,7 +252,7 @@ func (l *link) RoomOpened(room string) adapter.Opening {
 	return &opening{l}
 }
 
-// RoomClosed implements [adapter.Link]. It panics if the room is not open.
+// RoomClosed implements [adapter.RoomFilter]. It panics if the room is not open.
 func (l *link) RoomClosed(room string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -276,13 +316,25 @@ func (l *link) Close(ctx context.Context) error {
 func clone(e *adapter.Envelope) *adapter.Envelope {
 	c := *e
 	c.Rooms, c.Except, c.ChangeRooms = slices.Clone(e.Rooms), slices.Clone(e.Except), slices.Clone(e.ChangeRooms)
-	if e.Message != nil {
-		attachments := slices.Clone(e.Message.Attachments)
-		for i, a := range attachments {
-			attachments[i] = bytes.Clone(a)
-		}
-		c.Message = message.New(bytes.Clone(e.Message.Data), attachments...)
-		c.Message.Volatile = e.Message.Volatile
-	}
+	c.Message = cloneMessage(e.Message)
 	return &c
+}
+
+func cloneCall(q *adapter.Call) *adapter.Call {
+	c := *q
+	c.Rooms, c.Except, c.Message = slices.Clone(q.Rooms), slices.Clone(q.Except), cloneMessage(q.Message)
+	return &c
+}
+
+func cloneMessage(m *message.Message) *message.Message {
+	if m == nil {
+		return nil
+	}
+	attachments := slices.Clone(m.Attachments)
+	for i, a := range attachments {
+		attachments[i] = bytes.Clone(a)
+	}
+	c := message.New(bytes.Clone(m.Data), attachments...)
+	c.Volatile = m.Volatile
+	return c
 }

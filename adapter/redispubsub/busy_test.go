@@ -194,7 +194,7 @@ func TestQuestionsDoNotHoldUp(t *testing.T) {
 	if err := b.a.Ping(t.Context()); err != nil {
 		t.Errorf("Ping while questions wait: %v", err)
 	}
-	unanswered := int(b.driver.Stats().Unanswered)
+	unanswered := int(b.a.Stats().Unanswered)
 	if unanswered < others-100 {
 		t.Errorf("%d of %d questions were given up", unanswered, others)
 	}

@@ -74,7 +74,8 @@ type Stats struct {
 	Received   uint64 // messages that Redis sent, without this node's own probes
 	Waiting    int    // messages that wait to be handled now
 	Dropped    uint64 // messages dropped because too many waited
-	Unanswered uint64 // questions of other nodes not answered: too many waited, or too much waited to be published
+	Unanswered uint64 // answers to other nodes not sent: too much waited to be published
+	Late       uint64 // answers of other nodes that nobody waited for any more
 	Refused    int    // channels of which Redis lets this node hear nothing now
 
 	// Malformed counts the messages that were ignored because they are not what they should be, by reason: for an event
@@ -95,13 +96,13 @@ type Driver struct {
 	client     *redisx.Client
 	subscriber *redisx.Subscriber
 	publisher  *publisher
-	answers    *answers
 	gaps       gaps
 	counting   counting
 
 	connected              atomic.Bool
 	reconnects, unanswered atomic.Uint64
 	received, dropped      atomic.Uint64
+	late                   atomic.Uint64 // of links that are closed
 	malformed              tally.Tally
 	proven                 atomic.Int64 // what was published before, in Unix nanoseconds, was received, or is a gap that was told
 	absence                absence      // belongs to the subscriber's goroutine
@@ -140,7 +141,6 @@ func New(opts Options) (*Driver, error) {
 	opts.Timeout = client.Timeout()
 	d := &Driver{opts: opts, often: lograte.New(opts.Logger, lograte.Every), client: client, links: make(map[string]*link)}
 	d.gaps.often = d.often
-	d.answers = newAnswers(func(n int) { d.unanswered.Add(uint64(n)) })
 	d.publisher = newPublisher(client, opts.QueueSize, d.unheard)
 	d.subscriber = client.Subscribe(redisx.Hooks{State: d.state, Refused: d.refused, Accepted: d.accepted})
 	// The probes serve all namespaces, so they hang on no caller's context.
@@ -200,6 +200,7 @@ func (d *Driver) unregister(l *link) {
 	defer d.mu.Unlock()
 	if d.links[l.namespace] == l {
 		delete(d.links, l.namespace)
+		d.late.Add(l.calls.Late())
 	}
 }
 
@@ -223,7 +224,6 @@ func (d *Driver) Close(ctx context.Context) error {
 		<-d.probing
 		d.subscriber.Close()
 		d.publisher.close()
-		d.answers.close()
 		d.often.Close()
 	}()
 	select {
@@ -236,10 +236,11 @@ func (d *Driver) Close(ctx context.Context) error {
 
 // Stats returns the counters.
 func (d *Driver) Stats() Stats {
-	waiting := 0
+	waiting, late := 0, d.late.Load()
 	d.mu.RLock()
 	for _, l := range d.links {
 		waiting += l.inbox.len()
+		late += l.calls.Late()
 	}
 	d.mu.RUnlock()
 	s := Stats{
@@ -250,6 +251,7 @@ func (d *Driver) Stats() Stats {
 		Dropped:    d.dropped.Load(),
 		Malformed:  d.malformed.Counts(),
 		Unanswered: d.unanswered.Load(),
+		Late:       late,
 		Refused:    d.subscriber.Refused(),
 	}
 	s.Gaps, s.LastGap = d.gaps.stats()

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"log/slog"
 	"slices"
+	"strings"
 	"testing"
 	"unicode/utf8"
 
@@ -63,11 +64,9 @@ func FuzzDecodeBroadcast(f *testing.F) {
 // crowd is a receiver with one member that can do everything.
 type crowd struct{ t *testing.T }
 
-func (c crowd) ID() string              { return "m" }
-func (c crowd) Disconnect(bool)         {}
-func (c crowd) HasRoom(string) bool     { return true }
-func (c crowd) AllRooms() []string      { return []string{"r"} }
-func (c crowd) RoomsOf(string) []string { return []string{"r"} }
+func (c crowd) ID() string          { return "m" }
+func (c crowd) Disconnect(bool)     {}
+func (c crowd) HasRoom(string) bool { return true }
 
 func (c crowd) Deliver(m *message.Message) {
 	if !json.Valid(m.Data) {
@@ -75,10 +74,27 @@ func (c crowd) Deliver(m *message.Message) {
 	}
 }
 
-func (c crowd) Each(_ message.Target, yield func(adapter.Member) bool) { yield(c) }
+func (c crowd) Answer(call *adapter.Call, reply func(adapter.Answer)) {
+	if call.Message != nil && !json.Valid(call.Message.Data) {
+		c.t.Errorf("asked %q", call.Message.Data)
+	}
+	switch call.Kind {
+	case adapter.CallMembers:
+		reply(adapter.Answer{Members: [][]byte{[]byte(`{"id":"m"}`), []byte(`{}`)}})
+	case adapter.CallIDs, adapter.CallRooms:
+		reply(adapter.Answer{Names: []string{"m", "r\""}})
+	case adapter.CallEvent:
+		reply(adapter.Answer{Argument: []byte(`"yes"`)})
+	case adapter.CallAsk:
+		reply(adapter.Answer{Part: adapter.AnswerCount, Count: 2})
+		reply(adapter.Answer{Part: adapter.AnswerReply, Member: "m", Argument: []byte(`[{"_placeholder":true,"num":0}]`), Attachments: [][]byte{{1}}})
+	default:
+		c.t.Errorf("asked a call of kind %v", call.Kind)
+	}
+}
 
 func (c crowd) Receive(e *adapter.Envelope) {
-	if e.Kind < adapter.KindJoin || e.Kind > adapter.KindDisconnect {
+	if e.Kind < adapter.KindJoin || e.Kind > adapter.KindEvent {
 		c.t.Errorf("received an envelope of kind %v", e.Kind)
 	}
 }
@@ -93,6 +109,7 @@ func FuzzRequest(f *testing.F) {
 		`{"uid":"a","requestId":"r","type":1}`,
 		`{"uid":"a","requestId":"r","type":5,"opts":{"rooms":[],"except":[]}}`,
 		`{"uid":"a","requestId":"r","type":6,"data":["ev",1]}`,
+		`{"uid":"a","requestId":"r","type":5,"opts":{"rooms":[],"except":[]},"peal":1}`,
 	} {
 		f.Add([]byte(s))
 	}
@@ -100,21 +117,63 @@ func FuzzRequest(f *testing.F) {
 	f.Fuzz(func(t *testing.T, payload []byte) {
 		// A publisher without its goroutine keeps the answers.
 		p := &publisher{queue: make(chan *job, 16), client: newTestClient(t)}
-		d := &Driver{opts: Options{Key: "k"}, publisher: p, answers: &answers{wake: make(chan struct{}, 1)},
+		d := &Driver{opts: Options{Key: "k"}, publisher: p,
 			often: lograte.New(slog.New(slog.DiscardHandler), lograte.Every)}
 		defer d.often.Close()
 		l := newLink(d, "/", crowd{t})
 		_ = l.receive(l.requests, payload)
-		for q := d.answers.take(); q != nil; q = d.answers.take() {
-			l.answer(q.request, q.requests)
-		}
 		for len(p.queue) > 0 {
 			answer := (<-p.queue).message
-			if answer.Channel != l.responses {
+			if !strings.HasPrefix(answer.Channel, l.responses) {
 				t.Errorf("answered on %s", answer.Channel)
 			}
 			if _, _, rest, err := jsonpack.AppendJSON(nil, nil, answer.Payload); !json.Valid(answer.Payload) && (err != nil || len(rest) > 0) {
 				t.Errorf("answered %q", answer.Payload)
+			}
+		}
+	})
+}
+
+// FuzzResponse: no response may break the node, and what is taken for an answer must be sound and survive another trip.
+func FuzzResponse(f *testing.F) {
+	for _, s := range []string{
+		`{"requestId":"req001","sockets":["Z2PLOM9Wh95dbFMEAAAA",7]}`,
+		`{"requestId":"r","uid":"abcdef","sockets":[{"id":"m","rooms":["m",3],"data":{}}]}`,
+		`{"requestId":"r","rooms":["a",1]}`,
+		`{"type":8,"requestId":"req006","clientCount":1}`,
+		`{"type":9,"requestId":"r","uid":"abcdef","member":"m","gone":true}`,
+		`{"type":6,"requestId":"r","data":{"a":1}}`,
+		`{"type":6,"requestId":"r"}`,
+	} {
+		f.Add([]byte(s))
+	}
+	f.Add(sample(f, "83a47479706509a9726571756573744964a6726571303036a67061636b6574aa636c69656e7472657370"))
+	types := map[adapter.CallKind]int{adapter.CallMembers: requestFetch, adapter.CallIDs: requestSockets,
+		adapter.CallRooms: requestAllRooms, adapter.CallEvent: requestServerSideEmit, adapter.CallAsk: requestBroadcast}
+	f.Fuzz(func(t *testing.T, payload []byte) {
+		r, err := decodeResponse(payload)
+		if err != nil {
+			return
+		}
+		for kind, requested := range types {
+			a, err := r.answer(kind)
+			if err != nil {
+				continue
+			}
+			if a.Count < 0 || len(a.Argument) > 0 && !json.Valid(a.Argument) {
+				t.Fatalf("%q became %+v", payload, a)
+			}
+			again, err := encodeAnswer(requested, "id", "node", a)
+			if err != nil {
+				continue // the placeholders in it do not fit
+			}
+			r2, err := decodeResponse(again)
+			if err != nil {
+				t.Fatalf("%q became %q: %v", payload, again, err)
+			}
+			b, err := r2.answer(kind)
+			if err != nil || b.Part != a.Part || b.Count != a.Count || len(b.Members) != len(a.Members) || !slices.Equal(b.Names, a.Names) {
+				t.Fatalf("%+v became %+v: %v", a, b, err)
 			}
 		}
 	})

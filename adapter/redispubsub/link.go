@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/base64"
-	"errors"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -33,9 +32,9 @@ type link struct {
 	stopped  chan struct{} // closed when the worker of the inbox has ended
 	joined   atomic.Bool   // Subscribe has succeeded
 
-	// answering is held while a question is answered, so that closing waits for it.
-	answering sync.Mutex
-	ended     bool
+	calls   adapter.Calls
+	answers responses
+	hearing atomic.Bool // the response channel of all nodes
 
 	once sync.Once
 	done chan struct{}
@@ -103,6 +102,8 @@ func (l *link) Publish(ctx context.Context, e *adapter.Envelope) error {
 			channel += e.Rooms[0] + "#"
 		}
 		payload, err = appendBroadcast(nil, l.uid, l.namespace, e)
+	case adapter.KindEvent:
+		payload, err = encodeEvent(l.uid, "", e.Message)
 	default:
 		payload, err = encodeChange(l.uid, e)
 	}
@@ -117,6 +118,9 @@ func (l *link) Publish(ctx context.Context, e *adapter.Envelope) error {
 func (l *link) hears(e *adapter.Envelope, channel string) bool {
 	return channel == l.requests || channel == l.broadcasts || !l.subscribes(e.Rooms[0])
 }
+
+// ended reports whether the link was closed.
+func (l *link) ended() bool { return l.open(context.Background()) != nil }
 
 func (l *link) open(ctx context.Context) error {
 	select {
@@ -144,9 +148,7 @@ func (l *link) end() bool {
 		close(l.done)
 		l.listener.Close()
 		<-l.stopped
-		l.answering.Lock()
-		defer l.answering.Unlock()
-		l.ended = true
+		l.answers.close()
 	})
 	return first
 }
@@ -157,6 +159,10 @@ func (l *link) message(channel string, payload []byte) {
 		return
 	}
 	l.driver.received.Add(1)
+	if channel == l.responses || channel == l.ownResponses {
+		l.takeResponse(channel, payload)
+		return
+	}
 	if !l.inbox.put(received{channel, payload, time.Now()}, channel == l.requests) {
 		l.driver.dropped.Add(1)
 	}
@@ -188,11 +194,8 @@ func (l *link) work() {
 
 // receive handles a message of any of the link's channels. An error means that the message is malformed.
 func (l *link) receive(channel string, payload []byte) error {
-	switch channel {
-	case l.requests:
+	if channel == l.requests {
 		return l.receiveRequest(payload)
-	case l.ownResponses:
-		return errors.New("response to a question that was not asked")
 	}
 	return l.receiveBroadcast(channel, payload)
 }

@@ -140,7 +140,7 @@ func TestJoinGivenUp(t *testing.T) {
 	for namespace, l := range links {
 		wait := make(chan error, 1)
 		waits[namespace] = wait
-		opening := l.RoomOpened("room")
+		opening := l.(adapter.RoomFilter).RoomOpened("room")
 		go func() { wait <- opening.Wait(t.Context()) }()
 		ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
 		defer cancel()
@@ -154,7 +154,7 @@ func TestJoinGivenUp(t *testing.T) {
 	if err := <-waits["/link"]; !errors.Is(err, adapter.ErrClosed) {
 		t.Errorf("Wait on a closed link: %v", err)
 	}
-	if o := links["/link"].RoomOpened("other"); o != nil {
+	if o := links["/link"].(adapter.RoomFilter).RoomOpened("other"); o != nil {
 		t.Error("a closed link has something to wait for")
 	}
 	if err := d.Close(t.Context()); err != nil {
@@ -168,8 +168,6 @@ func TestJoinGivenUp(t *testing.T) {
 // nobody is the receiver of a node without members.
 type nobody struct{}
 
-func (nobody) Receive(*adapter.Envelope)                      {}
-func (nobody) HasRoom(string) bool                            { return false }
-func (nobody) AllRooms() []string                             { return nil }
-func (nobody) RoomsOf(string) []string                        { return nil }
-func (nobody) Each(message.Target, func(adapter.Member) bool) {}
+func (nobody) Answer(*adapter.Call, func(adapter.Answer)) {}
+func (nobody) Receive(*adapter.Envelope)                  {}
+func (nobody) HasRoom(string) bool                        { return false }

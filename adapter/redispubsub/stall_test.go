@@ -10,17 +10,14 @@ import (
 	"github.com/peal-dev/peal/adapter"
 	"github.com/peal-dev/peal/internal/redisx"
 	"github.com/peal-dev/peal/internal/testredis"
-	"github.com/peal-dev/peal/message"
 )
 
 // empty is the receiver of a node without members.
 type empty struct{}
 
-func (empty) Receive(*adapter.Envelope)                      {}
-func (empty) HasRoom(string) bool                            { return false }
-func (empty) AllRooms() []string                             { return nil }
-func (empty) RoomsOf(string) []string                        { return nil }
-func (empty) Each(message.Target, func(adapter.Member) bool) {}
+func (empty) Receive(*adapter.Envelope)                  {}
+func (empty) Answer(*adapter.Call, func(adapter.Answer)) {}
+func (empty) HasRoom(string) bool                        { return false }
 
 // TestStall has Redis take probes and send them to somebody else: the connection stands and nothing comes.
 func TestStall(t *testing.T) {

@@ -3,6 +3,7 @@ package redispubsub_test
 import (
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -188,7 +189,7 @@ type asker struct {
 func (a asker) Ask(q *adapter.Question) {
 	a.Deliver(q.Message)
 	a.asked <- q.Timeout
-	q.Reply([]byte(`{"got":{"_placeholder":true,"num":0}}`), [][]byte{[]byte(q.Message.Event())})
+	q.Reply(a.ID(), []byte(`{"got":{"_placeholder":true,"num":0}}`), [][]byte{[]byte(q.Message.Event())})
 }
 
 func (a asker) Snapshot() ([]byte, error) { return []byte(`{"id":"asker","data":1}`), nil }
@@ -197,6 +198,8 @@ func TestAnswers(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.a.Join(t.Context(), "m", "room1")
+	d := describer{adaptertest.NewMember("d")}
+	b.a.Add(t.Context(), d, "room2")
 	ask := func(request string, want ...string) {
 		t.Helper()
 		b.publish("socket.io-request#/#", request)
@@ -206,10 +209,12 @@ func TestAnswers(t *testing.T) {
 			}
 		}
 	}
-	ask(`{"uid":"2eQfCs","requestId":"req001","type":0,"rooms":["room1"]}`, `{"requestId":"req001","sockets":["m"]}`)
+	ask(`{"uid":"2eQfCs","requestId":"req001","type":0,"rooms":["room2"]}`, `{"requestId":"req001","sockets":["d"]}`)
+	// A member that is no socket is not among them.
+	ask(`{"uid":"2eQfCs","requestId":"req001","type":0,"rooms":["room1"]}`, `{"requestId":"req001","sockets":[]}`)
 	ask(`{"uid":"2eQfCs","requestId":"req001","type":0,"rooms":["nobody"]}`, `{"requestId":"req001","sockets":[]}`)
-	ask(`{"uid":"2eQfCs","requestId":"r","type":5,"opts":{"rooms":["room1"],"except":[]}}`,
-		`{"requestId":"r","sockets":[{"data":{},"handshake":{"address":"","auth":{},"headers":{},"issued":0,"query":{},"secure":false,"time":"","url":"","xdomain":false},"id":"m","rooms":["m","room1"]}]}`)
+	ask(`{"uid":"2eQfCs","requestId":"r","type":5,"opts":{"rooms":["room1","room2"],"except":[]}}`, `{"requestId":"r","sockets":[{"id":"d"}]}`)
+	b.a.Remove("d")
 	ask(`{"uid":"2eQfCs","requestId":"r","type":5,"opts":{"rooms":["nobody"],"except":[]}}`, `{"requestId":"r","sockets":[]}`)
 
 	// Nobody here can acknowledge, which has to be said nevertheless.
@@ -231,12 +236,18 @@ func TestAnswers(t *testing.T) {
 
 	b.a.Remove("asker")
 	b.a.Add(t.Context(), brokenSnapshot{adaptertest.NewMember("broken")})
-	b.publish("socket.io-request#/#", `{"uid":"2eQfCs","requestId":"r","type":5,"opts":{"rooms":[],"except":[]}}`)
-	if got := b.next().payload; !strings.HasPrefix(got, `{"requestId":"r","sockets":[{"data":{},`) {
-		t.Errorf("answer about a member that describes itself badly: %s", got)
+	b.a.Add(t.Context(), d)
+	ask(`{"uid":"2eQfCs","requestId":"r","type":5,"opts":{"rooms":[],"except":[]}}`, `{"requestId":"r","sockets":[{"id":"d"}]}`)
+	if got := b.a.Stats().Undescribed; got != 1 {
+		t.Errorf("%d members counted that describe themselves badly, want 1", got)
 	}
 	b.malformed(0)
 }
+
+// describer is a member that other nodes take for a socket.
+type describer struct{ *adaptertest.Member }
+
+func (d describer) Snapshot() ([]byte, error) { return fmt.Appendf(nil, `{"id":%q}`, d.ID()), nil }
 
 type brokenSnapshot struct{ *adaptertest.Member }
 
@@ -246,7 +257,7 @@ func (brokenSnapshot) Snapshot() ([]byte, error) { return []byte(`{"id":`), nil 
 type stringAsker struct{ *adaptertest.Member }
 
 func (stringAsker) Ask(q *adapter.Question) {
-	q.Reply([]byte(`"clientresp"`), nil)
+	q.Reply("s", []byte(`"clientresp"`), nil)
 }
 
 func TestAckIsEncodedAsNodeDoes(t *testing.T) {

@@ -19,6 +19,7 @@ const io = new Server(http, { adapter: createAdapter(pub, sub, { requestsTimeout
 
 const register = (namespace) => {
   namespace.on("connection", (socket) => {
+    socket.data = { made: "by node", number: 7 };
     socket.on("join", (room, ack) => (socket.join(room), ack?.()));
     socket.on("leave", (room, ack) => (socket.leave(room), ack?.()));
     socket.on("say", (room, event, ...args) => socket.to(room).emit(event, ...args));

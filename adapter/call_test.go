@@ -1,0 +1,231 @@
+package adapter_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/peal-dev/peal/adapter"
+	"github.com/peal-dev/peal/message"
+)
+
+// callLink is a driver whose calls do what a test says.
+type callLink struct {
+	stubDriver
+	call func(ctx context.Context, c *adapter.Call, each func(adapter.Answer)) ([]adapter.NodeID, error)
+}
+
+func (l *callLink) Subscribe(_ context.Context, _ string, r adapter.Receiver) (adapter.Link, error) {
+	l.receiver = r
+	return l, nil
+}
+
+func (l *callLink) Call(ctx context.Context, c *adapter.Call, each func(adapter.Answer)) ([]adapter.NodeID, error) {
+	return l.call(ctx, c, each)
+}
+
+func (l *callLink) Nodes(context.Context) (int, error) { return 2, nil }
+
+// TestCallIsBounded asks too much: each bound is an error that says so, and is counted.
+func TestCallIsBounded(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		d := &callLink{}
+		a := newAdapter(t, d)
+		d.call = func(ctx context.Context, c *adapter.Call, _ func(adapter.Answer)) ([]adapter.NodeID, error) {
+			if deadline, ok := ctx.Deadline(); !ok || time.Until(deadline) != c.Timeout || c.Timeout != adapter.DefaultCallTimeout {
+				t.Errorf("a call without a timeout has %v", c.Timeout)
+			}
+			<-ctx.Done()
+			return []adapter.NodeID{""}, &adapter.IncompleteError{Missing: []adapter.NodeID{""}, Nodes: 1}
+		}
+		var incomplete, overloaded atomic.Int32
+		for range 1024 + 10 {
+			go func() {
+				missing, err := a.Call(t.Context(), &adapter.Call{Kind: adapter.CallRooms}, nil)
+				switch {
+				case errors.Is(err, adapter.ErrIncomplete) && len(missing) == 1:
+					incomplete.Add(1)
+				case errors.Is(err, adapter.ErrOverloaded):
+					overloaded.Add(1)
+				default:
+					t.Errorf("call: %v", err)
+				}
+			}()
+		}
+		time.Sleep(2 * adapter.DefaultCallTimeout) // of the bubble
+		if incomplete.Load() != 1024 || overloaded.Load() != 10 {
+			t.Errorf("%d calls waited and %d were too many", incomplete.Load(), overloaded.Load())
+		}
+		received := 0
+		d.call = func(ctx context.Context, _ *adapter.Call, each func(adapter.Answer)) ([]adapter.NodeID, error) {
+			for range 100 {
+				each(adapter.Answer{Members: [][]byte{make([]byte, 1<<20)}})
+			}
+			<-ctx.Done()
+			return nil, nil
+		}
+		if _, err := a.Call(t.Context(), &adapter.Call{Kind: adapter.CallMembers}, func(adapter.Answer) { received++ }); !errors.Is(err, adapter.ErrOverloaded) || received != 64 {
+			t.Errorf("100 MiB of answers: %d MiB and %v", received, err)
+		}
+		s := a.Stats()
+		if s.Calls != 1035 || s.CallErrors["incomplete"] != 1024 || s.CallErrors["overloaded"] != 11 {
+			t.Errorf("stats = %+v", s)
+		}
+	})
+}
+
+func TestDriverWithoutCalls(t *testing.T) {
+	t.Parallel()
+	a := newAdapter(t, &stubDriver{})
+	if _, err := a.Call(t.Context(), &adapter.Call{Kind: adapter.CallRooms}, nil); !errors.Is(err, adapter.ErrNoCalls) {
+		t.Errorf("Call = %v", err)
+	}
+	if _, err := a.Nodes(t.Context()); !errors.Is(err, adapter.ErrNoCalls) {
+		t.Errorf("Nodes = %v", err)
+	}
+}
+
+// TestCalls gives answers in every order: a call ends when all have come, and says what is missing if they do not.
+func TestCalls(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var calls adapter.Calls
+		var others atomic.Int32
+		others.Store(2)
+		do := func(kind adapter.CallKind, answers ...adapter.Answer) (got int, took time.Duration, missing []adapter.NodeID, err error) {
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+			defer cancel()
+			began := time.Now()
+			missing, err = calls.Do(ctx, &adapter.Call{Kind: kind}, adapter.CallQuestion{
+				ID:     "id",
+				Others: func(context.Context) (int, error) { return int(others.Load()), nil },
+				Ask: func(context.Context) error {
+					if calls.Kind("id") != kind {
+						t.Error("the call is asked before it waits for answers")
+					}
+					for _, a := range answers {
+						calls.Answer("id", a)
+					}
+					return nil
+				},
+			}, func(adapter.Answer) { got++ })
+			return got, time.Since(began), missing, err
+		}
+		count := func(n int, node adapter.NodeID) adapter.Answer {
+			return adapter.Answer{Part: adapter.AnswerCount, Count: n, Node: node}
+		}
+		reply, gone := adapter.Answer{Part: adapter.AnswerReply}, adapter.Answer{Part: adapter.AnswerGone}
+		for name, tt := range map[string]struct {
+			kind    adapter.CallKind
+			answers []adapter.Answer
+			got     int
+			missing string
+			silent  int
+		}{
+			"all":               {adapter.CallRooms, []adapter.Answer{{Node: "a"}, {Node: "b"}}, 2, "[]", 0},
+			"all, unnamed":      {adapter.CallRooms, []adapter.Answer{{}, {}}, 2, "[]", 0},
+			"one twice":         {adapter.CallRooms, []adapter.Answer{{Node: "a"}, {Node: "a"}}, 1, "", 0},
+			"one unnamed":       {adapter.CallRooms, []adapter.Answer{{}}, 1, "", 0},
+			"none":              {adapter.CallRooms, nil, 0, "", 0},
+			"nobody is asked":   {adapter.CallAsk, []adapter.Answer{count(0, "a"), count(0, "b")}, 2, "[]", 0},
+			"replies":           {adapter.CallAsk, []adapter.Answer{count(2, "a"), reply, count(1, "b"), reply, reply}, 5, "[]", 0},
+			"reply before last": {adapter.CallAsk, []adapter.Answer{count(1, "a"), reply, count(0, "b")}, 3, "[]", 0},
+			"gone":              {adapter.CallAsk, []adapter.Answer{count(2, "a"), gone, gone, count(0, "b")}, 4, "[]", 0},
+			"one silent":        {adapter.CallAsk, []adapter.Answer{count(2, "a"), reply, count(0, "b")}, 3, "[]", 1},
+			"negative":          {adapter.CallAsk, []adapter.Answer{count(-5, "a"), count(0, "b")}, 2, "[]", 0},
+		} {
+			got, took, missing, err := do(tt.kind, tt.answers...)
+			if whole := tt.missing == "[]" && tt.silent == 0; got != tt.got || whole != (err == nil) || whole != (took == 0) || tt.missing == "[]" && len(missing) > 0 {
+				t.Errorf("%s: %d answers in %v, missing %q, %v", name, got, took, missing, err)
+			}
+			incomplete := new(adapter.IncompleteError)
+			if err != nil && (!errors.As(err, &incomplete) || incomplete.Silent != tt.silent || len(incomplete.Missing) != len(missing)) {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+		// Who is missing is known if the nodes name themselves, and only then.
+		do(adapter.CallRooms, adapter.Answer{Node: "a"}, adapter.Answer{Node: "b"})
+		if _, _, missing, _ := do(adapter.CallRooms, adapter.Answer{Node: "b"}); fmt.Sprintf("%q", missing) != `["a"]` {
+			t.Errorf("missing %q, want a", missing)
+		}
+		others.Store(3)
+		if _, _, missing, _ := do(adapter.CallRooms, adapter.Answer{Node: "b"}); fmt.Sprintf("%q", missing) != `["a" ""]` {
+			t.Errorf("missing %q, want a and one without a name", missing)
+		}
+		// A node that leaves is not waited for.
+		go func() {
+			time.Sleep(time.Second) // of the bubble
+			others.Store(1)
+		}()
+		_, took, missing, err := do(adapter.CallRooms, adapter.Answer{Node: "b"})
+		if !errors.Is(err, adapter.ErrIncomplete) || len(missing) != 2 || took > 2*time.Second {
+			t.Errorf("after two have left: missing %q in %v, %v", missing, took, err)
+		}
+		before := calls.Late()
+		calls.Answer("id", adapter.Answer{})
+		calls.Answer("other", adapter.Answer{})
+		if got := calls.Late() - before; got != 2 {
+			t.Errorf("%d late answers, want 2", got)
+		}
+		others.Store(0)
+		if got, took, _, err := do(adapter.CallRooms); got != 0 || took != 0 || err != nil {
+			t.Errorf("a call of nobody: %v", err)
+		}
+	})
+}
+
+// TestEventsAreBounded sends events to a node whose handler takes its time: they are handled in order, and too many are
+// counted.
+func TestEventsAreBounded(t *testing.T) {
+	t.Parallel()
+	d := &stubDriver{}
+	handled := make(chan string)
+	a, err := adapter.New(t.Context(), "/", d, &adapter.Options{OnEvent: func(_ context.Context, c *adapter.Call, _ func([]byte, [][]byte)) {
+		handled <- c.Message.Event()
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	const sent = 1100
+	for i := range sent {
+		d.receiver.Receive(&adapter.Envelope{Kind: adapter.KindEvent, Message: message.New(fmt.Appendf(nil, `["%d"]`, i))})
+	}
+	unanswered := int(a.Stats().Unanswered)
+	if unanswered < sent-1024-1 || unanswered > sent-1024 {
+		t.Errorf("%d events were too many", unanswered)
+	}
+	for i := range sent - unanswered {
+		if got := <-handled; got != fmt.Sprint(i) {
+			t.Fatalf("event %d is %s", i, got)
+		}
+	}
+	if err := a.Close(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestCloseEndsHandlers closes an adapter whose handler waits for the end of its context.
+func TestCloseEndsHandlers(t *testing.T) {
+	t.Parallel()
+	d := &stubDriver{}
+	began := make(chan struct{})
+	a, err := adapter.New(t.Context(), "/", d, &adapter.Options{OnEvent: func(ctx context.Context, _ *adapter.Call, reply func([]byte, [][]byte)) {
+		close(began)
+		<-ctx.Done()
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &adapter.Call{Kind: adapter.CallEvent, Message: message.New([]byte(`["x"]`)), Timeout: time.Hour}
+	d.receiver.Answer(c, func(adapter.Answer) {})
+	d.receiver.Answer(c, func(adapter.Answer) { t.Error("what waited is handled after the end") })
+	<-began
+	if err := a.Close(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
