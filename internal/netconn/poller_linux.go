@@ -277,7 +277,9 @@ func epollWait(fd uintptr, events []unix.EpollEvent) int {
 
 func (p *poller) handle(c *Conn, bits uint32) {
 	again := false
-	if bits&(unix.EPOLLIN|unix.EPOLLRDHUP|unix.EPOLLHUP|unix.EPOLLERR) != 0 {
+	// After a pause all may have been read: then the kernel tells no more than that c can be written to, or tells it once it
+	// can, and what the handler has left is due all the same.
+	if bits&(unix.EPOLLIN|unix.EPOLLRDHUP|unix.EPOLLHUP|unix.EPOLLERR) != 0 || p.hasRest(c) {
 		again = p.read(c, bits&(unix.EPOLLRDHUP|unix.EPOLLHUP|unix.EPOLLERR) != 0)
 	}
 	c.mu.Lock()
@@ -393,6 +395,15 @@ func (p *poller) takeRest(c *Conn) unread {
 		delete(p.rest, c)
 	}
 	return u
+}
+
+// hasRest reports whether c's handler has left something.
+func (p *poller) hasRest(c *Conn) bool {
+	if len(p.rest) == 0 {
+		return false
+	}
+	_, kept := p.rest[c]
+	return kept
 }
 
 // keep keeps u until c's next turn.

@@ -155,6 +155,37 @@ func TestWhatIsLeftComesAgain(t *testing.T) {
 	})
 }
 
+// What a handler has left before a pause comes again after it, also where the kernel has nothing more to tell of.
+func TestResumeWithAllRead(t *testing.T) {
+	both(t, func(t *testing.T, l *netconn.Loop) {
+		c, other, peer, otherPeer := twoOfOnePoller(t, l)
+		got, r := make(chan string, 10), newRecorder()
+		c.Start(&handler{data: func(c *netconn.Conn, p []byte, _ *netconn.Turn) ([]byte, error) {
+			got <- string(p)
+			if len(p) > 1 {
+				c.Pause()
+			}
+			return p[1:], nil
+		}}, nil)
+		other.Start(r, nil)
+		if _, err := peer.Write([]byte("abc")); err != nil {
+			t.Fatal(err)
+		}
+		for _, want := range []string{"abc", "bc", "c"} {
+			if text := receive(t, got); text != want {
+				t.Errorf("got %q, want %q", text, want)
+			}
+			for range 20 { // by now the poller has left the paused connection alone
+				if _, err := otherPeer.Write([]byte("x")); err != nil {
+					t.Fatal(err)
+				}
+				receive(t, r.data)
+			}
+			c.Resume()
+		}
+	})
+}
+
 // A connection that is closed, or whose peer ends, while it has bytes left is told so once.
 func TestEndWithBytesLeft(t *testing.T) {
 	both(t, func(t *testing.T, l *netconn.Loop) {
