@@ -348,3 +348,68 @@ func TestRedisAway(t *testing.T) {
 	}
 	redis.Restart()
 }
+
+// A node that leaves ends what it passes on: WebSockets that it relays and polls that wait. More relays than it may have
+// are refused, and those that have ended count no more.
+func TestLeavingEndsWhatIsPassedOn(t *testing.T) {
+	t.Parallel()
+	redis := testredis.Start(t).URL()
+	one, two := join(t, redis, cluster.Options{}, engineio.Options{}), join(t, redis, cluster.Options{MaxRelays: 1}, engineio.Options{})
+	dial := func(sid string) (*websocket.Conn, *http.Response, error) {
+		return websocket.Dial(t.Context(), two.http.URL+"/engine.io/?EIO=4&transport=websocket&sid="+sid, nil)
+	}
+	relayed := one.open()
+	conn, _, err := dial(relayed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, res, err := dial(one.open()); err == nil || res == nil || res.StatusCode != http.StatusServiceUnavailable || res.Header.Get("Retry-After") == "" {
+		t.Errorf("a relay too many: %v, %v", res, err)
+	}
+	_ = conn.CloseNow()
+	for deadline := time.After(wait); two.node.Stats().Relays > 0; {
+		select {
+		case <-deadline:
+			t.Fatal("a relay whose client has gone is left")
+		default:
+		}
+	}
+	if conn, _, err = dial(relayed); err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = conn.CloseNow() }()
+	if err := conn.Write(t.Context(), websocket.MessageText, []byte("2probe")); err != nil {
+		t.Fatal(err)
+	}
+	if _, got, err := conn.Read(t.Context()); err != nil || string(got) != "3probe" {
+		t.Fatalf("heard %q, %v", got, err)
+	}
+	waits := one.open()
+	answer := make(chan int, 1)
+	go func() {
+		status, _, _ := two.do("GET", "&sid="+waits, "")
+		answer <- status
+	}()
+	for deadline := time.After(wait); one.node.Stats().Received < 3; { // two upgrades, and the poll
+		select {
+		case <-deadline:
+			t.Fatal("the poll was not passed on")
+		default:
+		}
+	}
+	if err := two.node.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if status := <-answer; status != http.StatusBadRequest {
+		t.Errorf("the poll was answered %d", status)
+	}
+	if _, _, err := conn.Read(t.Context()); err == nil {
+		t.Error("the relay goes on")
+	}
+	if status, _, _ := two.do("POST", "&sid="+relayed, "4x"); status != http.StatusBadRequest {
+		t.Errorf("a node that has left passes on: %d", status)
+	}
+	if got := two.node.Stats(); got.Relays != 0 || got.Forwarded["too many"] != 1 {
+		t.Errorf("counted %+v", got)
+	}
+}

@@ -200,3 +200,71 @@ func TestRelayEndsWithTheLoop(t *testing.T) {
 		}
 	})
 }
+
+// What a relay adds to two connections, and to the time of an echo.
+func BenchmarkRelay(b *testing.B) {
+	echo := func(b *testing.B, relayed bool) {
+		var l netconn.Loop
+		defer l.Close()
+		ends := make([]*net.TCPConn, 2)
+		conns := make([]*netconn.Conn, 2)
+		ln, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			b.Fatal(err)
+		}
+		defer ln.Close()
+		for i := range ends {
+			nc, err := net.Dial("tcp", ln.Addr().String())
+			if err != nil {
+				b.Fatal(err)
+			}
+			defer nc.Close()
+			accepted, err := ln.Accept()
+			if err != nil {
+				b.Fatal(err)
+			}
+			ends[i], conns[i] = nc.(*net.TCPConn), l.Adopt(accepted, netconn.RelayLimit)
+		}
+		far := ends[1]
+		done := make(chan error, 1)
+		if relayed {
+			netconn.Relay(conns[0], conns[1], nil, nil, func(cause error) { done <- cause })
+		} else {
+			conns[0].Start(echoer{}, nil)
+			conns[1].Close(nil)
+			conns[1].Start(echoer{}, nil)
+		}
+		go func() { // the owner's end
+			buf := make([]byte, 4096)
+			for {
+				n, err := far.Read(buf)
+				if err != nil {
+					return
+				}
+				if _, err := far.Write(buf[:n]); err != nil {
+					return
+				}
+			}
+		}()
+		message := make([]byte, 100)
+		b.ReportAllocs()
+		for b.Loop() {
+			if _, err := ends[0].Write(message); err != nil {
+				b.Fatal(err)
+			}
+			if _, err := io.ReadFull(ends[0], message); err != nil {
+				b.Fatal(err)
+			}
+		}
+	}
+	b.Run("direct", func(b *testing.B) { echo(b, false) })
+	b.Run("relayed", func(b *testing.B) { echo(b, true) })
+}
+
+// echoer writes back what arrives.
+type echoer struct{}
+
+func (echoer) Data(c *netconn.Conn, p []byte, _ *netconn.Turn) ([]byte, error) {
+	return nil, c.Write(bytes.Clone(p), 0)
+}
+func (echoer) Closed(*netconn.Conn, error) {}
