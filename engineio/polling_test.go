@@ -277,16 +277,22 @@ func (f *fixture) parked(p *poller) *engineio.Session {
 	for s.ID() != p.sid { // another client's
 		s = receive(f, f.sessions)
 	}
+	f.await("no poll waits at the server", func() bool { return engineio.Parked(s) })
+	return s
+}
+
+// await looks until something is so that nobody tells of.
+func (f *fixture) await(otherwise string, so func() bool) {
+	f.Helper()
 	tick, timeout := time.NewTicker(time.Millisecond), time.After(wait)
 	defer tick.Stop()
-	for !engineio.Parked(s) {
+	for !so() {
 		select {
 		case <-tick.C:
 		case <-timeout:
-			f.Fatal("no poll waits at the server")
+			f.Fatal(otherwise)
 		}
 	}
-	return s
 }
 
 func TestServerCloseOnPolling(t *testing.T) {

@@ -51,7 +51,20 @@ type Stats struct {
 	MessageIn uint64            // messages received
 	Panics    uint64            // of the handler and of receivers; each has ended its session
 
-	Conns netconn.Stats // WebSocket connections
+	WebSockets WebSocketStats
+}
+
+// WebSocketStats counts what happened to the WebSocket connections of a Server since it was made.
+type WebSocketStats struct {
+	Open    int    // now
+	Polled  int    // of these, read by an event poller; the others have a goroutine each
+	Slow    uint64 // closed because their client did not read
+	Dropped uint64 // volatile messages that a connection could not take
+	Writes  uint64 // system calls that wrote
+	Frames  uint64 // frames that these took along
+	Panics  uint64 // while what had arrived was handled; each has closed its connection
+	// Unpolled counts what kept connections from a poller, such as the lack of descriptors.
+	Unpolled uint64
 }
 
 // Server serves Engine.IO sessions. It is an http.Handler, safe for concurrent use. Shutdown ends it.
@@ -99,10 +112,14 @@ func (s *Server) Len() int { return int(s.live.Load()) }
 
 // Stats returns the server's counters.
 func (s *Server) Stats() Stats {
+	loop := s.loop.Stats()
 	return Stats{
 		Sessions: s.Len(), Opened: s.opened.Load(), Refused: s.refused.Counts(), Upgrades: s.upgraded.Load(),
 		Requests: int(s.serving.Load()), MessageIn: s.received.Load(), Panics: s.panics.Load(),
-		Conns: s.loop.Stats(),
+		WebSockets: WebSocketStats{
+			Open: int(loop.Conns), Polled: int(loop.Polled), Slow: loop.Slow, Dropped: loop.Dropped,
+			Writes: loop.Writes, Frames: loop.Frames, Panics: loop.Panics, Unpolled: loop.Unpolled,
+		},
 	}
 }
 

@@ -123,7 +123,7 @@ func (s *Session) begin() bool {
 	}
 	interval := s.server.opts.PingInterval
 	s.due = time.Now().Add(interval)
-	s.server.wheel.Set(&s.timer, s, interval)
+	s.server.wheel.Set(&s.timer, (*expirer)(s), interval)
 	return opened
 }
 
@@ -261,14 +261,20 @@ func (s *Session) linger(conn *netconn.Conn, flush bool) {
 	case conn == nil && s.state == stateClosed:
 		s.server.wheel.Stop(&s.timer)
 	case conn == nil && !flush:
-		s.server.wheel.Set(&s.timer, s, leaveGrace)
+		s.server.wheel.Set(&s.timer, (*expirer)(s), leaveGrace)
 	default:
-		s.server.wheel.Set(&s.timer, s, lingerTimeout)
+		s.server.wheel.Set(&s.timer, (*expirer)(s), lingerTimeout)
 	}
 }
 
-// Expire is called by the timer wheel; it is not for users.
-func (s *Session) Expire() {
+// expirer is a session as the timer wheel sees it.
+type expirer Session
+
+// Expire implements [wheel.Expirer].
+func (e *expirer) Expire() { (*Session)(e).expire() }
+
+// expire looks at the session when a time it has set is over.
+func (s *Session) expire() {
 	s.mu.Lock()
 	if s.state != stateOpen {
 		conn := s.conn.Load()
@@ -282,7 +288,7 @@ func (s *Session) Expire() {
 	}
 	now := time.Now()
 	if wait := s.due.Sub(now); wait > 0 { // a pong moved the time on without touching the wheel
-		s.server.wheel.Set(&s.timer, s, wait)
+		s.server.wheel.Set(&s.timer, (*expirer)(s), wait)
 		s.mu.Unlock()
 		return
 	}
@@ -309,7 +315,7 @@ func (s *Session) Expire() {
 	if !s.due.After(now) {
 		s.due = now.Add(timeout)
 	}
-	s.server.wheel.Set(&s.timer, s, s.due.Sub(now))
+	s.server.wheel.Set(&s.timer, (*expirer)(s), s.due.Sub(now))
 	s.mu.Unlock()
 }
 
@@ -331,7 +337,7 @@ func (s *Session) pong() {
 	sooner := next.Before(s.due)
 	s.awaiting, s.overdue, s.due = false, false, next
 	if sooner {
-		s.server.wheel.Set(&s.timer, s, interval)
+		s.server.wheel.Set(&s.timer, (*expirer)(s), interval)
 	}
 }
 

@@ -93,7 +93,7 @@ func TestSlowConsumer(t *testing.T) {
 		if got.reason != engineio.TransportError || !errors.Is(got.cause, engineio.ErrSlowConsumer) {
 			t.Errorf("ended with %v", got)
 		}
-		if stats := f.server.Stats().Conns; stats.Slow != 1 || stats.Dropped != 1 {
+		if stats := f.server.Stats().WebSockets; stats.Slow != 1 || stats.Dropped != 1 {
 			t.Errorf("counted %+v", stats)
 		}
 		other.send("4fine")
@@ -327,7 +327,7 @@ func TestTLSFallsBackToGoroutines(t *testing.T) {
 		}
 	}
 	s := receive(t, e.sessions)
-	if stats := server.Stats().Conns; stats.Conns != 1 || stats.Polled != 0 || !s.Handshake().Secure() {
+	if stats := server.Stats().WebSockets; stats.Open != 1 || stats.Polled != 0 || !s.Handshake().Secure() {
 		t.Errorf("stats %+v, secure %v", stats, s.Handshake().Secure())
 	}
 	if err := server.Shutdown(t.Context()); err != nil {

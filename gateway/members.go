@@ -112,7 +112,7 @@ func (s *Server) members(w http.ResponseWriter, r *http.Request) error {
 
 func infoOf(a *adapter.Adapter, m adapter.Member) memberInfo {
 	info := memberInfo{ID: m.ID(), Kind: "stream", Rooms: a.RoomsOf(m.ID())}
-	if socket, ok := m.(*socketio.Socket); ok {
+	if socket := socketio.SocketOf(m); socket != nil {
 		info.Kind, info.Transport, info.Address = "socket", socket.Transport(), socket.Handshake().RemoteAddr()
 	}
 	if info.Rooms == nil {

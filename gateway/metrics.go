@@ -126,7 +126,7 @@ func (c *nodeCollector) Collect(out chan<- prometheus.Metric) {
 	count(socketErrors, io.LateOpenings, "slow OnConnect")
 	count(socketPaused, io.Paused)
 	count(socketDropped, io.Dropped)
-	conns := io.Engine.Conns
+	sockets := io.Engine.WebSockets
 	byReason(engineRefused, io.Engine.Refused)
 	in := s.admission.Stats()
 	gauge(admitted, in.Connections)
@@ -134,12 +134,12 @@ func (c *nodeCollector) Collect(out chan<- prometheus.Metric) {
 	gauge(admittedLimit, s.admission.Limits().Connections)
 	gauge(engineRequests, io.Engine.Requests)
 	count(engineUpgrades, io.Engine.Upgrades)
-	gauge(engineConns, int(conns.Polled), "poller")
-	gauge(engineConns, int(conns.Conns-conns.Polled), "goroutine")
-	count(enginePanics, io.Engine.Panics+conns.Panics)
-	count(engineUnpolled, conns.Unpolled)
-	count(engineWrites, conns.Writes)
-	count(engineFrames, conns.Frames)
+	gauge(engineConns, sockets.Polled, "poller")
+	gauge(engineConns, sockets.Open-sockets.Polled, "goroutine")
+	count(enginePanics, io.Engine.Panics+sockets.Panics)
+	count(engineUnpolled, sockets.Unpolled)
+	count(engineWrites, sockets.Writes)
+	count(engineFrames, sockets.Frames)
 
 	st := s.streams.Stats()
 	gauge(streams, st.Streams)

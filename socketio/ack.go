@@ -194,8 +194,9 @@ func (q *question) expire() {
 	}
 }
 
-// Ask implements [adapter.Asker]; it is not for users.
-func (s *Socket) Ask(asked *adapter.Question) {
+// Ask implements [adapter.Asker].
+func (m *member) Ask(asked *adapter.Question) {
+	s := (*Socket)(m)
 	q := asked.Prepared(func() any { return s.namespace.question(asked) }).(*question)
 	if !s.Connected() {
 		q.leave(s)

@@ -108,9 +108,9 @@ func (b Broadcast) EmitWithAck(ctx context.Context, event string, args ...any) (
 		})
 	}
 	b.ns.adapter.Each(b.target(), func(m adapter.Member) bool {
-		s, ok := m.(*Socket)
+		s := SocketOf(m)
 		switch {
-		case !ok:
+		case s == nil:
 			m.Deliver(plain)
 		case s.Connected():
 			b.ask(s, c, p.ID, asked)

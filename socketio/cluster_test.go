@@ -200,11 +200,15 @@ func TestAsk(t *testing.T) {
 	other, o := r.socket()
 	m := message.New([]byte(`["q"]`))
 	answers := make(chan string, 4)
+	members := make(map[*socketio.Socket]adapter.Asker)
+	for _, s := range []*socketio.Socket{s, o} {
+		members[s] = r.io.Adapter().Member(s.ID()).(adapter.Asker)
+	}
 	ask := func(timeout time.Duration, sockets ...*socketio.Socket) {
 		q := &adapter.Question{Message: m, Timeout: timeout,
 			Reply: func(_ string, argument []byte, _ [][]byte) { answers <- string(argument) }}
 		for _, s := range sockets {
-			s.Ask(q)
+			members[s].Ask(q)
 		}
 	}
 	// One question has one id, whoever is asked, and each answers for itself, once.
@@ -263,7 +267,7 @@ func TestSnapshot(t *testing.T) {
 	s := r.io.Socket(sid)
 	s.Set("user", map[string]int{"id": 7})
 	s.Set("channel", make(chan int)) // nothing another node could use
-	raw, err := s.Snapshot()
+	raw, err := r.io.Adapter().Member(sid).(adapter.Snapshotter).Snapshot()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -197,6 +197,9 @@ func TestNamespaces(t *testing.T) {
 				left <- s.Namespace().Name() + " " + string(reason)
 			})
 		}
+		if io.Lookup("b") != io.Of("/b") || io.Lookup("/c") != nil || io.Lookup("") != io.Namespace {
+			t.Error("a look-up finds something else than Of")
+		}
 		if io.Of("b") != io.Of("/b") || io.Of("") != io.Namespace || len(io.Namespaces()) != 3 {
 			t.Error("names of namespaces are not normalised")
 		}

@@ -57,7 +57,7 @@ func (s *Socket) enter(back *comeback) bool {
 	ctx := context.Background()
 	s.client.inbox.held.reset() // of what a socket before this one left when it closed
 	if back == nil {
-		_, _ = a.Add(ctx, s, s.takeRooms()...)
+		_, _ = a.Add(ctx, (*member)(s), s.takeRooms()...)
 	} else if !s.resume(back) {
 		return false
 	}

@@ -160,7 +160,7 @@ func (ns *Namespace) UseEvent(middleware func(next EventHandler) EventHandler) {
 
 // Socket returns the connected socket of this node with that id, or nil.
 func (ns *Namespace) Socket(id string) *Socket {
-	if s, ok := ns.adapter.Member(id).(*Socket); ok && s.Connected() {
+	if s := SocketOf(ns.adapter.Member(id)); s != nil && s.Connected() {
 		return s
 	}
 	return nil
@@ -175,7 +175,7 @@ func (ns *Namespace) Sockets() iter.Seq[*Socket] {
 func (ns *Namespace) sockets(t message.Target) iter.Seq[*Socket] {
 	return func(yield func(*Socket) bool) {
 		ns.adapter.Each(t, func(m adapter.Member) bool {
-			if s, ok := m.(*Socket); ok && s.Connected() {
+			if s := SocketOf(m); s != nil && s.Connected() {
 				return yield(s)
 			}
 			return true

@@ -188,7 +188,7 @@ func (r *recovery) take(pid string, offset *string) *comeback {
 		return nil
 	}
 	back := &comeback{id: id}
-	if old, ok := r.namespace.adapter.Member(id).(*Socket); ok {
+	if old := SocketOf(r.namespace.adapter.Member(id)); old != nil {
 		// The server has not found out yet that the connection is dead.
 		old.shut(ReasonTransportClose)
 		old.depart() // if another has just shut it
@@ -235,7 +235,7 @@ var errTakenOver = errors.New("the client has come back on another connection")
 // there any more or too much.
 func (s *Socket) resume(back *comeback) bool {
 	ns := s.namespace
-	_, err := ns.adapter.Resume(context.Background(), s, adapter.Resumption{
+	_, err := ns.adapter.Resume(context.Background(), (*member)(s), adapter.Resumption{
 		Rooms: back.was.Rooms, Since: back.was.Since, After: back.after, MaxBytes: ns.server.holdLimit / 4 * 3,
 	})
 	var old *eventlog.OffsetError

@@ -152,9 +152,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // Of returns the namespace with that name and creates it at the first call; a missing leading slash is added. Clients
 // can join only namespaces that exist.
 func (s *Server) Of(name string) *Namespace {
-	if name == "" || name[0] != '/' {
-		name = "/" + name
-	}
+	name = rooted(name)
 	if ns := s.lookup(name); ns != nil {
 		return ns
 	}
@@ -166,6 +164,17 @@ func (s *Server) Of(name string) *Namespace {
 		s.namespaces[name] = ns
 	}
 	return ns
+}
+
+// Lookup returns the namespace with that name, or nil where [Server.Of] would create it.
+func (s *Server) Lookup(name string) *Namespace { return s.lookup(rooted(name)) }
+
+// rooted adds the slash that names of namespaces begin with.
+func rooted(name string) string {
+	if name == "" || name[0] != '/' {
+		return "/" + name
+	}
+	return name
 }
 
 func (s *Server) lookup(name string) *Namespace {

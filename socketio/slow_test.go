@@ -86,7 +86,7 @@ func TestStalledBesideFast(t *testing.T) {
 	if len(left) > 0 {
 		t.Errorf("%s", <-left)
 	}
-	if st := r.io.Stats(); st.SlowConsumers != stalled || st.Engine.Conns.Slow != stalled {
+	if st := r.io.Stats(); st.SlowConsumers != stalled || st.Engine.WebSockets.Slow != stalled {
 		t.Errorf("stats %+v", st)
 	}
 	// What the kernel had for them is whole and in order, and then the connection ends.

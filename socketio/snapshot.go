@@ -9,7 +9,7 @@ import (
 	"github.com/peal-dev/peal/engineio"
 )
 
-var _ adapter.Snapshotter = (*Socket)(nil)
+var _ adapter.Snapshotter = (*member)(nil)
 
 // snapshot is what fetchSockets() on a Node.js node of the cluster shows of a socket of this one.
 type snapshot struct {
@@ -34,10 +34,10 @@ type handshakeSnapshot struct {
 // jsDate is how a JavaScript Date prints itself.
 const jsDate = "Mon Jan 02 2006 15:04:05 GMT-0700 (Coordinated Universal Time)"
 
-// Snapshot implements [adapter.Snapshotter]; it is not for users. What [Socket.Set] keeps is shown as far as JSON can
+// Snapshot implements [adapter.Snapshotter]. What [Socket.Set] keeps is shown as far as JSON can
 // express it.
-func (s *Socket) Snapshot() ([]byte, error) {
-	return json.Marshal(s.snapshot())
+func (m *member) Snapshot() ([]byte, error) {
+	return json.Marshal((*Socket)(m).snapshot())
 }
 
 func (s *Socket) snapshot() *snapshot {

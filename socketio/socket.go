@@ -7,9 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/peal-dev/peal/adapter"
 	"github.com/peal-dev/peal/engineio"
-	"github.com/peal-dev/peal/message"
 	"github.com/peal-dev/peal/socketio/sioproto"
 )
 
@@ -50,8 +48,6 @@ type extra struct {
 	began     time.Time     // and when that began
 	gone      chan struct{} // closed when its handlers know that it is closed; nil if nobody will ask
 }
-
-var _ adapter.Asker = (*Socket)(nil)
 
 func newSocket(ns *Namespace, c *client, auth []byte) *Socket {
 	s := &Socket{namespace: ns, client: c, session: c.session, id: engineio.NewID()}
@@ -211,22 +207,4 @@ func (s *Socket) disconnect() {
 	p := sioproto.Packet{Type: sioproto.Disconnect, Namespace: s.namespace.name}
 	// A connection that takes nothing any more needs no goodbye.
 	_ = s.client.send(prepare(&p), 0)
-}
-
-// Deliver implements [adapter.Member]; it is not for users.
-func (s *Socket) Deliver(m *message.Message) {
-	flags := engineio.Deferred
-	if m.Volatile {
-		flags |= engineio.Volatile
-	}
-	s.note(m)
-	if s.state.Load() != stateConnected {
-		if held, _ := s.hold(wire.Of(m, s.namespace.wire), flags); held {
-			return
-		}
-	}
-	// The session closes what cannot be sent to, and it is counted; a broadcast has nobody to tell.
-	if err := s.session.Send(wire.Of(m, s.namespace.wire), flags); err != nil {
-		_ = s.client.unsent(err)
-	}
 }
