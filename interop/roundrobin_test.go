@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -310,5 +311,50 @@ func TestRoundRobinOwnerDies(t *testing.T) {
 	b.nodes[0].publish(t, publication{Event: "on", Rooms: []string{"all"}, Args: []any{0}})
 	for _, name := range names {
 		b.clients.awaitEvents(name, "on", 1)
+	}
+}
+
+// JSONP, as pages of very old browsers speak it: forms and scripts, each to another node.
+func TestRoundRobinJSONP(t *testing.T) {
+	t.Parallel()
+	b := startBalanced(t, "--jsonp")
+	answer := func(res *http.Response, err error) string {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer res.Body.Close()
+		text, err := io.ReadAll(res.Body)
+		if err != nil || res.StatusCode != http.StatusOK {
+			t.Fatalf("answered %s %s, %v", res.Status, text, err)
+		}
+		return string(text)
+	}
+	for range 6 {
+		path := b.url + "/socket.io/?EIO=4&transport=polling"
+		opened := answer(http.Get(path + "&j=0"))
+		_, rest, ok := strings.Cut(opened, `\"sid\":\"`)
+		if !ok || !strings.HasPrefix(opened, `___eio[0]("0{`) {
+			t.Fatalf("opened as %s", opened)
+		}
+		path += "&sid=" + rest[:20]
+		say := func(packet string) {
+			t.Helper()
+			if got := answer(http.PostForm(path+"&j=1", url.Values{"d": {packet}})); got != "ok" {
+				t.Fatalf("%s was answered %s", packet, got)
+			}
+		}
+		say("40")
+		if got := answer(http.Get(path + "&j=1")); !strings.HasPrefix(got, `___eio[1]("40{`) {
+			t.Fatalf("the namespace was answered %s", got)
+		}
+		say(`420["subscribe","scripts"]`)
+		if got := answer(http.Get(path + "&j=2")); !strings.HasPrefix(got, `___eio[2]("430[`) {
+			t.Fatalf("the event was answered %s", got)
+		}
+		say("1")
+	}
+	if b.metric("peal_cluster_forwarded_total") == 0 {
+		t.Error("nothing was passed on: this tests nothing")
 	}
 }
