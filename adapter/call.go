@@ -33,7 +33,7 @@ func (e *IncompleteError) Error() string {
 // Unwrap returns [ErrIncomplete].
 func (e *IncompleteError) Unwrap() error { return ErrIncomplete }
 
-// DefaultCallTimeout is how long a call waits for answers when its Timeout is not set.
+// DefaultCallTimeout is how long a call waits for answers when neither its Timeout nor its context says.
 const DefaultCallTimeout = 5 * time.Second
 
 // Bounds of the calls of one adapter.
@@ -73,8 +73,8 @@ type Call struct {
 	Rooms, Except []string
 	// Message is what members or nodes are asked; for CallAsk and CallEvent.
 	Message *message.Message
-	// Timeout is how long answers are wanted. Zero or less means DefaultCallTimeout for a call of this node; in one of
-	// another node it means that it did not say.
+	// Timeout is how long answers are wanted. Zero or less means until the deadline of the context, or DefaultCallTimeout
+	// if it has none; in a call of another node it means that it did not say.
 	Timeout time.Duration
 }
 
@@ -159,6 +159,9 @@ func (a *Adapter) call(ctx context.Context, c *Call, each func(Answer)) (missing
 	asked := *c
 	if asked.Timeout <= 0 {
 		asked.Timeout = DefaultCallTimeout
+		if deadline, ok := ctx.Deadline(); ok {
+			asked.Timeout = time.Until(deadline)
+		}
 	}
 	bounded, cancel := context.WithTimeout(ctx, asked.Timeout)
 	defer cancel()

@@ -43,6 +43,19 @@ func TestCallIsBounded(t *testing.T) {
 			<-ctx.Done()
 			return []adapter.NodeID{""}, &adapter.IncompleteError{Missing: []adapter.NodeID{""}, Nodes: 1}
 		}
+		own, cancel := context.WithTimeout(t.Context(), time.Hour)
+		defer cancel()
+		whole := d.call
+		d.call = func(_ context.Context, c *adapter.Call, _ func(adapter.Answer)) ([]adapter.NodeID, error) {
+			if c.Timeout != time.Hour {
+				t.Errorf("a call whose context has an hour has %v", c.Timeout)
+			}
+			return nil, nil
+		}
+		if _, err := a.Call(own, &adapter.Call{Kind: adapter.CallRooms}, nil); err != nil {
+			t.Error(err)
+		}
+		d.call = whole
 		var incomplete, overloaded atomic.Int32
 		for range 1024 + 10 {
 			go func() {
@@ -73,7 +86,7 @@ func TestCallIsBounded(t *testing.T) {
 			t.Errorf("100 MiB of answers: %d MiB and %v", received, err)
 		}
 		s := a.Stats()
-		if s.Calls != 1035 || s.CallErrors["incomplete"] != 1024 || s.CallErrors["overloaded"] != 11 {
+		if s.Calls != 1036 || s.CallErrors["incomplete"] != 1024 || s.CallErrors["overloaded"] != 11 {
 			t.Errorf("stats = %+v", s)
 		}
 	})

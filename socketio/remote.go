@@ -87,9 +87,9 @@ func (r *RemoteSocket) Disconnect(ctx context.Context, closeConn bool) error {
 }
 
 // FetchSockets returns the sockets that are meant, of all nodes, in no order. Members that are not sockets are not among
-// them. It waits for the time set by [Broadcast.Timeout], else five seconds at most. If not every node has answered the
-// error wraps [ErrIncomplete], and that of ctx if it has ended; if the cluster cannot be reached,
-// [adapter.ErrUnavailable]. The sockets that are known are returned whatever the error.
+// them. It waits for the time set by [Broadcast.Timeout], else until ctx ends, and five seconds if ctx has no deadline. If
+// not every node has answered the error wraps [ErrIncomplete], and that of ctx if it has ended; if the cluster cannot be
+// reached, [adapter.ErrUnavailable]. The sockets that are known are returned whatever the error.
 func (b Broadcast) FetchSockets(ctx context.Context) ([]*RemoteSocket, error) {
 	var sockets []*RemoteSocket
 	for s := range b.ns.sockets(b.target()) {

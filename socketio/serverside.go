@@ -27,10 +27,10 @@ func (ns *Namespace) ServerSideEmit(ctx context.Context, event string, args ...a
 }
 
 // ServerSideEmitWithAck is ServerSideEmit that waits until every other node has acknowledged the event, and returns what
-// they said in order of arrival: one reply with one argument from each. It waits five seconds at most. A node without a
-// handler for the event does not answer. If not all have, the error wraps [ErrIncomplete], and that of ctx if it has
-// ended; if the cluster cannot be reached, [adapter.ErrUnavailable]. The replies that came are returned whatever the
-// error.
+// they said in order of arrival: one reply with one argument from each. It waits until ctx ends, five seconds if ctx has no
+// deadline. A node without a handler for the event does not answer. If not all have, the error wraps [ErrIncomplete], and
+// that of ctx if it has ended; if the cluster cannot be reached, [adapter.ErrUnavailable]. The replies that came are
+// returned whatever the error.
 func (ns *Namespace) ServerSideEmitWithAck(ctx context.Context, event string, args ...any) ([]*Reply, error) {
 	m, err := ns.serverMessage(event, args)
 	if err != nil {

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/tinylib/msgp/msgp"
 
@@ -98,6 +99,8 @@ type question struct {
 	// Peal asks Peal nodes to answer on this node's own channel, and to name themselves and their members. Node.js nodes
 	// do not know it.
 	Peal int `json:"peal,omitempty"`
+	// Timeout is how long the answer to an event is waited for, in milliseconds; for Peal nodes too.
+	Timeout int64 `json:"timeout,omitempty"`
 }
 
 // encodeCall makes the request of a call.
@@ -111,7 +114,7 @@ func encodeCall(uid, id, namespace string, c *adapter.Call) ([]byte, error) {
 	case adapter.CallRooms:
 		q.Type = requestAllRooms
 	case adapter.CallEvent:
-		return encodeEvent(uid, id, c.Message)
+		return encodeEvent(uid, id, c.Message, c.Timeout)
 	case adapter.CallAsk:
 		return encodeAsk(uid, id, namespace, c)
 	default:
@@ -122,24 +125,25 @@ func encodeCall(uid, id, namespace string, c *adapter.Call) ([]byte, error) {
 
 // encodeEvent makes a server-side emit, with an id if answers are wanted. It is JSON as Node.js nodes have it, or
 // MessagePack, which they read too, if it has binary values.
-func encodeEvent(uid, id string, m *message.Message) ([]byte, error) {
+func encodeEvent(uid, id string, m *message.Message, timeout time.Duration) ([]byte, error) {
 	q := question{UID: uid, RequestID: id, Type: requestServerSideEmit, Data: m.Data}
 	if id != "" {
-		q.Peal = 1
+		q.Peal, q.Timeout = 1, max(timeout.Milliseconds(), 1)
 	}
 	if len(m.Attachments) == 0 {
 		return json.Marshal(q)
 	}
 	fields := uint32(3)
 	if id != "" {
-		fields = 5
+		fields = 6
 	}
 	b := msgp.AppendMapHeader(nil, fields)
 	b = msgp.AppendString(msgp.AppendString(b, "uid"), uid)
 	b = msgp.AppendInt(msgp.AppendString(b, "type"), requestServerSideEmit)
 	if id != "" {
 		b = msgp.AppendString(msgp.AppendString(b, "requestId"), id)
-		b = msgp.AppendInt(msgp.AppendString(b, "peal"), 1)
+		b = msgp.AppendInt(msgp.AppendString(b, "peal"), q.Peal)
+		b = msgp.AppendUint64(msgp.AppendString(b, "timeout"), uint64(q.Timeout))
 	}
 	return jsonpack.AppendMsgpack(msgp.AppendString(b, "data"), m.Data, m.Attachments)
 }

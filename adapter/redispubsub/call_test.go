@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/peal-dev/peal/adapter"
+	"github.com/peal-dev/peal/adapter/adaptertest"
 	"github.com/peal-dev/peal/adapter/redispubsub"
 	"github.com/peal-dev/peal/internal/redisx"
 	"github.com/peal-dev/peal/message"
@@ -83,12 +84,12 @@ func TestAsksAsNodeDoes(t *testing.T) {
 			[]string{`{"requestId":"ID","sockets":["x","y"]}`}, `[{0  [] [x y] 0   []}]`},
 		{adapter.Call{Kind: adapter.CallRooms}, `{"uid":"UID","requestId":"ID","type":1,"peal":1}`,
 			[]string{`{"requestId":"ID","rooms":["x",7]}`}, `[{0  [] [x 7] 0   []}]`},
-		{adapter.Call{Kind: adapter.CallEvent, Message: m}, `{"uid":"UID","requestId":"ID","type":6,"data":["ackme",7],"peal":1}`,
+		{adapter.Call{Kind: adapter.CallEvent, Message: m}, `{"uid":"UID","requestId":"ID","type":6,"data":["ackme",7],"peal":1,"timeout":5000}`,
 			[]string{`{"type":6,"requestId":"ID","data":{"a":1}}`}, `[{0  [] [] 0  {"a":1} []}]`},
-		{adapter.Call{Kind: adapter.CallEvent, Message: m}, `{"uid":"UID","requestId":"ID","type":6,"data":["ackme",7],"peal":1}`,
+		{adapter.Call{Kind: adapter.CallEvent, Message: m}, `{"uid":"UID","requestId":"ID","type":6,"data":["ackme",7],"peal":1,"timeout":5000}`,
 			[]string{`{"type":6,"requestId":"ID"}`}, `[{0  [] [] 0  null []}]`},
 		{adapter.Call{Kind: adapter.CallEvent, Message: binary},
-			packed("85a3756964a6") + "UID" + packed("a474797065 06 a9726571756573744964 b6") + "ID" + packed("a47065616c 01 a464617461 92a26576c403010203"),
+			packed("86a3756964a6") + "UID" + packed("a474797065 06 a9726571756573744964 b6") + "ID" + packed("a47065616c 01 a774696d656f7574 cd1388 a464617461 92a26576c403010203"),
 			[]string{packed("83a474797065 06 a9726571756573744964 b6") + "ID" + packed("a464617461c40107")}, `[{0  [] [] 0  {"_placeholder":true,"num":0} [[7]]}]`},
 		{adapter.Call{Kind: adapter.CallAsk, Message: m, Timeout: 100 * time.Second},
 			packed("86a3756964a6") + "UID" + packed("a9726571756573744964b6") + "ID" + packed("a47479706507a47065616c01a67061636b657483a47479706502a46461746192a561636b6d6507a36e7370a12fa46f70747383a5726f6f6d7390a665786365707490a5666c61677381a774696d656f7574ce000186a0"),
@@ -193,4 +194,34 @@ func TestCallWithoutRedis(t *testing.T) {
 	if _, err := b.a.Call(t.Context(), &adapter.Call{Kind: adapter.CallRooms, Timeout: time.Second}, func(adapter.Answer) {}); !errors.Is(err, adapter.ErrUnavailable) {
 		t.Errorf("call without Redis: %v", err)
 	}
+}
+
+// TestAnswersPealNodes answers those who know more than Node.js nodes: on their own channel, with the names of node and member.
+func TestAnswersPealNodes(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	s := asker{adaptertest.NewMember("s"), make(chan time.Duration, 1)}
+	b.a.Remove("m")
+	b.a.Add(t.Context(), s)
+	uid := ""
+	ask := func(request string, want ...string) {
+		t.Helper()
+		b.publish("socket.io-request#/#", request)
+		for _, want := range want {
+			got := b.next()
+			if uid == "" {
+				_, uid, _ = strings.Cut(got.payload, `"uid":"`)
+				uid = uid[:6]
+			}
+			if want = strings.ReplaceAll(want, "UID", uid); got.channel != "socket.io-response#/#2eQfCs#" || got.payload != want {
+				t.Errorf("answer to %q on %s:\n%q, want\n%q", request, got.channel, got.payload, want)
+			}
+		}
+	}
+	ask(`{"uid":"2eQfCs","requestId":"r","type":0,"rooms":[],"peal":1}`, `{"requestId":"r","uid":"UID","sockets":["s"]}`)
+	ask(`{"uid":"2eQfCs","requestId":"r","type":1,"peal":1}`, `{"requestId":"r","uid":"UID","rooms":["s"]}`)
+	question := strings.Replace(unhex(t, sampleAckReq), "\x85\xa3uid", "\x86\xa4peal\x01\xa3uid", 1)
+	ask(question, `{"clientCount":1,"requestId":"jANQ9n","type":8,"uid":"UID"}`,
+		unhex(t, "85a47479706509a9726571756573744964a66a414e51396ea3756964a6")+"UID"+unhex(t, "a66d656d626572a173a67061636b657481a3676f74c40561636b6d65"))
+	b.malformed(0)
 }

@@ -103,7 +103,7 @@ func (l *link) Publish(ctx context.Context, e *adapter.Envelope) error {
 		}
 		payload, err = appendBroadcast(nil, l.uid, l.namespace, e)
 	case adapter.KindEvent:
-		payload, err = encodeEvent(l.uid, "", e.Message)
+		payload, err = encodeEvent(l.uid, "", e.Message, 0)
 	default:
 		payload, err = encodeChange(l.uid, e)
 	}

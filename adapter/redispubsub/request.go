@@ -88,7 +88,8 @@ type request struct {
 	attachments [][]byte
 
 	// Peal is not 0 in requests of Peal nodes, which understand more; see [question].
-	Peal int `json:"peal"`
+	Peal    int     `json:"peal"`
+	Timeout float64 `json:"timeout"` // milliseconds
 }
 
 // name is a room, which to JavaScript may be a number.
@@ -170,7 +171,7 @@ func (l *link) receiveCall(r *request) error {
 	if r.Opts != nil {
 		t := r.target()
 		c.Rooms, c.Except = t.Rooms, t.Except
-		c.Timeout = time.Duration(r.Opts.Flags.Timeout * float64(time.Millisecond))
+		c.Timeout = milliseconds(r.Opts.Flags.Timeout)
 	}
 	switch *r.Type {
 	case requestSockets:
@@ -190,6 +191,8 @@ func (l *link) receiveCall(r *request) error {
 	return nil
 }
 
+func milliseconds(n float64) time.Duration { return time.Duration(n * float64(time.Millisecond)) }
+
 // maxEventAttachments is how many binary values an event for the nodes may have: clients, which take fewer, do not get it.
 const maxEventAttachments = 1000
 
@@ -201,7 +204,7 @@ func (l *link) receiveEvent(r *request) error {
 	if r.RequestID == "" {
 		l.receiver.Receive(&adapter.Envelope{Kind: adapter.KindEvent, Message: m})
 	} else {
-		l.receiver.Answer(&adapter.Call{Kind: adapter.CallEvent, Message: m}, l.replier(r))
+		l.receiver.Answer(&adapter.Call{Kind: adapter.CallEvent, Message: m, Timeout: milliseconds(r.Timeout)}, l.replier(r))
 	}
 	return nil
 }
