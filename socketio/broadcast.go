@@ -53,7 +53,7 @@ func (b Broadcast) Local() Broadcast {
 	return b
 }
 
-// Timeout sets how long EmitWithAck waits; 0 means [DefaultAckTimeout].
+// Timeout sets how long EmitWithAck waits, 0 means [DefaultAckTimeout], and how long FetchSockets does.
 func (b Broadcast) Timeout(d time.Duration) Broadcast {
 	b.timeout = d
 	return b
