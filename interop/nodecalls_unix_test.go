@@ -35,7 +35,7 @@ func TestNodeClusterFrozen(t *testing.T) {
 	if len(sockets) != 2 || !errors.As(err, &incomplete) || len(incomplete.Missing) != 1 {
 		t.Errorf("%d sockets, %v, want 2 and that one node is missing", len(sockets), err)
 	}
-	replies, err := m.golang.Timeout(2*time.Second).EmitWithAck(t.Context(), "who")
+	replies, err := m.golang.Timeout(4*time.Second).EmitWithAck(t.Context(), "who")
 	if len(replies.Replies) != 2 || len(replies.MissingNodes) != 1 || !errors.Is(err, socketio.ErrTimeout) || !errors.Is(err, socketio.ErrIncomplete) {
 		t.Errorf("%+v, %v, want two replies and that one node is missing", replies, err)
 	}
