@@ -59,6 +59,9 @@ func (s *Server) admit(_ context.Context, sock *socketio.Socket) error {
 		return refuseConnection(&apiError{CodeInvalidToken, "auth must be an object whose token is a string: {token: KEY}"})
 	}
 	if auth.Token == "" {
+		if _, had := sock.Get(grantKey).(grant); had {
+			return refuseConnection(&apiError{CodeInvalidToken, "the session was opened with a token; send it again, or connect anew"})
+		}
 		return nil
 	}
 	g, err := s.access.client(auth.Token)

@@ -13,7 +13,9 @@ import (
 	"github.com/peal-dev/peal/adapter/redispubsub"
 	"github.com/peal-dev/peal/admission"
 	"github.com/peal-dev/peal/cluster"
+	"github.com/peal-dev/peal/eventlog"
 	"github.com/peal-dev/peal/origin"
+	"github.com/peal-dev/peal/socketio"
 )
 
 // Defaults of [Config].
@@ -30,6 +32,7 @@ const (
 	DefaultPingInterval    = 25 * time.Second
 	DefaultPingTimeout     = 20 * time.Second
 	DefaultKeepAlive       = 15 * time.Second
+	DefaultRecoveryBuffer  = eventlog.DefaultBytes
 	DefaultShutdownTimeout = 10 * time.Second
 )
 
@@ -99,6 +102,13 @@ type Config struct {
 	PingTimeout time.Duration `default:"${ping_timeout}" placeholder:"DURATION" help:"How long a heartbeat's answer may take (default ${default})."`
 	// KeepAlive is how long an event stream may be silent before a comment is sent.
 	KeepAlive time.Duration `default:"${keep_alive}" placeholder:"DURATION" help:"Longest silence of an event stream (default ${default})."`
+	// Recovery is how long a client may be away and go on where it was when it comes back to this node, by Socket.IO's
+	// connection state recovery and by the Last-Event-ID of event streams. Each event of Socket.IO then ends in one more
+	// argument, its offset, and the messages of a namespace are delivered one after another. Zero means that it is off.
+	Recovery time.Duration `placeholder:"DURATION" help:"How long a client may be away and get what it missed, such as 2m (default off)."`
+	// RecoveryBuffer bounds the memory of each namespace for what clients may have missed. When it is full they may be away
+	// for a shorter time.
+	RecoveryBuffer int `type:"size" default:"${recovery_buffer}" placeholder:"SIZE" help:"What is kept of each namespace for --recovery (default ${default})."`
 	// ShutdownTimeout bounds a clean shutdown by [Run].
 	ShutdownTimeout time.Duration `default:"${shutdown_timeout}" placeholder:"DURATION" help:"How long a clean shutdown may take (default ${default})."`
 	// Logger receives what goes wrong; nil means slog.Default().
@@ -130,6 +140,7 @@ func (c *Config) withDefaults() Config {
 	setDefault(&d.PingInterval, DefaultPingInterval)
 	setDefault(&d.PingTimeout, DefaultPingTimeout)
 	setDefault(&d.KeepAlive, DefaultKeepAlive)
+	setDefault(&d.RecoveryBuffer, DefaultRecoveryBuffer)
 	setDefault(&d.ShutdownTimeout, DefaultShutdownTimeout)
 	if len(d.Namespaces) == 0 {
 		d.Namespaces = []string{"/"}
@@ -202,6 +213,7 @@ func (c *Config) Validate() error {
 		{"max-connections", int64(d.MaxConnections)}, {"max-per-address", int64(d.MaxPerAddress)}, {"poll-buffer", int64(d.PollBuffer)},
 		{"ping-interval", int64(d.PingInterval)}, {"ping-timeout", int64(d.PingTimeout)},
 		{"keep-alive", int64(d.KeepAlive)}, {"shutdown-timeout", int64(d.ShutdownTimeout)},
+		{"recovery", int64(d.Recovery)}, {"recovery-buffer", int64(d.RecoveryBuffer)},
 	} {
 		if n.value < 0 {
 			bad(n.setting, "must be positive")
@@ -231,6 +243,14 @@ func namespaceProblem(ns string) string {
 		return "holds a comma, question mark or control character, which Socket.IO cannot carry in a namespace"
 	}
 	return ""
+}
+
+// recovery returns the options of recovery, or nil if it is off. A token is asked for again: it may not be good any more.
+func (c *Config) recovery() *socketio.Recovery {
+	if c.Recovery == 0 {
+		return nil
+	}
+	return &socketio.Recovery{MaxDisconnection: c.Recovery, MaxBytes: c.RecoveryBuffer}
 }
 
 // pages returns the policy about pages of other origins.

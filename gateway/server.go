@@ -144,6 +144,7 @@ func (s *Server) compose() {
 	s.io = socketio.NewServer(&socketio.Options{
 		Engine:      engine,
 		Driver:      driver,
+		Recovery:    s.cfg.recovery(),
 		ClientFiles: web.ClientFiles(),
 		Logger:      s.log,
 	})

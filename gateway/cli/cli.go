@@ -140,6 +140,7 @@ func defaults() kong.Vars {
 		"max_publish_rate": strconv.Itoa(gateway.DefaultMaxPublishRate),
 		"send_buffer":      formatSize(gateway.DefaultSendBuffer),
 		"max_connections":  strconv.Itoa(gateway.DefaultMaxConnections),
+		"recovery_buffer":  formatSize(gateway.DefaultRecoveryBuffer),
 		"poll_buffer":      formatSize(gateway.DefaultPollBuffer),
 		"ping_interval":    gateway.DefaultPingInterval.String(),
 		"ping_timeout":     gateway.DefaultPingTimeout.String(),

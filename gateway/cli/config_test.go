@@ -30,7 +30,7 @@ func TestDefaultsAreTheLibrarys(t *testing.T) {
 	want := gateway.Config{Dev: true, Namespaces: []string{"/"}, RedisKey: gateway.DefaultRedisKey,
 		MaxBody: gateway.DefaultMaxBody, MaxRooms: gateway.DefaultMaxRooms, MaxPublishRate: gateway.DefaultMaxPublishRate, SendBuffer: gateway.DefaultSendBuffer, PollBuffer: gateway.DefaultPollBuffer, MaxConnections: gateway.DefaultMaxConnections,
 		PingInterval: gateway.DefaultPingInterval, PingTimeout: gateway.DefaultPingTimeout,
-		KeepAlive: gateway.DefaultKeepAlive, ShutdownTimeout: gateway.DefaultShutdownTimeout}
+		KeepAlive: gateway.DefaultKeepAlive, RecoveryBuffer: gateway.DefaultRecoveryBuffer, ShutdownTimeout: gateway.DefaultShutdownTimeout}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)
 	}
