@@ -84,3 +84,21 @@ type counter chan struct{}
 func (counter) ID() string                 { return "counter" }
 func (c counter) Deliver(*message.Message) { c <- struct{}{} }
 func (counter) Disconnect(bool)            {}
+
+// BenchmarkCall measures a question to one other node, from Call to its end: counting the nodes, asking, the answer.
+func BenchmarkCall(b *testing.B) {
+	server := testredis.Start(b)
+	a, err := adapter.New(b.Context(), "/", newDriver(b, redispubsub.Options{URL: server.URL()}), nil)
+	if err != nil {
+		b.Fatal(err)
+	}
+	if _, err := adapter.New(b.Context(), "/", newDriver(b, redispubsub.Options{URL: server.URL()}), nil); err != nil {
+		b.Fatal(err)
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := a.Call(b.Context(), &adapter.Call{Kind: adapter.CallRooms}, func(adapter.Answer) {}); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
