@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"slices"
 	"sync"
 	"testing"
@@ -284,5 +285,56 @@ func TestObserver(t *testing.T) {
 	a.Remove("m")
 	if got := p.now(); got != "[]" {
 		t.Fatalf("seen %s", got)
+	}
+}
+
+// What a log costs a member that has been idle for as long as it lasts: nothing.
+func TestIdleMembersCostNothing(t *testing.T) {
+	const count = 20_000
+	members := make([]*reader, count)
+	for i := range members {
+		members[i] = &reader{id: fmt.Sprintf("member %013d", i)}
+	}
+	cost := func(opts *adapter.Options, settle func(a *adapter.Adapter)) int {
+		var before, joined, after runtime.MemStats
+		a, err := adapter.New(t.Context(), "/", nil, opts)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer a.Close(t.Context())
+		publish(t, a, 0, message.Target{Rooms: []string{"other"}})
+		runtime.GC()
+		runtime.ReadMemStats(&before)
+		for _, m := range members {
+			if _, err := a.Add(t.Context(), m); err != nil {
+				t.Fatal(err)
+			}
+		}
+		runtime.GC()
+		runtime.ReadMemStats(&joined)
+		settle(a)
+		runtime.GC()
+		runtime.ReadMemStats(&after)
+		t.Logf("%d bytes a member, and when it has been idle %d", (joined.HeapAlloc-before.HeapAlloc)/count, (after.HeapAlloc-before.HeapAlloc)/count)
+		runtime.KeepAlive(a)
+		return int(after.HeapAlloc-before.HeapAlloc) / count
+	}
+	plain := cost(nil, func(*adapter.Adapter) {})
+	log := eventlog.NewMemory(nil)
+	idle := cost(&adapter.Options{Log: log}, func(a *adapter.Adapter) {
+		publish(t, a, 1, message.Target{Rooms: []string{"other"}})
+		log.Trim(log.Bounds().Top)
+		if _, err := a.Add(t.Context(), &reader{id: "one more"}); err != nil {
+			t.Fatal(err)
+		}
+		publish(t, a, 2, message.Target{Rooms: []string{"other"}})
+		a.Leave("one more", "nothing")
+		a.Remove("one more")
+		if _, err := a.Add(t.Context(), &reader{id: "another"}); err != nil {
+			t.Fatal(err)
+		}
+	})
+	if idle > plain+8 {
+		t.Errorf("an idle member takes %d bytes with a log, %d without", idle, plain)
 	}
 }
