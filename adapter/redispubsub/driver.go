@@ -2,6 +2,7 @@ package redispubsub
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -36,6 +37,11 @@ type Options struct {
 	// ?master_set=name it names a Sentinel, with &addr=host:port more of them. Of a Redis Cluster any node will do.
 	// Required.
 	URL string
+	// Username and Password are of Redis' access control list. What is set takes the place of what URL says.
+	Username, Password string
+	// TLS is how a server of rediss:// is spoken to: by which authorities it is known, by which certificate it knows this
+	// node. Without a ServerName it is the host of URL. Nil means what URL says. It is copied.
+	TLS *tls.Config
 	// Key starts the names of all channels. It must be the same on all nodes. "" means DefaultKey.
 	Key string
 	// InboxSize is how many messages of Redis may wait in each namespace until this node handles them, and InboxBytes how
@@ -65,7 +71,11 @@ type Options struct {
 }
 
 // Validate returns what is wrong with the options. It connects to nothing; [New] calls it too.
-func (o *Options) Validate() error { return redisx.Options{URL: o.URL, Timeout: o.Timeout}.Validate() }
+func (o *Options) Validate() error { return o.redis().Validate() }
+
+func (o *Options) redis() redisx.Options {
+	return redisx.Options{URL: o.URL, Username: o.Username, Password: o.Password, TLS: o.TLS, Timeout: o.Timeout}
+}
 
 // Stats counts what a [Driver] did since it was made. Those of now aside, all only grow.
 type Stats struct {
@@ -134,7 +144,7 @@ func New(opts Options) (*Driver, error) {
 	if opts.Logger == nil {
 		opts.Logger = slog.Default()
 	}
-	client, err := redisx.New(redisx.Options{URL: opts.URL, Timeout: opts.Timeout})
+	client, err := redisx.New(opts.redis())
 	if err != nil {
 		return nil, fmt.Errorf("redispubsub: %w", err)
 	}

@@ -3,6 +3,7 @@ package redisx
 import (
 	"context"
 	"errors"
+	"strings"
 
 	"github.com/redis/rueidis"
 )
@@ -140,8 +141,13 @@ func split(names []Name, do func(part []Name) error) error {
 	return nil
 }
 
-// isAnswer reports whether err is Redis' answer, after which the connection is as good as before.
+// isAnswer reports whether err is Redis' answer, after which the connection is as good as before. That it does not know
+// who asks is none: nothing at all can be done on such a connection.
 func isAnswer(err error) bool {
 	var answer *rueidis.RedisError
-	return errors.As(err, &answer)
+	if !errors.As(err, &answer) {
+		return false
+	}
+	code, _, _ := strings.Cut(answer.Error(), " ")
+	return code != "WRONGPASS" && code != "NOAUTH"
 }

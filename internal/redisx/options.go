@@ -1,6 +1,7 @@
 package redisx
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -21,6 +22,11 @@ type Options struct {
 	// ?master_set=name it names a Sentinel, and further &addr=host:port more of them. Of a Redis Cluster any node will
 	// do: it passes on what is published.
 	URL string
+	// Username and Password are of Redis' access control list. What is set takes the place of what URL says.
+	Username, Password string
+	// TLS is how a server of rediss:// is spoken to, such as by which authorities it is known and by which certificate
+	// it knows its clients. Without a ServerName it is the host of URL. Nil means what URL says. It is copied.
+	TLS *tls.Config
 	// Timeout bounds making a connection, and waiting for an answer. 0 means DefaultTimeout.
 	Timeout time.Duration
 }
@@ -73,6 +79,15 @@ func (o *Options) clientOption() (rueidis.ClientOption, error) {
 	if o.Timeout <= 0 {
 		o.Timeout = DefaultTimeout
 	}
+	if o.TLS != nil {
+		if opt.TLSConfig == nil {
+			return rueidis.ClientOption{}, errors.New("redis: options for TLS and a URL without; want rediss://host:port")
+		}
+		config := o.TLS.Clone()
+		config.ServerName = cmp.Or(config.ServerName, opt.TLSConfig.ServerName)
+		opt.TLSConfig = config
+	}
+	opt.Username, opt.Password = cmp.Or(o.Username, opt.Username), cmp.Or(o.Password, opt.Password)
 	opt.Dialer.Timeout = o.Timeout
 	opt.Dialer.KeepAlive = keepAlive
 	opt.ConnWriteTimeout = o.Timeout

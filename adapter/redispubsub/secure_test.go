@@ -1,0 +1,115 @@
+package redispubsub_test
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"io"
+	"net"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/peal-dev/peal/adapter/redispubsub"
+	"github.com/peal-dev/peal/internal/testredis"
+)
+
+// secured puts TLS before a Redis and returns the address and the authorities by which it is known. Only clients with
+// that certificate are let in.
+func secured(t *testing.T, server *testredis.Server) (addr string, certificate tls.Certificate, authorities *x509.CertPool) {
+	t.Helper()
+	web := httptest.NewUnstartedServer(nil)
+	web.StartTLS() // for its certificate
+	certificate = web.TLS.Certificates[0]
+	authorities = x509.NewCertPool()
+	authorities.AddCert(web.Certificate())
+	web.Close()
+	l, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{Certificates: []tls.Certificate{certificate}, ClientAuth: tls.RequireAnyClientCert})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		for {
+			client, err := l.Accept()
+			if err != nil {
+				return
+			}
+			wg.Go(func() { pass(client, server.Addr()) })
+		}
+	})
+	t.Cleanup(func() {
+		_ = l.Close()
+		wg.Wait()
+	})
+	return l.Addr().String(), certificate, authorities
+}
+
+// pass connects a client with a server until one of them ends.
+func pass(client net.Conn, addr string) {
+	defer client.Close()
+	server, err := net.Dial("tcp", addr)
+	if err != nil {
+		return
+	}
+	defer server.Close()
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		_, _ = io.Copy(server, client)
+		_ = server.Close()
+	}()
+	_, _ = io.Copy(client, server)
+	_ = client.Close()
+	<-done
+}
+
+func TestTLSAndUser(t *testing.T) {
+	t.Parallel()
+	server := testredis.Start(t)
+	server.Do("ACL", "SETUSER", "node", "on", ">secret", "allchannels", "+@all")
+	addr, certificate, authorities := secured(t, server)
+	config := &tls.Config{RootCAs: authorities, Certificates: []tls.Certificate{certificate}, ServerName: "example.com"}
+	up := make(chan bool, 16)
+	d, err := redispubsub.New(redispubsub.Options{
+		URL: "rediss://someone:else@" + addr, Username: "node", Password: "secret", TLS: config,
+		OnState: func(connected bool, _ error) { up <- connected },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close(t.Context())
+	select {
+	case connected := <-up:
+		if clients := server.Do("CLIENT", "LIST"); !connected || !strings.Contains(clients, "user=node") {
+			t.Errorf("connected: %v, clients:\n%s", connected, clients)
+		}
+	case <-time.After(20 * time.Second):
+		t.Fatal("no connection")
+	}
+
+	for name, opts := range map[string]redispubsub.Options{
+		"unknown authority": {URL: "rediss://" + addr, Username: "node", Password: "secret"},
+		"no certificate":    {URL: "rediss://" + addr, TLS: &tls.Config{RootCAs: authorities, ServerName: "example.com"}},
+		"wrong password":    {URL: "rediss://" + addr, Username: "node", Password: "x", TLS: config},
+	} {
+		states := make(chan bool, 16)
+		opts.OnState = func(connected bool, err error) {
+			t.Logf("%s: %v, %v", name, connected, err)
+			states <- connected
+		}
+		opts.Timeout = time.Second
+		d, err := redispubsub.New(opts)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if <-states {
+			t.Errorf("%s: connected", name)
+		}
+		_ = d.Close(t.Context())
+	}
+	if err := (&redispubsub.Options{URL: "redis://" + addr, TLS: config}).Validate(); err == nil || !strings.Contains(err.Error(), "rediss://") {
+		t.Errorf("TLS without rediss: %v", err)
+	}
+}
