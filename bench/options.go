@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -108,38 +109,31 @@ type Options struct {
 // wrong address is an attack.
 var ErrNotLoopback = errors.New("the server is not on the loopback interface; allow it explicitly if the server and the network between are yours to load")
 
-func setDefault[T comparable](v *T, def T) {
-	var zero T
-	if *v == zero {
-		*v = def
-	}
-}
-
 func (o *Options) withDefaults() (Options, error) {
 	d := *o
-	setDefault(&d.Transport, WebSocket)
-	setDefault(&d.Dialect, Peal)
-	setDefault(&d.Clients, map[Scenario]int{Echo: 100, Slow: 1000}[d.Scenario])
-	setDefault(&d.Clients, 10_000)
-	setDefault(&d.AtOnce, 128)
+	d.Transport = cmp.Or(d.Transport, WebSocket)
+	d.Dialect = cmp.Or(d.Dialect, Peal)
+	d.Clients = cmp.Or(d.Clients, map[Scenario]int{Echo: 100, Slow: 1000}[d.Scenario])
+	d.Clients = cmp.Or(d.Clients, 10_000)
+	d.AtOnce = cmp.Or(d.AtOnce, 128)
 	// A stalled client must fill the kernel's buffers and then the server's queue within a phase.
-	setDefault(&d.Size, map[Scenario]int{Slow: 16 << 10}[d.Scenario])
-	setDefault(&d.Size, 100)
-	setDefault(&d.Rounds, map[Scenario]int{Rooms: 20_000, Slow: 100}[d.Scenario])
-	setDefault(&d.Rounds, 40)
-	setDefault(&d.Burst, 25)
-	setDefault(&d.Rooms, d.Clients)
-	setDefault(&d.RoomSize, 10)
-	setDefault(&d.Stalled, 0.05)
-	setDefault(&d.Pairs, 8)
-	setDefault(&d.StalledBuffer, 16<<10)
-	setDefault(&d.Settle, 5*time.Second)
+	d.Size = cmp.Or(d.Size, map[Scenario]int{Slow: 16 << 10}[d.Scenario])
+	d.Size = cmp.Or(d.Size, 100)
+	d.Rounds = cmp.Or(d.Rounds, map[Scenario]int{Rooms: 20_000, Slow: 100}[d.Scenario])
+	d.Rounds = cmp.Or(d.Rounds, 40)
+	d.Burst = cmp.Or(d.Burst, 25)
+	d.Rooms = cmp.Or(d.Rooms, d.Clients)
+	d.RoomSize = cmp.Or(d.RoomSize, 10)
+	d.Stalled = cmp.Or(d.Stalled, 0.05)
+	d.Pairs = cmp.Or(d.Pairs, 8)
+	d.StalledBuffer = cmp.Or(d.StalledBuffer, 16<<10)
+	d.Settle = cmp.Or(d.Settle, 5*time.Second)
 	if d.Scenario == Echo {
-		setDefault(&d.Window, 5*time.Second)
+		d.Window = cmp.Or(d.Window, 5*time.Second)
 	}
-	setDefault(&d.Window, 25*time.Second)
-	setDefault(&d.Patience, 20*time.Second)
-	setDefault(&d.Timeout, 5*time.Minute)
+	d.Window = cmp.Or(d.Window, 25*time.Second)
+	d.Patience = cmp.Or(d.Patience, 20*time.Second)
+	d.Timeout = cmp.Or(d.Timeout, 5*time.Minute)
 	if d.Stderr == nil {
 		d.Stderr = io.Discard
 	}

@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/json"
@@ -60,22 +61,15 @@ type Options struct {
 
 func (o *Options) withDefaults() Options {
 	d := *o
-	setDefault(&d.Key, DefaultKey)
-	setDefault(&d.Heartbeat, DefaultHeartbeat)
-	setDefault(&d.DialTimeout, DefaultDialTimeout)
-	setDefault(&d.WriteTimeout, DefaultWriteTimeout)
-	setDefault(&d.MaxRelays, DefaultMaxRelays)
+	d.Key = cmp.Or(d.Key, DefaultKey)
+	d.Heartbeat = cmp.Or(d.Heartbeat, DefaultHeartbeat)
+	d.DialTimeout = cmp.Or(d.DialTimeout, DefaultDialTimeout)
+	d.WriteTimeout = cmp.Or(d.WriteTimeout, DefaultWriteTimeout)
+	d.MaxRelays = cmp.Or(d.MaxRelays, DefaultMaxRelays)
 	if d.Logger == nil {
 		d.Logger = slog.Default()
 	}
 	return d
-}
-
-func setDefault[T comparable](v *T, def T) {
-	var zero T
-	if *v == zero {
-		*v = def
-	}
 }
 
 // Validate returns what is wrong with the options. It connects to nothing; [Join] calls it too.

@@ -1,6 +1,7 @@
 package engineio
 
 import (
+	"cmp"
 	"log/slog"
 	"net/http"
 	"slices"
@@ -109,16 +110,16 @@ func (o *Options) withDefaults() Options {
 	if o != nil {
 		out = *o
 	}
-	setDefault(&out.PingInterval, DefaultPingInterval)
-	setDefault(&out.PingTimeout, DefaultPingTimeout)
-	setDefault(&out.UpgradeTimeout, DefaultUpgradeTimeout)
-	setDefault(&out.BodyTimeout, DefaultBodyTimeout)
-	setDefault(&out.WriteTimeout, DefaultWriteTimeout)
-	setDefault(&out.MaxPayload, DefaultMaxPayload)
-	setDefault(&out.HeaderLimit, DefaultHeaderLimit)
-	setDefault(&out.CompressionThreshold, DefaultCompressionThreshold)
-	setDefault(&out.SendBuffer, DefaultSendBuffer)
-	setDefault(&out.PollBuffer, max(DefaultPollBuffer, out.SendBuffer))
+	out.PingInterval = cmp.Or(out.PingInterval, DefaultPingInterval)
+	out.PingTimeout = cmp.Or(out.PingTimeout, DefaultPingTimeout)
+	out.UpgradeTimeout = cmp.Or(out.UpgradeTimeout, DefaultUpgradeTimeout)
+	out.BodyTimeout = cmp.Or(out.BodyTimeout, DefaultBodyTimeout)
+	out.WriteTimeout = cmp.Or(out.WriteTimeout, DefaultWriteTimeout)
+	out.MaxPayload = cmp.Or(out.MaxPayload, DefaultMaxPayload)
+	out.HeaderLimit = cmp.Or(out.HeaderLimit, DefaultHeaderLimit)
+	out.CompressionThreshold = cmp.Or(out.CompressionThreshold, DefaultCompressionThreshold)
+	out.SendBuffer = cmp.Or(out.SendBuffer, DefaultSendBuffer)
+	out.PollBuffer = cmp.Or(out.PollBuffer, max(DefaultPollBuffer, out.SendBuffer))
 	if out.Admission == nil {
 		out.Admission = admission.New(admission.Limits{})
 	}
@@ -132,13 +133,6 @@ func (o *Options) withDefaults() Options {
 		out.Logger = slog.Default()
 	}
 	return out
-}
-
-func setDefault[T comparable](v *T, value T) {
-	var zero T
-	if *v == zero {
-		*v = value
-	}
 }
 
 func (o *Options) allows(transport string) bool { return slices.Contains(o.Transports, transport) }
@@ -157,8 +151,8 @@ func (o *Options) cookie(sid string) *http.Cookie {
 		return nil
 	}
 	c := *o.Cookie
-	setDefault(&c.Name, "io")
-	setDefault(&c.Path, "/")
+	c.Name = cmp.Or(c.Name, "io")
+	c.Path = cmp.Or(c.Path, "/")
 	c.Value = sid
 	return &c
 }

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -127,21 +128,21 @@ func (e *SettingError) Error() string { return "--" + e.Setting + ": " + e.Probl
 func (c *Config) withDefaults() Config {
 	d := *c
 	if d.Dev {
-		setDefault(&d.Listen, DefaultDevListen)
+		d.Listen = cmp.Or(d.Listen, DefaultDevListen)
 	}
-	setDefault(&d.Listen, DefaultListen)
-	setDefault(&d.RedisKey, DefaultRedisKey)
-	setDefault(&d.MaxBody, DefaultMaxBody)
-	setDefault(&d.MaxRooms, DefaultMaxRooms)
-	setDefault(&d.MaxPublishRate, DefaultMaxPublishRate)
-	setDefault(&d.SendBuffer, DefaultSendBuffer)
-	setDefault(&d.MaxConnections, DefaultMaxConnections)
-	setDefault(&d.PollBuffer, DefaultPollBuffer)
-	setDefault(&d.PingInterval, DefaultPingInterval)
-	setDefault(&d.PingTimeout, DefaultPingTimeout)
-	setDefault(&d.KeepAlive, DefaultKeepAlive)
-	setDefault(&d.RecoveryBuffer, DefaultRecoveryBuffer)
-	setDefault(&d.ShutdownTimeout, DefaultShutdownTimeout)
+	d.Listen = cmp.Or(d.Listen, DefaultListen)
+	d.RedisKey = cmp.Or(d.RedisKey, DefaultRedisKey)
+	d.MaxBody = cmp.Or(d.MaxBody, DefaultMaxBody)
+	d.MaxRooms = cmp.Or(d.MaxRooms, DefaultMaxRooms)
+	d.MaxPublishRate = cmp.Or(d.MaxPublishRate, DefaultMaxPublishRate)
+	d.SendBuffer = cmp.Or(d.SendBuffer, DefaultSendBuffer)
+	d.MaxConnections = cmp.Or(d.MaxConnections, DefaultMaxConnections)
+	d.PollBuffer = cmp.Or(d.PollBuffer, DefaultPollBuffer)
+	d.PingInterval = cmp.Or(d.PingInterval, DefaultPingInterval)
+	d.PingTimeout = cmp.Or(d.PingTimeout, DefaultPingTimeout)
+	d.KeepAlive = cmp.Or(d.KeepAlive, DefaultKeepAlive)
+	d.RecoveryBuffer = cmp.Or(d.RecoveryBuffer, DefaultRecoveryBuffer)
+	d.ShutdownTimeout = cmp.Or(d.ShutdownTimeout, DefaultShutdownTimeout)
 	if len(d.Namespaces) == 0 {
 		d.Namespaces = []string{"/"}
 	}
@@ -149,13 +150,6 @@ func (c *Config) withDefaults() Config {
 		d.Logger = slog.Default()
 	}
 	return d
-}
-
-func setDefault[T comparable](v *T, def T) {
-	var zero T
-	if *v == zero {
-		*v = def
-	}
 }
 
 // Validate returns what is wrong with the configuration: every problem, joined, each a *[SettingError]. A zero field

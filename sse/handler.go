@@ -1,6 +1,7 @@
 package sse
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"log/slog"
@@ -99,10 +100,10 @@ func NewHandler(subscribe func(r *http.Request) (Subscription, error), opts *Opt
 	if opts != nil {
 		h.opts = *opts
 	}
-	setDefault(&h.opts.KeepAlive, DefaultKeepAlive)
-	setDefault(&h.opts.Retry, DefaultRetry)
-	setDefault(&h.opts.SendBuffer, DefaultSendBuffer)
-	setDefault(&h.opts.WriteTimeout, DefaultWriteTimeout)
+	h.opts.KeepAlive = cmp.Or(h.opts.KeepAlive, DefaultKeepAlive)
+	h.opts.Retry = cmp.Or(h.opts.Retry, DefaultRetry)
+	h.opts.SendBuffer = cmp.Or(h.opts.SendBuffer, DefaultSendBuffer)
+	h.opts.WriteTimeout = cmp.Or(h.opts.WriteTimeout, DefaultWriteTimeout)
 	if h.opts.Admission == nil {
 		h.opts.Admission = admission.New(admission.Limits{})
 	}
@@ -115,13 +116,6 @@ func NewHandler(subscribe func(r *http.Request) (Subscription, error), opts *Opt
 	h.loop.Logger = h.log
 	h.leaving.Pool = &h.work
 	return h
-}
-
-func setDefault[T comparable](v *T, def T) {
-	var zero T
-	if *v == zero {
-		*v = def
-	}
 }
 
 // ServeHTTP answers a GET with a stream. Unless Options.HoldHandler is set, the connection of an HTTP/1 request is taken

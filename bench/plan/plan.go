@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"math"
@@ -68,12 +69,6 @@ type Plan struct {
 	Warnings []string `json:"warnings,omitempty"`
 }
 
-func setDefault(v *float64, def float64) {
-	if *v == 0 {
-		*v = def
-	}
-}
-
 // Frames of small messages are dwarfed by what carries them.
 const (
 	frameOverhead  = 30      // event name, packet type and frame header
@@ -83,15 +78,15 @@ const (
 
 // New works out a plan. It fails if the input makes none possible.
 func New(load Load, machine Machine, costs Costs) (*Plan, error) {
-	setDefault(&load.MessageSize, 200)
-	setDefault(&load.Audience, 1)
-	setDefault(&load.Reconnect, 60)
-	setDefault(&machine.Cores, 2)
-	setDefault(&machine.MemoryGiB, 4)
-	setDefault(&machine.NetworkGbit, 1)
-	setDefault(&machine.Utilisation, 0.6)
-	setDefault(&machine.DowntimeHours, 1)
-	setDefault(&machine.WorkingHours, 720)
+	load.MessageSize = cmp.Or(load.MessageSize, 200)
+	load.Audience = cmp.Or(load.Audience, 1)
+	load.Reconnect = cmp.Or(load.Reconnect, 60)
+	machine.Cores = cmp.Or(machine.Cores, 2)
+	machine.MemoryGiB = cmp.Or(machine.MemoryGiB, 4)
+	machine.NetworkGbit = cmp.Or(machine.NetworkGbit, 1)
+	machine.Utilisation = cmp.Or(machine.Utilisation, 0.6)
+	machine.DowntimeHours = cmp.Or(machine.DowntimeHours, 1)
+	machine.WorkingHours = cmp.Or(machine.WorkingHours, 720)
 	if costs == (Costs{}) {
 		costs = Measured
 	}
