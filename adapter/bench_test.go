@@ -3,9 +3,11 @@ package adapter_test
 import (
 	"context"
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/peal-dev/peal/adapter"
+	"github.com/peal-dev/peal/eventlog"
 	"github.com/peal-dev/peal/message"
 )
 
@@ -98,5 +100,29 @@ func BenchmarkManyRooms(b *testing.B) {
 	b.ReportAllocs()
 	for i := 0; b.Loop(); i++ {
 		_ = a.Broadcast(b.Context(), m, targets[i%len(targets)])
+	}
+}
+
+// BenchmarkResume is a member that comes back, as many others do, and has missed 100 messages of 1 KiB.
+func BenchmarkResume(b *testing.B) {
+	a, err := adapter.New(b.Context(), "/", nil, &adapter.Options{Log: eventlog.NewMemory(nil)})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer func() { _ = a.Close(context.Background()) }()
+	after := a.Bounds().Top
+	data := fmt.Appendf(nil, `["n",%q]`, strings.Repeat("x", 1<<10))
+	for range 100 {
+		if err := a.Broadcast(b.Context(), message.New(data), message.Target{}); err != nil {
+			b.Fatal(err)
+		}
+	}
+	m := &encoder{id: "m"}
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := a.Resume(b.Context(), m, adapter.Resumption{After: after}); err != nil {
+			b.Fatal(err)
+		}
+		a.Remove(m.id)
 	}
 }

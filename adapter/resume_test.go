@@ -7,6 +7,7 @@ import (
 	"runtime"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/peal-dev/peal/adapter"
@@ -337,4 +338,56 @@ func TestIdleMembersCostNothing(t *testing.T) {
 	if idle > plain+8 {
 		t.Errorf("an idle member takes %d bytes with a log, %d without", idle, plain)
 	}
+}
+
+// copies makes a wire format's copy of a message, and counts the messages it was asked to do that for.
+var (
+	copied atomic.Int64
+	copies = message.NewFormat(func(m *message.Message, _ string) *[]byte {
+		copied.Add(1)
+		b := slices.Clone(m.Data)
+		return &b
+	})
+)
+
+// encoder is a member that encodes what it is given and, if it is told so, keeps it.
+type encoder struct {
+	id   string
+	keep bool
+	kept []*message.Message
+}
+
+func (e *encoder) ID() string      { return e.id }
+func (e *encoder) Disconnect(bool) {}
+
+func (e *encoder) Deliver(m *message.Message) {
+	copies.Of(m, message.Namespace{})
+	if e.keep {
+		e.kept = append(e.kept, m)
+	}
+}
+
+// Members that come back together are given the same messages, so each is encoded once for all of them.
+func TestResumedMembersShareMessages(t *testing.T) {
+	a := logged(t, nil)
+	after := a.Bounds().Top
+	const messages, members = 20, 50
+	for n := range messages {
+		publish(t, a, n, message.Target{})
+	}
+	copied.Store(0)
+	first := &encoder{id: "first", keep: true}
+	for i := range members {
+		m := first
+		if i > 0 {
+			m = &encoder{id: fmt.Sprint("m", i)}
+		}
+		if _, err := a.Resume(t.Context(), m, adapter.Resumption{After: after}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := copied.Load(); got != messages || len(first.kept) != messages {
+		t.Errorf("%d messages were encoded %d times for %d members", len(first.kept), got, members)
+	}
+	runtime.KeepAlive(first)
 }

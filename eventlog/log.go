@@ -2,11 +2,13 @@ package eventlog
 
 import (
 	"fmt"
+	"sync"
+	"weak"
 
 	"github.com/peal-dev/peal/message"
 )
 
-// Entry is one message in its place. It is immutable.
+// Entry is one message in its place. What it says is immutable. It must not be copied.
 type Entry struct {
 	Offset message.Offset
 	// Data and Attachments are those of the message.
@@ -14,11 +16,23 @@ type Entry struct {
 	Attachments [][]byte
 	// Rooms and Except say who was meant, as in [message.Target]. No rooms mean everyone.
 	Rooms, Except []string
+
+	mu     sync.Mutex // protects the following
+	shared weak.Pointer[message.Message]
 }
 
-// Message returns the message as it was, with its offset.
+// Message returns the message as it was, with its offset. Those who ask while it is in use get the same one, with what was
+// encoded for the others: members who come back together. The entry does not keep it: the garbage collector takes it, and
+// its encodings, when nobody uses it. Safe for concurrent use.
 func (e *Entry) Message() *message.Message {
-	return &message.Message{Data: e.Data, Attachments: e.Attachments, Offset: e.Offset}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	m := e.shared.Value()
+	if m == nil {
+		m = &message.Message{Data: e.Data, Attachments: e.Attachments, Offset: e.Offset}
+		e.shared = weak.Make(m)
+	}
+	return m
 }
 
 // Size returns about how many bytes e takes in memory.
@@ -46,7 +60,7 @@ func (e *Entry) Payload() int {
 
 // What an entry takes beside its bytes.
 const (
-	entryCost      = 144 // an Entry, and its place in the log
+	entryCost      = 160 // an Entry, and its place in the log
 	attachmentCost = 24
 	nameCost       = 16
 )

@@ -81,6 +81,13 @@ func TestMemoryPerMessage(t *testing.T) {
 	for i := range messages {
 		l.Append(messages[i], message.Target{Rooms: []string{fmt.Sprint("room ", i)}})
 	}
+	replayed, err := l.Read(l.Bounds().Floor) // by somebody who is done with them
+	for _, e := range replayed {
+		_ = e.Message()
+	}
+	if replayed = nil; err != nil {
+		t.Fatal(err)
+	}
 	runtime.GC()
 	runtime.ReadMemStats(&after)
 	runtime.KeepAlive(messages)

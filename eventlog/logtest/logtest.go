@@ -102,6 +102,9 @@ func content(t *testing.T, l eventlog.Log) {
 	if string(back.Data) != string(m.Data) || fmt.Sprint(back.Attachments) != "[[1 2]]" || back.Offset != o || back.Volatile {
 		t.Fatalf("came back as %+v", back)
 	}
+	if again := read(t, l, from)[0].Message(); again != back {
+		t.Fatal("who reads it at the same time gets another message, to be encoded once more")
+	}
 }
 
 func volatile(t *testing.T, l eventlog.Log) {
