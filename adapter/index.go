@@ -141,10 +141,10 @@ func (ix *index) add(m Member, rooms []string) (added bool, opening openings) {
 	}
 }
 
-// remove forgets the member and returns the rooms it was in.
-func (ix *index) remove(id string) []string {
+// remove forgets the member called id, and only if it is m when that is not nil, and returns the rooms it was in.
+func (ix *index) remove(id string, m Member) []string {
 	e := ix.entry(id)
-	if e == nil {
+	if e == nil || m != nil && e.member != m {
 		return nil
 	}
 	e.mu.Lock()

@@ -66,21 +66,22 @@ func (a *Adapter) Bounds() eventlog.Bounds {
 	return a.order.log.Bounds()
 }
 
-// Suspend is [Adapter.Remove] for a member that may come back, which takes an adapter with a log. It reports false if
-// there is no such member. It waits for the message that is being delivered.
-func (a *Adapter) Suspend(id string) (s Suspended, present bool) {
-	o := a.order
+// Suspend is [Adapter.Withdraw] for a member that may come back, which takes an adapter with a log. It reports false if m
+// is no member, though it may have come back as another under the same id. It waits for the message that is being
+// delivered.
+func (a *Adapter) Suspend(m Member) (s Suspended, present bool) {
+	o, id := a.order, m.ID()
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	b := o.log.Bounds()
-	if a.index.entry(id) == nil {
+	if e := a.index.entry(id); e == nil || e.member != m {
 		return s, false
 	}
 	s.Since, s.At = o.joins.of(id, id), b.Top
 	for _, room := range a.index.roomsOf(id) {
 		s.Rooms = append(s.Rooms, Membership{Room: room, Since: o.joins.of(id, room)})
 	}
-	a.index.remove(id)
+	a.index.remove(id, m)
 	return s, true
 }
 

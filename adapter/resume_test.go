@@ -67,8 +67,8 @@ func TestResume(t *testing.T) {
 		t.Fatal(err)
 	}
 	publish(t, a, 1, room)
-	s, ok := a.Suspend("m")
-	if _, again := a.Suspend("m"); !ok || again {
+	s, ok := a.Suspend(m)
+	if _, again := a.Suspend(m); !ok || again {
 		t.Fatalf("suspended: %v, and again: %v", ok, again)
 	}
 	publish(t, a, 2, room)
@@ -109,7 +109,7 @@ func TestResume(t *testing.T) {
 		t.Fatalf("counted %d resumed, %d not, %d messages", st.Resumed, st.NotResumed, st.Replayed)
 	}
 	// From the beginning of its time, as one that received nothing: not what was before.
-	s, _ = a.Suspend("m")
+	s, _ = a.Suspend(m)
 	fresh := &reader{id: "m"}
 	if _, err := a.Resume(t.Context(), fresh, adapter.Resumption{Rooms: s.Rooms, Since: s.Since, After: s.Since}); err != nil {
 		t.Fatal(err)
@@ -148,7 +148,7 @@ func TestResumeHasNoSeam(t *testing.T) {
 					last = true
 				default:
 				}
-				s, ok := a.Suspend(m.id)
+				s, ok := a.Suspend(m)
 				if !ok {
 					t.Error("not there")
 					return
@@ -179,6 +179,31 @@ func TestResumeHasNoSeam(t *testing.T) {
 	}
 }
 
+// A member that left and is late to say so does not take the one with it that has come back under its id.
+func TestOneThatCameBackStays(t *testing.T) {
+	t.Parallel()
+	a := logged(t, nil)
+	old, back := &reader{id: "m"}, &reader{id: "m"}
+	if _, err := a.Add(t.Context(), old, "room"); err != nil {
+		t.Fatal(err)
+	}
+	s, _ := a.Suspend(old)
+	if _, err := a.Resume(t.Context(), back, adapter.Resumption{Rooms: s.Rooms, Since: s.Since, After: s.At}); err != nil {
+		t.Fatal(err)
+	}
+	if _, present := a.Suspend(old); present || a.Withdraw(old) != nil {
+		t.Error("the old one was a member still")
+	}
+	publish(t, a, 1, message.Target{Rooms: []string{"room"}})
+	publish(t, a, 2, message.Target{Rooms: []string{"m"}})
+	if got := fmt.Sprint(back.got()); got != "[[1] [2]]" {
+		t.Errorf("the one that came back was given %s", got)
+	}
+	if rooms := a.Withdraw(back); !slices.Equal(rooms, []string{"room"}) || a.Len() != 0 {
+		t.Errorf("withdrawn from %v, %d members are left", rooms, a.Len())
+	}
+}
+
 // What was sent to a member alone has its place in the order too.
 func TestSendIsKept(t *testing.T) {
 	t.Parallel()
@@ -187,7 +212,7 @@ func TestSendIsKept(t *testing.T) {
 	if _, err := a.Add(t.Context(), m); err != nil {
 		t.Fatal(err)
 	}
-	s, _ := a.Suspend("m")
+	s, _ := a.Suspend(m)
 	publish(t, a, 1, message.Target{})
 	failed := errors.New("failed")
 	err := a.Send(message.New([]byte(`["n",2]`)), "m", func(m *message.Message) error {

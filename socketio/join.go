@@ -93,8 +93,8 @@ func (s *Socket) takeRooms() []string {
 // undo leaves the adapter again: the socket was closed before it was connected, and no handler has heard of it. A client
 // that the server disconnected so early waits for an answer to its CONNECT.
 func (s *Socket) undo() {
-	s.namespace.adapter.Remove(s.id)
-	s.shut(ReasonTransportClose) // in case it was only the answer that could not be sent
+	s.namespace.adapter.Withdraw((*member)(s)) // not a rival that goes on under its id
+	s.shut(ReasonTransportClose)               // in case it was only the answer that could not be sent
 	if s.shutReason() == ReasonServerDisconnect {
 		s.client.refuse(s.namespace.name, &Error{Message: "disconnected by the server"})
 	}
@@ -188,7 +188,7 @@ func (s *Socket) depart() {
 			return
 		}
 	} else {
-		rooms = ns.adapter.Remove(s.id)
+		rooms = ns.adapter.Withdraw((*member)(s))
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()

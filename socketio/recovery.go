@@ -118,7 +118,7 @@ func recoverable(reason Reason) bool {
 func (r *recovery) suspend(s *Socket) (rooms []string, ok bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	was, ok := r.namespace.adapter.Suspend(s.id)
+	was, ok := r.namespace.adapter.Suspend((*member)(s))
 	if !ok {
 		return nil, false
 	}
