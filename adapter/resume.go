@@ -3,6 +3,7 @@ package adapter
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 
 	"github.com/peal-dev/peal/eventlog"
@@ -97,7 +98,7 @@ func (a *Adapter) Resume(ctx context.Context, m Member, r Resumption) (at messag
 		rooms[i], since[in.Room] = in.Room, in.Since
 	}
 	// Most of it is looked for while others publish, and only the rest while nobody does.
-	missed, at, err := r.missed(a.order.log, r.After, since)
+	missed, at, err := r.missed(a.order.log, r.After, m.ID(), since)
 	if err == nil {
 		var opening openings
 		if opening, at, err = a.rejoin(m, &r, missed, at, rooms, since); err == nil {
@@ -113,7 +114,7 @@ func (a *Adapter) rejoin(m Member, r *Resumption, missed []*eventlog.Entry, at m
 	o := a.order
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	rest, at, err := r.missed(o.log, at, since)
+	rest, at, err := r.missed(o.log, at, m.ID(), since)
 	if err != nil {
 		return nil, at, err
 	}
@@ -134,8 +135,9 @@ func (a *Adapter) rejoin(m Member, r *Resumption, missed []*eventlog.Entry, at m
 // missedCost is what a message takes on a wire beside its payload, at most.
 const missedCost = 128
 
-// missed returns the entries behind after that are for a member who is in rooms since then, and up to where it looked.
-func (r *Resumption) missed(log eventlog.Log, after message.Offset, rooms map[string]message.Offset) (missed []*eventlog.Entry, at message.Offset, err error) {
+// missed returns the entries behind after that are for the member called id who is in rooms since then, and up to where it
+// looked.
+func (r *Resumption) missed(log eventlog.Log, after message.Offset, id string, rooms map[string]message.Offset) (missed []*eventlog.Entry, at message.Offset, err error) {
 	entries, err := log.Read(after)
 	if err != nil || len(entries) == 0 {
 		return nil, after, err
@@ -144,7 +146,7 @@ func (r *Resumption) missed(log eventlog.Log, after message.Offset, rooms map[st
 	bytes := 0
 	missed = entries[:0]
 	for _, e := range entries {
-		if r.meant(e, rooms) {
+		if r.meant(e, id, rooms) {
 			bytes += e.Payload() + missedCost
 			missed = append(missed, e)
 		}
@@ -156,8 +158,11 @@ func (r *Resumption) missed(log eventlog.Log, after message.Offset, rooms map[st
 	return missed, at, nil
 }
 
-// meant reports whether e is for somebody who is in these rooms since then.
-func (r *Resumption) meant(e *eventlog.Entry, rooms map[string]message.Offset) bool {
+// meant reports whether e is for the member called id who is in these rooms since then.
+func (r *Resumption) meant(e *eventlog.Entry, id string, rooms map[string]message.Offset) bool {
+	if e.Private && !slices.Contains(e.Rooms, id) {
+		return false // it is in a room that has another member's name
+	}
 	for _, name := range e.Except {
 		if _, in := rooms[name]; in {
 			return false
@@ -184,7 +189,7 @@ func (a *Adapter) Send(m *message.Message, id string, deliver func(*message.Mess
 	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	return deliver(o.append(m, message.Target{Rooms: []string{id}}))
+	return deliver(o.append(m, message.Target{Rooms: []string{id}, Private: true}))
 }
 
 // AtTop calls fn with the offset of the last message while none is being delivered, and reports false without calling it

@@ -233,6 +233,35 @@ func TestSendIsKept(t *testing.T) {
 	}
 }
 
+// What was sent to a member alone is for nobody who is in a room that has the member's id as its name, neither live nor
+// later.
+func TestSendIsPrivate(t *testing.T) {
+	t.Parallel()
+	a := logged(t, nil)
+	m, spy := &reader{id: "m"}, &reader{id: "spy"}
+	for who, rooms := range map[*reader][]string{m: nil, spy: {"m"}} {
+		if _, err := a.Add(t.Context(), who, rooms...); err != nil {
+			t.Fatal(err)
+		}
+	}
+	from := a.Bounds().Top
+	if err := a.Send(message.New([]byte(`["n","secret"]`)), "m", func(msg *message.Message) error { m.Deliver(msg); return nil }); err != nil {
+		t.Fatal(err)
+	}
+	publish(t, a, 1, message.Target{Rooms: []string{"m"}})
+	for _, who := range []*reader{m, spy} {
+		s, _ := a.Suspend(who)
+		live := fmt.Sprint(who.got())
+		back := &reader{id: who.id}
+		if _, err := a.Resume(t.Context(), back, adapter.Resumption{Rooms: s.Rooms, Since: s.Since, After: from}); err != nil {
+			t.Fatal(err)
+		}
+		if again := fmt.Sprint(back.got()); again != live {
+			t.Errorf("%s was given %s, and as one that had nothing %s", who.id, live, again)
+		}
+	}
+}
+
 // AtTop speaks when everybody has everything up to the top, and not in between.
 func TestAtTop(t *testing.T) {
 	t.Parallel()

@@ -16,6 +16,8 @@ type Entry struct {
 	Attachments [][]byte
 	// Rooms and Except say who was meant, as in [message.Target]. No rooms mean everyone.
 	Rooms, Except []string
+	// Private says that only the member is meant whose id is in Rooms.
+	Private bool
 
 	mu     sync.Mutex // protects the following
 	shared weak.Pointer[message.Message]

@@ -65,7 +65,8 @@ func (l *Memory) Append(m *message.Message, to message.Target) message.Offset {
 	if m.Volatile {
 		return l.bounds.Top
 	}
-	e := &Entry{Offset: next(l.bounds.Top, now()), Data: m.Data, Attachments: m.Attachments, Rooms: to.Rooms, Except: to.Except}
+	e := &Entry{Offset: next(l.bounds.Top, now()), Data: m.Data, Attachments: m.Attachments,
+		Rooms: to.Rooms, Except: to.Except, Private: to.Private}
 	l.bounds.Top = e.Offset
 	if l.bounds.Count == len(l.ring) {
 		l.resize(max(2*len(l.ring), minRing))

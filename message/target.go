@@ -9,4 +9,7 @@ type Target struct {
 	Except []string
 	// Local keeps it on this node.
 	Local bool
+	// Private means the member whose id Rooms names, and nobody else who is in a room of that name. Logs keep it; what is
+	// broadcast goes to rooms.
+	Private bool
 }
