@@ -52,8 +52,10 @@ func (j *joins) set(id, room string, since message.Offset) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	if len(j.order) >= maxJoins {
-		floor = j.order[maxJoins/8].since
-		j.log.Trim(floor)
+		if j.compact(); len(j.order) >= maxJoins/8*7 {
+			floor = j.order[maxJoins/8].since
+			j.log.Trim(floor)
+		}
 	}
 	j.trim(floor)
 	if since.Compare(floor) <= 0 {
@@ -65,6 +67,19 @@ func (j *joins) set(id, room string, since message.Offset) {
 	}
 	j.since[s] = since
 	j.order = append(j.order, stayed{s, since})
+}
+
+// compact takes those out of the order that have left: somebody who joins and leaves all the time is no reason for the log
+// to go back less far. j.mu is held.
+func (j *joins) compact() {
+	since, order := make(map[stay]message.Offset, len(j.since)), make([]stayed, 0, len(j.since))
+	for _, o := range j.order {
+		if _, known := since[o.stay]; !known && j.since[o.stay] == o.since {
+			since[o.stay] = o.since
+			order = append(order, o)
+		}
+	}
+	j.since, j.order = since, order
 }
 
 // of returns since when the member has been in room; zero if it has been for longer than the log goes back.

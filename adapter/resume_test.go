@@ -445,3 +445,43 @@ func TestResumedMembersShareMessages(t *testing.T) {
 	}
 	runtime.KeepAlive(first)
 }
+
+// Members that join and leave all the time do not shorten what the others can be given.
+func TestChurnLeavesTheLogAlone(t *testing.T) {
+	t.Parallel()
+	a := logged(t, nil)
+	m, busy := &reader{id: "m"}, &reader{id: "busy"}
+	for _, who := range []*reader{m, busy} {
+		if _, err := a.Add(t.Context(), who, "room"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	publish(t, a, 1, message.Target{Rooms: []string{"room"}})
+	s, _ := a.Suspend(m)
+	publish(t, a, 2, message.Target{Rooms: []string{"room"}})
+	const many = 1<<18 + 1000 // more than are known at a time
+	for range many {
+		if _, err := a.Join(t.Context(), "busy", "other"); err != nil {
+			t.Fatal(err)
+		}
+		a.Leave("busy", "other")
+	}
+	if _, err := a.Resume(t.Context(), m, adapter.Resumption{Rooms: s.Rooms, Since: s.Since, After: s.At}); err != nil {
+		t.Fatal(err)
+	}
+	if got := fmt.Sprint(m.got()); got != "[[1] [2]]" {
+		t.Errorf("given %s", got)
+	}
+	// Members who stay in more rooms than can be known do.
+	for i := range many {
+		if _, err := a.Join(t.Context(), "busy", fmt.Sprint(i)); err != nil {
+			t.Fatal(err)
+		}
+		if i%1000 == 0 {
+			publish(t, a, i, message.Target{Rooms: []string{"elsewhere"}})
+		}
+	}
+	if b := a.Bounds(); b.Floor.Compare(s.At) <= 0 {
+		t.Errorf("the log goes back to %v", b.Floor)
+	}
+}
