@@ -151,7 +151,7 @@ func newReader(t *testing.T) *reader {
 	}
 	// As make compiles, so that all is compiled once; and a module cache of its own would be a download of everything.
 	r.env = append(r.env, "GOPATH="+gopath, "CGO_ENABLED=0", "GOFLAGS=-trimpath -buildvcs=false", "GOMODCACHE="+goEnv(t, "GOMODCACHE"),
-		"GOPROXY=off", "PEAL_URL=http://"+strings.TrimPrefix(r.local("http://127.0.0.1:8080"), "http://"))
+		"GOPROXY=off", "TMPDIR="+home, "PEAL_URL=http://"+strings.TrimPrefix(r.local("http://127.0.0.1:8080"), "http://"))
 	return r
 }
 
