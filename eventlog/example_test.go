@@ -33,9 +33,9 @@ func ExampleMemory() {
 }
 
 func ExampleSessions() {
-	sessions := eventlog.NewSessions[string](2*time.Minute, 1000)
+	sessions := eventlog.NewSessions[string](2*time.Minute, 1000, 1<<20)
 	defer sessions.Close()
-	sessions.Save("id", "what is left of it")
+	sessions.Save("id", "what is left of it", 100)
 	fmt.Println(sessions.Take("id"))
 	_, again := sessions.Take("id")
 	fmt.Println(again)

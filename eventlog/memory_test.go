@@ -103,47 +103,73 @@ func TestMemoryPerMessage(t *testing.T) {
 
 func TestSessions(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := eventlog.NewSessions[int](time.Minute, 3)
+		s := eventlog.NewSessions[int](time.Minute, 3, 1000)
 		defer s.Close()
-		s.Save("a", 1)
+		s.Save("a", 1, 1)
 		if v, ok := s.Take("a"); v != 1 || !ok {
 			t.Fatalf("took %d, %v", v, ok)
 		}
 		if _, ok := s.Take("a"); ok {
 			t.Fatal("took it twice")
 		}
-		s.Save("a", 2)
+		s.Save("a", 2, 1)
 		time.Sleep(50 * time.Second)
-		s.Save("a", 3) // away again
+		s.Save("a", 3, 1) // away again
 		time.Sleep(50 * time.Second)
 		if v, ok := s.Take("a"); v != 3 || !ok {
 			t.Fatalf("took %d, %v", v, ok)
 		}
-		s.Save("a", 4)
+		s.Save("a", 4, 1)
 		time.Sleep(65 * time.Second)
 		if n := s.Len(); n != 0 {
 			t.Fatalf("%d left when their time is over", n)
 		}
 		for i := range 3 {
-			if !s.Save(fmt.Sprint(i), i) {
+			if !s.Save(fmt.Sprint(i), i, 1) {
 				t.Fatalf("no room for number %d", i)
 			}
 		}
-		if s.Save("one more", 3) {
+		if s.Save("one more", 3, 1) {
 			t.Fatal("room for a fourth")
 		}
 		if _, ok := s.Take("0"); ok || s.Len() != 3 {
 			t.Fatal("it was not the oldest that went")
 		}
 		for i := range 100 { // the order of what was taken must not grow
-			s.Save("again", i)
+			s.Save("again", i, 1)
 			s.Take("again")
 		}
-		s.Save("last", 1)
+		s.Save("last", 1, 1)
 		if v, ok := s.Take("last"); v != 1 || !ok {
 			t.Fatalf("took %d, %v", v, ok)
 		}
 	})
+}
+
+func TestSessionsAreBoundedInBytes(t *testing.T) {
+	t.Parallel()
+	s := eventlog.NewSessions[int](time.Minute, 100, 1000)
+	defer s.Close()
+	for i := range 20 { // what is replaced or taken does not count
+		if !s.Save("again", i, 600) {
+			t.Fatal("no room in place of itself")
+		}
+	}
+	s.Take("again")
+	for i, want := range []bool{true, true, false, false} {
+		if got := s.Save(fmt.Sprint(i), i, 450); got != want {
+			t.Errorf("number %d: room %v", i, got)
+		}
+	}
+	if _, ok := s.Take("1"); ok || s.Len() != 2 {
+		t.Errorf("%d are left", s.Len())
+	}
+	if s.Save("large", 0, 1001) || s.Len() != 0 {
+		t.Errorf("%d are left beside one that is too large", s.Len())
+	}
+	if !s.Save("last", 1, 1000) {
+		t.Error("no room in an empty store")
+	}
 }
 
 func BenchmarkAppend(b *testing.B) {

@@ -6,13 +6,15 @@ import (
 )
 
 // Sessions keeps what is needed of members that went away, for as long as they may come back. Each can be taken once.
-// It is bounded in age and number; the oldest goes first. Create it with [NewSessions]. All methods are safe for
+// It is bounded in age, number and bytes; the oldest goes first. Create it with [NewSessions]. All methods are safe for
 // concurrent use.
 type Sessions[T any] struct {
 	age   time.Duration
 	count int
+	limit int // of bytes
 
 	mu     sync.Mutex // protects the following
+	bytes  int
 	byID   map[string]session[T]
 	order  []departure // oldest first; of those that were taken too, until their time is over
 	timer  *time.Timer
@@ -21,6 +23,7 @@ type Sessions[T any] struct {
 
 type session[T any] struct {
 	value T
+	size  int
 	gone  time.Time
 }
 
@@ -29,23 +32,27 @@ type departure struct {
 	gone time.Time
 }
 
-// NewSessions returns an empty store for count sessions, which forgets each when it is older than age.
-func NewSessions[T any](age time.Duration, count int) *Sessions[T] {
-	return &Sessions[T]{age: age, count: count, byID: make(map[string]session[T])}
+// NewSessions returns an empty store for count sessions of so many bytes together, which forgets each when it is older than
+// age.
+func NewSessions[T any](age time.Duration, count, bytes int) *Sessions[T] {
+	return &Sessions[T]{age: age, count: count, limit: bytes, byID: make(map[string]session[T])}
 }
 
-// Save keeps v under id, in place of what was kept there. It returns false if another had to go for it.
-func (s *Sessions[T]) Save(id string, v T) (room bool) {
+// Save keeps v, which takes size bytes, under id, in place of what was kept there. It returns false if another had to go for
+// it, or v itself because it alone is too large.
+func (s *Sessions[T]) Save(id string, v T, size int) (room bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
 		return true
 	}
 	now := time.Now()
-	s.byID[id] = session[T]{v, now}
+	s.forget(id)
+	s.byID[id] = session[T]{v, size, now}
+	s.bytes += size
 	s.order = append(s.order, departure{id, now})
 	room = true
-	for len(s.byID) > s.count {
+	for len(s.byID) > s.count || s.bytes > s.limit {
 		s.drop()
 		room = false
 	}
@@ -63,7 +70,7 @@ func (s *Sessions[T]) Take(id string) (v T, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	kept, ok := s.byID[id]
-	delete(s.byID, id)
+	s.forget(id)
 	if !ok || time.Since(kept.gone) > s.age {
 		return v, false
 	}
@@ -83,7 +90,7 @@ func (s *Sessions[T]) Close() {
 	defer s.mu.Unlock()
 	s.closed = true
 	clear(s.byID)
-	s.order = nil
+	s.order, s.bytes = nil, 0
 	if s.timer != nil {
 		s.timer.Stop()
 		s.timer = nil
@@ -96,8 +103,14 @@ func (s *Sessions[T]) drop() {
 	s.order[0] = departure{}
 	s.order = s.order[1:]
 	if s.current(d) {
-		delete(s.byID, d.id)
+		s.forget(d.id)
 	}
+}
+
+// forget forgets what is kept under id, if there is anything.
+func (s *Sessions[T]) forget(id string) {
+	s.bytes -= s.byID[id].size
+	delete(s.byID, id)
 }
 
 // current reports whether d is of what is kept, and not of what was there before under the same id.

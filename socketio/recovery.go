@@ -1,6 +1,7 @@
 package socketio
 
 import (
+	"cmp"
 	"context"
 	"crypto/hmac"
 	"crypto/rand"
@@ -21,6 +22,7 @@ import (
 const (
 	DefaultMaxDisconnection = 2 * time.Minute
 	DefaultMaxSessions      = 100_000
+	DefaultMaxSessionBytes  = 64 << 20
 )
 
 // Recovery has clients that come back after a short absence go on where they were: the same id, rooms and values
@@ -43,6 +45,9 @@ type Recovery struct {
 	MaxBytes    int
 	// MaxSessions is how many clients of each namespace may be away; the one that left first goes first. 0 means 100000.
 	MaxSessions int
+	// MaxSessionBytes is how much memory their ids, rooms and keys of values may take; the values do not count. 0 means
+	// 64 MiB.
+	MaxSessionBytes int
 	// SkipMiddlewares has the connection middlewares not asked about a client that is recovered.
 	SkipMiddlewares bool
 }
@@ -67,6 +72,19 @@ type absent struct {
 	gone  chan struct{} // closed when its handlers have been told
 }
 
+// size returns about how many bytes a takes in memory, but for the program's values.
+func (a *absent) size() int {
+	const session, room, value = 400, 40, 32
+	n := session
+	for _, in := range a.was.Rooms {
+		n += room + len(in.Room)
+	}
+	for _, d := range a.data {
+		n += value + len(d.key)
+	}
+	return n
+}
+
 func newRecovery(ns *Namespace, o *Recovery, heartbeat time.Duration) *recovery {
 	away := o.MaxDisconnection
 	if away <= 0 {
@@ -80,7 +98,7 @@ func newRecovery(ns *Namespace, o *Recovery, heartbeat time.Duration) *recovery 
 	_, _ = rand.Read(r.secret) // never fails: it would end the program
 	// What was sent before a connection was found to be dead is missing too.
 	r.log = eventlog.NewMemory(&eventlog.Limits{Age: away + heartbeat, Count: o.MaxMessages, Bytes: o.MaxBytes})
-	r.sessions = eventlog.NewSessions[*absent](away, sessions)
+	r.sessions = eventlog.NewSessions[*absent](away, sessions, cmp.Or(o.MaxSessionBytes, DefaultMaxSessionBytes))
 	return r
 }
 
@@ -133,7 +151,7 @@ func (r *recovery) suspend(s *Socket) (rooms []string, ok bool) {
 	}
 	a.data, x.gone = append(a.data, x.data...), a.gone
 	s.mu.Unlock()
-	if !r.sessions.Save(s.id, a) {
+	if !r.sessions.Save(s.id, a, a.size()) {
 		r.namespace.server.counters.forgotten.Add(1)
 	}
 	return rooms, true

@@ -3,6 +3,7 @@ package socketio_test
 import (
 	"context"
 	"encoding/json"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -55,5 +56,32 @@ func TestRecoveryAtOnce(t *testing.T) {
 			p.close()
 		}
 		c.close()
+	}
+}
+
+// What is kept of clients that are away is bounded in bytes too: they choose how many rooms they are in.
+func TestRecoveryIsBoundedInBytes(t *testing.T) {
+	t.Parallel()
+	rooms := make([]string, 1000)
+	for i := range rooms {
+		rooms[i] = strings.Repeat("x", 100) + strconv.Itoa(i)
+	}
+	var came chan *socketio.Socket
+	var left chan socketio.Reason
+	r := recovering(t, &socketio.Recovery{MaxSessionBytes: 350_000}, func(io *socketio.Server) { came, left = watch(io, rooms...) })
+	var away [3]*traveller
+	for i := range away {
+		away[i] = r.come(nil)
+		<-came
+		away[i].leave(left)
+	}
+	if n := r.io.Stats().Forgotten; n != 1 {
+		t.Errorf("%d clients of three were forgotten", n)
+	}
+	for i, want := range []bool{false, true, true} {
+		r.come(away[i])
+		if s := <-came; s.Recovered() != want {
+			t.Errorf("client %d: recovered is %v", i, s.Recovered())
+		}
 	}
 }
