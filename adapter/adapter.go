@@ -79,10 +79,10 @@ func (a *Adapter) Add(ctx context.Context, m Member, rooms ...string) (added boo
 }
 
 // Remove forgets the member and returns the rooms it was in, in no order; nil if there is no such member.
-func (a *Adapter) Remove(id string) (rooms []string) { return a.index.remove(id, nil) }
+func (a *Adapter) Remove(id string) (rooms []string) { return a.index.remove(id, nil, nil) }
 
 // Withdraw is [Adapter.Remove] for m alone: a member that has come back under the same id stays.
-func (a *Adapter) Withdraw(m Member) (rooms []string) { return a.index.remove(m.ID(), m) }
+func (a *Adapter) Withdraw(m Member) (rooms []string) { return a.index.remove(m.ID(), m, nil) }
 
 // Join puts the member into rooms and reports whether there is such a member. Joining twice changes nothing. It waits,
 // and fails, as [Adapter.Add] does.

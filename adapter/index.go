@@ -141,8 +141,9 @@ func (ix *index) add(m Member, rooms []string) (added bool, opening openings) {
 	}
 }
 
-// remove forgets the member called id, and only if it is m when that is not nil, and returns the rooms it was in.
-func (ix *index) remove(id string, m Member) []string {
+// remove forgets the member called id, and only if it is m when that is not nil, and returns the rooms it was in. Before
+// that leaving is called with them, if it is not nil, under the member's lock.
+func (ix *index) remove(id string, m Member, leaving func(rooms []string)) []string {
 	e := ix.entry(id)
 	if e == nil || m != nil && e.member != m {
 		return nil
@@ -154,6 +155,9 @@ func (ix *index) remove(id string, m Member) []string {
 	}
 	e.gone = true
 	names := e.rooms()
+	if leaving != nil {
+		leaving(names)
+	}
 	for m := e.list; m != nil; m = m.next {
 		ix.drop(m)
 	}

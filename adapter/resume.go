@@ -74,16 +74,14 @@ func (a *Adapter) Suspend(m Member) (s Suspended, present bool) {
 	o, id := a.order, m.ID()
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	b := o.log.Bounds()
-	if e := a.index.entry(id); e == nil || e.member != m {
-		return s, false
-	}
-	s.Since, s.At = o.joins.of(id, id), b.Top
-	for _, room := range a.index.roomsOf(id) {
-		s.Rooms = append(s.Rooms, Membership{Room: room, Since: o.joins.of(id, room)})
-	}
-	a.index.remove(id, m)
-	return s, true
+	top := o.log.Bounds().Top
+	a.index.remove(id, m, func(rooms []string) {
+		s.Since, s.At, present = o.joins.of(id, id), top, true
+		for _, room := range rooms {
+			s.Rooms = append(s.Rooms, Membership{Room: room, Since: o.joins.of(id, room)})
+		}
+	})
+	return s, present
 }
 
 // Resume registers m, which must not be registered, as [Adapter.Add] does, and before that delivers what r says that it

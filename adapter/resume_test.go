@@ -485,3 +485,21 @@ func TestChurnLeavesTheLogAlone(t *testing.T) {
 		t.Errorf("the log goes back to %v", b.Floor)
 	}
 }
+
+// A member that is withdrawn while it is suspended is one or the other: no part of its rooms is left.
+func TestSuspendedWhileWithdrawn(t *testing.T) {
+	t.Parallel()
+	a := logged(t, nil)
+	for range 20_000 {
+		m := &reader{id: "m"}
+		if _, err := a.Add(t.Context(), m, "room"); err != nil {
+			t.Fatal(err)
+		}
+		withdrawn := make(chan []string)
+		go func() { withdrawn <- a.Withdraw(m) }()
+		s, present := a.Suspend(m)
+		if rooms := <-withdrawn; present != (len(s.Rooms) == 1) || present != (len(rooms) == 0) {
+			t.Fatalf("suspended: %v in %v, and withdrawn from %v", present, s.Rooms, rooms)
+		}
+	}
+}

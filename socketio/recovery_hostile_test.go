@@ -14,7 +14,7 @@ import (
 // messages reach.
 func TestRecoveryAtOnce(t *testing.T) {
 	t.Parallel()
-	const rivals, rounds = 6, 300
+	const rivals, rounds = 6, 150
 	r := recovering(t, &socketio.Recovery{}, func(io *socketio.Server) {
 		io.OnConnect(func(s *socketio.Socket) {
 			if !s.Recovered() {
