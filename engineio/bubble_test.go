@@ -45,10 +45,19 @@ func (p *pipes) dial() net.Conn {
 // bubble runs a test on a server whose time passes only when all wait. The http.Server is as given.
 func bubble(t *testing.T, opts engineio.Options, hs *http.Server, test func(t *testing.T, f *fixture, network *pipes)) {
 	t.Helper()
+	bubbleWith(t, nil, opts, hs, test)
+}
+
+// bubbleWith is bubble with a handler of the test's own, if there is one.
+func bubbleWith(t *testing.T, h engineio.Handler, opts engineio.Options, hs *http.Server, test func(t *testing.T, f *fixture, network *pipes)) {
+	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		e := newEcho()
+		if h == nil {
+			h = e
+		}
 		opts.Goroutines = true // a poller waits for the machine, which a bubble does not understand
-		server := engineio.NewServer(e, &opts)
+		server := engineio.NewServer(h, &opts)
 		network := &pipes{conns: make(chan net.Conn), closed: make(chan struct{})}
 		hs.Handler = server
 		served := make(chan error, 1)

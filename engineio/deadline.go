@@ -61,7 +61,7 @@ func (s *Session) write(w http.ResponseWriter, b []byte) error {
 	for over := false; ; {
 		if !over {
 			within := s.server.opts.WriteTimeout
-			if over = s.over.Load(); over {
+			if over = s.over(); over {
 				within /= 2
 			}
 			_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(within))

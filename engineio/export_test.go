@@ -1,5 +1,10 @@
 package engineio
 
+import "unsafe"
+
+// SessionSize is what a session takes beside what it points to.
+const SessionSize = unsafe.Sizeof(Session{})
+
 // Parked reports whether a poll of the session waits for something to be sent.
 func Parked(s *Session) bool {
 	s.mu.Lock()

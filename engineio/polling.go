@@ -20,7 +20,7 @@ func (s *Session) sendPolling(p *Prepared, flags SendFlags) (sent bool, conn *ne
 		return false, conn
 	}
 	t := s.polling
-	if s.state != stateOpen || t == nil {
+	if s.over() || t == nil {
 		return false, nil
 	}
 	if flags&Volatile != 0 && t.parked == nil {
@@ -36,11 +36,8 @@ func (s *Session) sendPolling(p *Prepared, flags SendFlags) (sent bool, conn *ne
 
 // refusal says why sendPolling did not take a message, and ends the session if that was for its slowness.
 func (s *Session) refusal(flags SendFlags) error {
-	s.mu.Lock()
-	open := s.state == stateOpen
-	s.mu.Unlock()
 	switch {
-	case !open:
+	case s.over():
 		return ErrClosed
 	case flags&Volatile != 0:
 		return ErrDropped
@@ -76,7 +73,7 @@ func (s *Session) servePoll(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
 	t := s.polling
 	switch {
-	case t == nil || s.state == stateClosed:
+	case t == nil || s.stage() == gone:
 		s.mu.Unlock()
 		s.server.refuse(w, r, refused(UnknownSession, "", "it has ended"))
 		return
@@ -92,10 +89,10 @@ func (s *Session) servePoll(w http.ResponseWriter, r *http.Request) {
 		return
 	case len(t.buffer) > 0 || t.last != nil:
 		payload := t.take()
-		leaving := s.state == stateLeaving && t.last == nil
+		last := s.stage() == leaving && t.last == nil
 		s.mu.Unlock()
 		s.respond(w, r, payload)
-		if leaving {
+		if last {
 			s.CloseWith(ForcedClose, nil)
 		}
 		return
@@ -137,7 +134,7 @@ func (s *Session) servePoll(w http.ResponseWriter, r *http.Request) {
 func (s *Session) servePost(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
 	t := s.polling
-	if t == nil || s.state != stateOpen {
+	if t == nil || s.over() {
 		s.mu.Unlock()
 		s.server.refuse(w, r, refused(UnknownSession, "", "it has ended"))
 		return
@@ -216,7 +213,7 @@ func (s *Session) readBody(w http.ResponseWriter, r *http.Request, jsonp bool) (
 func (s *Session) read(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, error) {
 	s.mu.Lock()
 	t := s.polling
-	if t == nil || s.state != stateOpen {
+	if t == nil || s.over() {
 		s.mu.Unlock()
 		return nil, ErrClosed
 	}
@@ -251,10 +248,9 @@ func (s *Session) receive(r *http.Request, payload []byte) {
 func (s *Session) awaitResume(r *http.Request) bool {
 	for {
 		s.mu.Lock()
-		if s.state != stateOpen || !s.paused {
-			open := s.state == stateOpen
+		if over := s.over(); over || !s.paused {
 			s.mu.Unlock()
-			return open
+			return !over
 		}
 		if s.resumed == nil {
 			s.resumed = make(chan struct{})

@@ -296,13 +296,15 @@ func plainID(id string) bool {
 	return !strings.ContainsFunc(id, func(r rune) bool { return r < 0x20 || r > 0x7e || r == '"' || r == '\\' })
 }
 
-// add enters a session into the table; false says that the server is shutting down.
+// add enters a session into the table, with its receiver's mutex locked: whoever ends it from there tells a receiver that
+// is still to be made by Session.open, which unlocks. False says that the server is shutting down.
 func (s *Server) add(sess *Session) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
 		return false
 	}
+	sess.inMu.Lock()
 	s.sessions[sess.id] = sess
 	s.wg.Add(1) // before Shutdown can wait, which an Add at the session's end would not be
 	s.live.Add(1)

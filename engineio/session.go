@@ -38,18 +38,11 @@ const (
 	Deferred
 )
 
-const (
-	// lingerTimeout bounds how long a session that has ended waits for its client to take the last bytes.
-	lingerTimeout = 30 * time.Second
-	// leaveGrace is how long a session that its client closed waits for a poll that was sent at the same time.
-	leaveGrace = time.Second
-)
-
 // Session is one client's Engine.IO session. All methods are safe for concurrent use.
 type Session struct {
 	conn    atomic.Pointer[netconn.Conn] // set once the transport is WebSocket
 	alive   atomic.Bool                  // something arrived since the last ping
-	over    atomic.Bool                  // ended, or about to: what still arrives is dropped
+	life    atomic.Uint32                // its stage; changed with mu held
 	framing framing                      // on WebSocket; fixed by the handshake
 	// pending says that the session is not settled; guarded by mu, and here because there is room.
 	pending bool
@@ -59,27 +52,25 @@ type Session struct {
 	id        string
 	handshake Handshake
 
-	inMu  sync.Mutex // one call of the receiver at a time
-	ended bool       // the receiver has been told; guarded by inMu
+	inMu sync.Mutex // one call of the receiver at a time; held from when the session is in the table until it has a receiver
 
-	mu       sync.Mutex // guards the following
-	state    state
-	awaiting bool // a ping has not been answered
-	overdue  bool // nor was it in time; at the next look the session is over
-	paused   bool
-	due      time.Time
-	timer    wheel.Timer
-	polling  *polling      // nil once the transport is WebSocket
-	upgrade  *upgrade      // while one is tried
-	resumed  chan struct{} // not nil while a POST waits for Resume
+	mu      sync.Mutex // guards the following
+	pulse   pulse
+	paused  bool
+	due     time.Time
+	timer   wheel.Timer
+	polling *polling      // nil once the transport is WebSocket
+	upgrade *upgrade      // while one is tried
+	resumed chan struct{} // not nil while a POST waits for Resume
 }
 
-type state uint8
+// pulse is where a session is between one ping and the next.
+type pulse uint8
 
 const (
-	stateOpen    state = iota
-	stateLeaving       // ended on polling: the client has yet to fetch the last packets
-	stateClosed
+	calm    pulse = iota // the next ping is due in a while
+	awaited              // a ping has not been answered
+	overdue              // nor was it in time; at the next look the session is over
 )
 
 // ID returns the session's id. It is a credential of the client: do not show it to others.
@@ -89,7 +80,7 @@ func (s *Session) ID() string { return s.id }
 func (s *Session) Settle() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.pending && s.state != stateClosed {
+	if s.pending && s.stage() != gone {
 		s.pending = false
 		s.server.opts.Admission.Settle()
 	}
@@ -118,7 +109,7 @@ func (s *Session) begin() bool {
 	opened := s.open()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.state != stateOpen { // closed by the handler
+	if s.over() { // closed by the handler
 		return opened
 	}
 	interval := s.server.opts.PingInterval
@@ -127,15 +118,11 @@ func (s *Session) begin() bool {
 	return opened
 }
 
+// open makes the session's receiver. A shutdown may have ended the session already; its receiver is told after this.
 func (s *Session) open() (opened bool) {
-	s.inMu.Lock()
-	defer s.inMu.Unlock()
+	defer s.inMu.Unlock() // locked by Server.add
 	defer s.recovered("Handler.Open")
-	receiver := s.server.handler.Open(s)
-	if s.ended { // by a shutdown
-		receiver.Close(ServerShutdown, nil)
-	}
-	s.receiver = receiver
+	s.receiver = s.server.handler.Open(s)
 	return true
 }
 
@@ -189,84 +176,6 @@ func (s *Session) Close() { s.end(ForcedClose, nil, true) }
 // client that broke the rules is still told in the transport's own way.
 func (s *Session) CloseWith(reason Reason, cause error) { s.end(reason, cause, false) }
 
-// end ends the session. With flush set, what waits for the client is still delivered.
-func (s *Session) end(reason Reason, cause error, flush bool) {
-	s.mu.Lock()
-	if s.state == stateClosed || (s.over.Load() && flush) {
-		s.mu.Unlock()
-		return
-	}
-	told := s.over.Swap(true) // the receiver knows already
-	s.state = stateClosed
-	if s.resumed != nil {
-		close(s.resumed)
-		s.resumed = nil
-	}
-	s.polling.cut()
-	if s.polling != nil && reason == PingTimeout {
-		s.polling.missed = true
-	}
-	up := s.upgrade
-	s.upgrade = nil
-	conn := s.conn.Load()
-	switch {
-	case conn != nil:
-	case told:
-		s.polling.discard(endPacket)
-	case flush:
-		s.leaveIf(s.polling.leave())
-	case reason == TransportClose:
-		s.leaveIf(s.polling.discard(noopPacket)) // the client said it leaves: it wants its poll back, not a goodbye
-	default:
-		s.polling.discard(endPacket)
-	}
-	s.linger(conn, flush)
-	leaving := s.state == stateLeaving
-	s.mu.Unlock()
-
-	up.abandon()
-	if conn != nil {
-		s.closeConn(conn, reason, cause, flush)
-	}
-	if !leaving {
-		s.server.remove(s)
-	}
-	if told {
-		return
-	}
-	s.server.live.Add(-1)
-	go func() { // the receiver may be in a call, perhaps in the one that ends the session
-		defer s.server.wg.Done()
-		defer s.recovered("Receiver.Close")
-		s.inMu.Lock()
-		s.ended = true
-		receiver := s.receiver
-		s.inMu.Unlock() // a poller with late messages must not wait for what Close waits for
-		if receiver != nil {
-			receiver.Close(reason, cause)
-		}
-	}()
-}
-
-// leaveIf keeps the session for the poll that is still to come.
-func (s *Session) leaveIf(pollToCome bool) {
-	if pollToCome {
-		s.state = stateLeaving
-	}
-}
-
-// linger gives the client a bounded time to take what is left, or stops the timer. It is called with s.mu held.
-func (s *Session) linger(conn *netconn.Conn, flush bool) {
-	switch {
-	case conn == nil && s.state == stateClosed:
-		s.server.wheel.Stop(&s.timer)
-	case conn == nil && !flush:
-		s.server.wheel.Set(&s.timer, (*expirer)(s), leaveGrace)
-	default:
-		s.server.wheel.Set(&s.timer, (*expirer)(s), lingerTimeout)
-	}
-}
-
 // expirer is a session as the timer wheel sees it.
 type expirer Session
 
@@ -276,7 +185,7 @@ func (e *expirer) Expire() { (*Session)(e).expire() }
 // expire looks at the session when a time it has set is over.
 func (s *Session) expire() {
 	s.mu.Lock()
-	if s.state != stateOpen {
+	if s.over() {
 		conn := s.conn.Load()
 		s.mu.Unlock()
 		if conn != nil {
@@ -294,19 +203,19 @@ func (s *Session) expire() {
 	}
 	timeout := s.server.opts.PingTimeout
 	switch {
-	case s.awaiting && (s.paused || s.alive.Swap(false)):
+	case s.pulse != calm && (s.paused || s.alive.Swap(false)):
 		// It talks, or would if we listened: its pong stands behind what is being transferred.
-		s.overdue = false
-	case s.awaiting && !s.overdue:
+		s.pulse = awaited
+	case s.pulse == awaited:
 		// The clock alone is no judge: the process may have been stopped for all of the time, and the answer have arrived.
 		// What has is read before the next look.
-		s.overdue, timeout = true, s.server.grace
-	case s.awaiting:
+		s.pulse, timeout = overdue, s.server.grace
+	case s.pulse == overdue:
 		s.mu.Unlock()
 		s.CloseWith(PingTimeout, nil)
 		return
 	default:
-		s.awaiting = true
+		s.pulse = awaited
 		s.alive.Store(false)
 		// Left to the flushers, of which there is one for each core: the wheel has one goroutine.
 		defer s.Send(pingPacket, Deferred) // a session that ends meanwhile needs no ping
@@ -322,20 +231,20 @@ func (s *Session) expire() {
 // late reports whether the client has not answered a ping in time, though it is not judged yet. It is called with s.mu
 // held.
 func (s *Session) late() bool {
-	return s.state == stateOpen && s.awaiting && !s.paused && !s.alive.Load() && (s.overdue || !time.Now().Before(s.due))
+	return !s.over() && s.pulse != calm && !s.paused && !s.alive.Load() && (s.pulse == overdue || !time.Now().Before(s.due))
 }
 
 // pong notes the answer to a ping. The timer is moved only if the next ping is due before it fires.
 func (s *Session) pong() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.state != stateOpen {
+	if s.over() {
 		return
 	}
 	interval := s.server.opts.PingInterval
 	next := time.Now().Add(interval)
 	sooner := next.Before(s.due)
-	s.awaiting, s.overdue, s.due = false, false, next
+	s.pulse, s.due = calm, next
 	if sooner {
 		s.server.wheel.Set(&s.timer, (*expirer)(s), interval)
 	}
@@ -357,13 +266,18 @@ func (s *Session) Resume() {
 	s.alive.Store(true) // what it sent meanwhile is still to be read: it has its time again
 	s.mu.Lock()
 	s.paused = false
-	if s.resumed != nil {
-		close(s.resumed)
-		s.resumed = nil
-	}
+	s.wakePost()
 	s.mu.Unlock()
 	if conn := s.conn.Load(); conn != nil {
 		conn.Resume()
+	}
+}
+
+// wakePost lets a POST go on that waits for Resume. It is called with s.mu held.
+func (s *Session) wakePost() {
+	if s.resumed != nil {
+		close(s.resumed)
+		s.resumed = nil
 	}
 }
 
@@ -389,7 +303,7 @@ func (s *Session) message(p eioproto.Packet) {
 	s.inMu.Lock()
 	defer s.inMu.Unlock()
 	defer s.recovered("Receiver.Message")
-	if s.over.Load() {
+	if s.over() {
 		return
 	}
 	s.server.received.Add(1)

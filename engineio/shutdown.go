@@ -111,5 +111,5 @@ func (s *Session) owed() bool {
 	if conn := s.conn.Load(); conn != nil {
 		return conn.Queued() > 0
 	}
-	return s.state == stateLeaving && slices.ContainsFunc(s.polling.buffer, func(p *Prepared) bool { return p.size > 0 })
+	return s.stage() == leaving && slices.ContainsFunc(s.polling.buffer, func(p *Prepared) bool { return p.size > 0 })
 }

@@ -50,7 +50,7 @@ func (s *Server) acceptUpgrade(w http.ResponseWriter, r *http.Request, sess *Ses
 	}
 	ws := &webSocket{session: sess, conn: conn, probing: true}
 	sess.mu.Lock()
-	accepted := sess.state == stateOpen && sess.upgrade == nil && sess.conn.Load() == nil
+	accepted := !sess.over() && sess.upgrade == nil && sess.conn.Load() == nil
 	if accepted {
 		sess.upgrade = &upgrade{ws: ws}
 		sess.upgrade.timeout = time.AfterFunc(s.opts.UpgradeTimeout, func() { sess.upgradeLate(ws) })
@@ -111,7 +111,7 @@ func (s *Session) sendNoop(u *upgrade) {
 func (s *Session) completeUpgrade(ws *webSocket) {
 	s.mu.Lock()
 	u := s.upgrade
-	if s.state != stateOpen || u == nil || u.ws != ws {
+	if s.over() || u == nil || u.ws != ws {
 		s.mu.Unlock()
 		s.abandonUpgrade(ws)
 		return

@@ -222,7 +222,7 @@ func (ws *webSocket) bad(err error) {
 
 // closeFrame answers the client's close frame, or takes it as the answer to ours.
 func (ws *webSocket) closeFrame(payload []byte) error {
-	if ws.session.over.Load() {
+	if ws.session.over() {
 		return io.EOF
 	}
 	reply := emptyClose
