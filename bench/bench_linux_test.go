@@ -257,7 +257,7 @@ func TestServerThatDropsClients(t *testing.T) {
 			once.Do(func() {
 				for other := range io.Sockets() {
 					if other.ID() != s.ID() {
-						other.Disconnect(true)
+						_ = other.Disconnect(ctx, true)
 						break
 					}
 				}

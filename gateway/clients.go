@@ -39,8 +39,7 @@ func (s *Server) serveClients(ns *socketio.Namespace) {
 			return okReply{}, s.refuseEvent(ctx, eventUnsubscribe, err)
 		}
 		list := unique(rooms)
-		sock.Leave(list...)
-		return okReply{OK: true, Rooms: list}, nil
+		return okReply{OK: true, Rooms: list}, sock.Leave(ctx, list...)
 	})
 	ns.On(eventPublish, socketio.EventHandler(func(ctx context.Context, ev *socketio.Event) error {
 		if err := s.publishFrom(ctx, ev); err != nil {

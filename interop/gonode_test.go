@@ -48,7 +48,7 @@ func startGoNode(t *testing.T, redisURL string) *goNode {
 
 func register(ns *socketio.Namespace) {
 	ns.On("join", func(ctx context.Context, s *socketio.Socket, room string) error { return s.Join(ctx, room) })
-	ns.On("leave", func(s *socketio.Socket, room string) error { s.Leave(room); return nil })
+	ns.On("leave", func(s *socketio.Socket, room string) error { return s.Leave(s.Context(), room) })
 	ns.On("rooms", func(s *socketio.Socket) []string { return s.Rooms() })
 	ns.On("say", func(ctx context.Context, s *socketio.Socket, room, event string, args ...any) error {
 		return s.To(room).Emit(ctx, event, args...)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/peal-dev/peal/socketio"
 )
@@ -87,11 +88,18 @@ func TestNodeClusterAnswersGo(t *testing.T) {
 	}
 }
 
+// within is the test's context for that long.
+func within(t *testing.T, d time.Duration) context.Context {
+	ctx, cancel := context.WithTimeout(t.Context(), d)
+	t.Cleanup(cancel)
+	return ctx
+}
+
 // A broadcast of a Go node collects the acknowledgements of all nodes' clients, and ends with the last.
 func TestNodeClusterAcksToGo(t *testing.T) {
 	t.Parallel()
 	m := startMixed(t)
-	replies, err := m.golang.Timeout(patience).EmitWithAck(t.Context(), "who", []byte{1})
+	replies, err := m.golang.Broadcast().EmitWithAck(within(t, patience), "who", []byte{1})
 	if err != nil || len(replies.Replies) != 2 || len(replies.Unnamed) != 2 {
 		t.Fatalf("%d of Go and %d of Node, %v", len(replies.Replies), len(replies.Unnamed), err)
 	}

@@ -29,22 +29,21 @@ func TestNodeClusterFrozen(t *testing.T) {
 	t.Parallel()
 	m := startMixed(t)
 	thaw := m.node.freeze()
-	short := m.golang.Timeout(500 * time.Millisecond)
 	var incomplete *adapter.IncompleteError
-	sockets, err := short.FetchSockets(t.Context())
+	sockets, err := m.golang.FetchSockets(within(t, 500*time.Millisecond))
 	if len(sockets) != 2 || !errors.As(err, &incomplete) || len(incomplete.Missing) != 1 {
 		t.Errorf("%d sockets, %v, want 2 and that one node is missing", len(sockets), err)
 	}
-	replies, err := m.golang.Timeout(4*time.Second).EmitWithAck(t.Context(), "who")
-	if len(replies.Replies) != 2 || len(replies.MissingNodes) != 1 || !errors.Is(err, socketio.ErrTimeout) || !errors.Is(err, socketio.ErrIncomplete) {
+	replies, err := m.golang.Broadcast().EmitWithAck(within(t, 4*time.Second), "who")
+	if len(replies.Replies) != 2 || len(replies.MissingNodes) != 1 || !errors.Is(err, context.DeadlineExceeded) || !errors.Is(err, socketio.ErrIncomplete) {
 		t.Errorf("%+v, %v, want two replies and that one node is missing", replies, err)
 	}
 	thaw()
 	// Its late answers harm nothing.
-	if all := m.fetched(m.golang.Timeout(patience).FetchSockets(t.Context())); len(all) != 4 {
+	if all := m.fetched(m.golang.FetchSockets(within(t, patience))); len(all) != 4 {
 		t.Errorf("fetched %d sockets, want 4", len(all))
 	}
-	replies, err = m.golang.Timeout(patience).EmitWithAck(t.Context(), "who")
+	replies, err = m.golang.Broadcast().EmitWithAck(within(t, patience), "who")
 	if err != nil || len(replies.Replies)+len(replies.Unnamed) != 4 {
 		t.Errorf("%+v, %v, want four replies", replies, err)
 	}

@@ -1,7 +1,6 @@
 package socketio
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -342,16 +341,14 @@ func (c *collector) finish(id uint64) Replies {
 	return c.result
 }
 
-// outcome ends the wait and says what is missing, and why: the end of ctx, or because it was late.
-func (c *collector) outcome(ctx context.Context, id uint64, late bool) (Replies, error) {
+// outcome ends the wait and says what is missing, and that it is because the context has ended, if it has.
+func (c *collector) outcome(id uint64, ended error) (Replies, error) {
 	result := c.finish(id)
-	switch {
-	case len(result.Missing) == 0 && c.callErr == nil:
+	if len(result.Missing) == 0 && c.callErr == nil {
 		return result, nil // the last answer and the end of the wait may have come together
-	case ctx.Err() != nil:
-		return result, errors.Join(ctx.Err(), c.callErr)
-	case len(result.Missing) > 0 || late:
-		return result, errors.Join(ErrTimeout, c.callErr)
 	}
-	return result, c.callErr
+	if ended != nil {
+		ended = fmt.Errorf("socketio: not all clients have acknowledged: %w", ended)
+	}
+	return result, errors.Join(ended, c.callErr)
 }

@@ -156,7 +156,7 @@ func BenchmarkConnect(b *testing.B) {
 	for name, register := range map[string]func(io *socketio.Server){
 		"plain": nil,
 		"join":  func(io *socketio.Server) { io.OnConnect(func(s *socketio.Socket) { s.Join(s.Context(), "room") }) },
-		"emit":  func(io *socketio.Server) { io.OnConnect(func(s *socketio.Socket) { s.Emit("welcome") }) },
+		"emit":  func(io *socketio.Server) { io.OnConnect(func(s *socketio.Socket) { s.Emit(s.Context(), "welcome") }) },
 	} {
 		b.Run(name, func(b *testing.B) {
 			r := newRig(b, &socketio.Options{Logger: slog.New(slog.DiscardHandler)}, register)

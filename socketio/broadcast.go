@@ -11,7 +11,7 @@ import (
 	"github.com/peal-dev/peal/message"
 )
 
-// DefaultAckTimeout is how long [Broadcast.EmitWithAck] waits when no other time is set.
+// DefaultAckTimeout is how long clients and nodes are waited for whose answer is wanted, when the context has no deadline.
 const DefaultAckTimeout = 5 * time.Second
 
 // Broadcast says who in a namespace is meant, and then does something with them. It is a value that never changes:
@@ -21,7 +21,6 @@ type Broadcast struct {
 	ns       *Namespace
 	rooms    []string
 	except   []string
-	timeout  time.Duration
 	volatile bool
 	local    bool
 }
@@ -53,12 +52,6 @@ func (b Broadcast) Local() Broadcast {
 	return b
 }
 
-// Timeout sets how long EmitWithAck waits, 0 means [DefaultAckTimeout], and how long FetchSockets does.
-func (b Broadcast) Timeout(d time.Duration) Broadcast {
-	b.timeout = d
-	return b
-}
-
 func (b Broadcast) target() message.Target {
 	return message.Target{Rooms: b.rooms, Except: b.except, Local: b.local}
 }
@@ -77,10 +70,10 @@ func (b Broadcast) Emit(ctx context.Context, event string, args ...any) error {
 }
 
 // EmitWithAck sends an event to those sockets who are meant, on all nodes, and waits until each has acknowledged it or was
-// disconnected. When the time set by [Broadcast.Timeout] is over, it returns [ErrTimeout], and when ctx ends, its
-// error; the replies so far are returned beside. Sockets that were disconnected meanwhile are no error, except for those
-// of Node.js nodes, which do not tell: they are waited for. Members that are not sockets receive the event and are not
-// waited for.
+// disconnected. It waits until ctx ends, or for [DefaultAckTimeout] if ctx has no deadline; the error then wraps that of
+// ctx, or [context.DeadlineExceeded], and the replies so far are returned beside. Sockets that were disconnected meanwhile
+// are no error, except for those of Node.js nodes, which do not tell: they are waited for. Members that are not sockets
+// receive the event and are not waited for.
 //
 // If the cluster cannot be reached the error wraps [adapter.ErrUnavailable], and [ErrIncomplete] if a node was gone or
 // has not answered; what did come is returned beside.
@@ -89,11 +82,7 @@ func (b Broadcast) EmitWithAck(ctx context.Context, event string, args ...any) (
 	if err != nil {
 		return Replies{}, err
 	}
-	timeout := b.timeout
-	if timeout <= 0 {
-		timeout = DefaultAckTimeout
-	}
-	bounded, cancel := context.WithTimeout(ctx, timeout)
+	ctx, cancel := bounded(ctx)
 	defer cancel()
 	plain := message.New(p.Data, p.Attachments...)
 	p.ID, p.HasID = b.ns.ackIDs.Add(1)-1, true
@@ -103,8 +92,8 @@ func (b Broadcast) EmitWithAck(ctx context.Context, event string, args ...any) (
 	if b.ns.server.driver != nil && !b.local {
 		c.calling = true
 		calling.Go(func() {
-			c.called(b.ns.adapter.Call(bounded, &adapter.Call{
-				Kind: adapter.CallAsk, Rooms: b.rooms, Except: b.except, Message: plain, Timeout: timeout}, c.remote))
+			c.called(b.ns.adapter.Call(ctx, &adapter.Call{
+				Kind: adapter.CallAsk, Rooms: b.rooms, Except: b.except, Message: plain}, c.remote))
 		})
 	}
 	b.ns.adapter.Each(b.target(), func(m adapter.Member) bool {
@@ -120,12 +109,12 @@ func (b Broadcast) EmitWithAck(ctx context.Context, event string, args ...any) (
 	c.seal()
 	select {
 	case <-c.done:
-	case <-bounded.Done():
+	case <-ctx.Done():
 	}
-	late := bounded.Err() != nil
+	ended := ctx.Err()
 	cancel()
 	calling.Wait()
-	return c.outcome(ctx, p.ID, late)
+	return c.outcome(p.ID, ended)
 }
 
 func (b Broadcast) ask(s *Socket, c *collector, id uint64, p *engineio.Prepared) {

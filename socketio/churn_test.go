@@ -41,7 +41,7 @@ func TestChurn(t *testing.T) {
 			_, _ = r.io.Of("/b").Local().EmitWithAck(ask, "q") // nobody answers: the context is over
 			if i%16 == 0 {
 				for s := range r.io.Sockets() {
-					s.Disconnect(i%32 == 0)
+					s.Disconnect(s.Context(), i%32 == 0)
 					break
 				}
 			}

@@ -101,7 +101,7 @@ func TestLateCluster(t *testing.T) {
 	if err := s.Join(deadline(t), "room", "left"); !errors.Is(err, adapter.ErrUnavailable) || len(s.Rooms()) != 2 {
 		t.Errorf("Join: %v, rooms %q", err, s.Rooms())
 	}
-	s.Leave("left")
+	s.Leave(s.Context(), "left")
 	short, cancel := context.WithTimeout(deadline(t), 10*time.Millisecond)
 	defer cancel()
 	if err := r.io.Emit(short, "a"); !errors.Is(err, adapter.ErrUnavailable) || !errors.Is(err, context.DeadlineExceeded) {
@@ -183,7 +183,7 @@ func TestConnectWaits(t *testing.T) {
 		for i := range count {
 			p.want(fmt.Sprintf(`42["x",%d]`, i))
 		}
-		s.Disconnect(true)
+		s.Disconnect(s.Context(), true)
 		p.want("41")
 		p.wantClosed()
 	}
@@ -244,7 +244,7 @@ func TestAsk(t *testing.T) {
 	ask(time.Minute, s, o)
 	p.want(`424["q"]`)
 	other.want(`424["q"]`)
-	s.Disconnect(false)
+	s.Disconnect(s.Context(), false)
 	ask(time.Minute, s)
 	p.want(`41`)
 	other.send(`434["d"]`)

@@ -23,9 +23,9 @@ func TestConnectionMiddleware(t *testing.T) {
 			if err := s.Join(ctx, "kept", "left"); err != nil {
 				return err
 			}
-			s.Leave("left")
+			s.Leave(s.Context(), "left")
 			s.Set("user", "ann")
-			return s.Emit("early", s.Connected())
+			return s.Emit(s.Context(), "early", s.Connected())
 		})
 		io.Use(func(ctx context.Context, s *socketio.Socket) error {
 			steps <- "second"
@@ -223,7 +223,7 @@ func TestNamespaces(t *testing.T) {
 	if got := receive(t, left); got != "/ client namespace disconnect" {
 		t.Error(got)
 	}
-	r.io.Of("/a").Socket(a).Disconnect(false)
+	r.io.Of("/a").Socket(a).Disconnect(deadline(t), false)
 	p.want(`41/a,`)
 	if got := receive(t, left); got != "/a server namespace disconnect" {
 		t.Error(got)
@@ -233,7 +233,7 @@ func TestNamespaces(t *testing.T) {
 	p.want(`43/b,2["/b"]`)
 	p.join("/a")
 	for s := range r.io.Of("/b").Sockets() {
-		s.Disconnect(true)
+		s.Disconnect(s.Context(), true)
 	}
 	got := []string{p.read(), p.read()}
 	slices.Sort(got)
@@ -261,7 +261,7 @@ func TestDisconnectInMiddleware(t *testing.T) {
 			ns.OnDisconnect(func(s *socketio.Socket, _ socketio.Reason) { never(s) })
 			ns.On("e", func(s *socketio.Socket) { never(s) })
 		}
-		io.Of("/server").Use(func(_ context.Context, s *socketio.Socket) error { s.Disconnect(false); return nil })
+		io.Of("/server").Use(func(_ context.Context, s *socketio.Socket) error { s.Disconnect(s.Context(), false); return nil })
 		io.Of("/client").Use(func(ctx context.Context, s *socketio.Socket) error {
 			entered <- s
 			<-ctx.Done()

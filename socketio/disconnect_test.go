@@ -20,8 +20,8 @@ func TestDisconnectReasons(t *testing.T) {
 		act  func(r *rig, p *peer, s *socketio.Socket)
 	}{
 		{socketio.ReasonClientDisconnect, func(_ *rig, p *peer, _ *socketio.Socket) { p.send(`41`) }},
-		{socketio.ReasonServerDisconnect, func(_ *rig, _ *peer, s *socketio.Socket) { s.Disconnect(false) }},
-		{socketio.ReasonServerDisconnect, func(_ *rig, _ *peer, s *socketio.Socket) { s.Disconnect(true) }},
+		{socketio.ReasonServerDisconnect, func(_ *rig, _ *peer, s *socketio.Socket) { s.Disconnect(s.Context(), false) }},
+		{socketio.ReasonServerDisconnect, func(_ *rig, _ *peer, s *socketio.Socket) { s.Disconnect(s.Context(), true) }},
 		{socketio.ReasonTransportClose, func(_ *rig, p *peer, _ *socketio.Socket) { p.close() }},
 		{socketio.ReasonTransportClose, func(_ *rig, p *peer, _ *socketio.Socket) { p.send(`1`) }},
 		{socketio.ReasonTransportError, func(_ *rig, p *peer, _ *socketio.Socket) { p.send(`2`) }},
@@ -83,7 +83,7 @@ func TestEventsBeforeDisconnect(t *testing.T) {
 	}{
 		{"by the client", func(p *peer, _ *socketio.Socket) { p.send(`41`) }, []string{"n 0", "n 1", "n 2", "disconnect"}},
 		{"by the network", func(p *peer, _ *socketio.Socket) { p.close() }, []string{"n 0", "n 1", "n 2", "disconnect"}},
-		{"by the server", func(_ *peer, s *socketio.Socket) { s.Disconnect(false) }, []string{"n 0", "disconnect"}},
+		{"by the server", func(_ *peer, s *socketio.Socket) { s.Disconnect(s.Context(), false) }, []string{"n 0", "disconnect"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -171,7 +171,7 @@ func TestContext(t *testing.T) {
 	if ctx.Value("x") != nil {
 		t.Error("a value from nowhere")
 	}
-	s.Disconnect(false)
+	s.Disconnect(s.Context(), false)
 	<-child.Done()
 	<-ctx.Done()
 	if !errors.Is(child.Err(), context.Canceled) || !errors.Is(context.Cause(child), socketio.ErrDisconnected) || ctx.Err() == nil {
@@ -179,7 +179,7 @@ func TestContext(t *testing.T) {
 	}
 
 	_, s = r.socket()
-	s.Disconnect(false)
+	s.Disconnect(s.Context(), false)
 	if err := s.Context().Err(); !errors.Is(err, context.Canceled) {
 		t.Error(err)
 	}

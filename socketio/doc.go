@@ -24,12 +24,18 @@
 // arrival: connection middleware, OnConnect, event handlers, OnDisconnecting, OnDisconnect. Connections run beside
 // each other. The goroutine exists only while there is something to do. A handler may block: heartbeats go on, and
 // acknowledgements still reach a handler that waits for one from the same client. When [Options].InboxLimit events
-// wait behind it, the connection is not read any further until half of them are done; acknowledgements then wait too,
-// so a handler should not wait for one without a deadline.
+// wait behind it, the connection is not read any further until half of them are done; acknowledgements then wait too.
 //
 // A client that disconnects, or whose connection breaks, has its earlier events handled first, with a context that
 // is done already. When it is the server who disconnects the socket, events that still wait are dropped;
 // [Server.Shutdown] says what a shutdown does. OnDisconnecting and OnDisconnect run once, behind them, for each socket that OnConnect was due for.
+//
+// # Contexts
+//
+// A context bounds how long a method waits: for the cluster to take something, or for clients and nodes to answer. Answers
+// are waited for until the context ends, or for [DefaultAckTimeout] if it has no deadline. What needs no waiting is done
+// in any case, and on this node first. So a [Socket], a [RemoteSocket] and a [Broadcast] are used in the same way, and a
+// program may take whichever it is given by an interface of its own.
 //
 // # Values
 //

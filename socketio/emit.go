@@ -10,11 +10,14 @@ import (
 	"github.com/peal-dev/peal/socketio/sioproto"
 )
 
-// Emit sends an event to the client. It never blocks. It returns [ErrDisconnected] when the socket is not connected
-// any more, [ErrSlowConsumer] when the client's send buffer is full, and an error when the arguments cannot be encoded
-// or the name is reserved. Emits of one goroutine arrive in order. In a connection middleware Emit sends the event
-// ahead of the client's connect event, which official clients hold back until then.
-func (s *Socket) Emit(event string, args ...any) error { return s.emit(event, args, 0) }
+// Emit sends an event to the client. It waits for nothing, so ctx has nothing to bound: see the package comment. It
+// returns [ErrDisconnected] when the socket is not connected any more, [ErrSlowConsumer] when the client's send buffer
+// is full, and an error when the arguments cannot be encoded or the name is reserved. Emits of one goroutine arrive in
+// order. In a connection middleware Emit sends the event ahead of the client's connect event, which official clients
+// hold back until then.
+func (s *Socket) Emit(_ context.Context, event string, args ...any) error {
+	return s.emit(event, args, 0)
+}
 
 func (s *Socket) emit(event string, args []any, flags engineio.SendFlags) error {
 	if s.state.Load() == stateClosed {
@@ -47,9 +50,10 @@ func (s *Socket) sendEvent(p *sioproto.Packet, flags engineio.SendFlags) error {
 	})
 }
 
-// EmitWithAck sends an event and waits for the client's acknowledgement. It returns the context's error when ctx ends
-// first, [ErrDisconnected] when the client goes away, and what Emit returns. An acknowledgement that comes later is
-// ignored. See the package comment for waiting in a handler.
+// EmitWithAck sends an event and waits for the client's acknowledgement until ctx ends, or for [DefaultAckTimeout] if ctx
+// has no deadline. The error wraps that of ctx, or [context.DeadlineExceeded], when the wait ends first, and is
+// [ErrDisconnected] when the client goes away, or what Emit returns. An acknowledgement that comes later is ignored. See
+// the package comment for waiting in a handler.
 func (s *Socket) EmitWithAck(ctx context.Context, event string, args ...any) (*Reply, error) {
 	if s.state.Load() == stateClosed {
 		return nil, ErrDisconnected
@@ -58,6 +62,8 @@ func (s *Socket) EmitWithAck(ctx context.Context, event string, args ...any) (*R
 	if err != nil {
 		return nil, err
 	}
+	ctx, cancel := bounded(ctx)
+	defer cancel()
 	w := make(singleWaiter, 1)
 	p.ID, p.HasID = s.namespace.ackIDs.Add(1)-1, true
 	if !s.expect(p.ID, w) {
@@ -71,16 +77,27 @@ func (s *Socket) EmitWithAck(ctx context.Context, event string, args ...any) (*R
 		defer time.AfterFunc(askPatience, s.open).Stop()
 	}
 	s.namespace.server.counters.eventsOut.Add(1)
+	var reply *Reply
 	select {
-	case reply := <-w:
-		if reply == nil {
-			return nil, ErrDisconnected
-		}
-		return reply, nil
+	case reply = <-w:
 	case <-ctx.Done():
-		s.forget(p.ID)
-		return nil, fmt.Errorf("socketio: acknowledgement of %q: %w", event, ctx.Err())
+		if s.forget(p.ID) != nil {
+			return nil, fmt.Errorf("socketio: acknowledgement of %q: %w", event, ctx.Err())
+		}
+		reply = <-w // it came at the same time, as the end of the socket does with that of its context
 	}
+	if reply == nil {
+		return nil, ErrDisconnected
+	}
+	return reply, nil
+}
+
+// bounded returns ctx with a deadline: its own, or that of those who set none.
+func bounded(ctx context.Context) (context.Context, context.CancelFunc) {
+	if _, ok := ctx.Deadline(); ok {
+		return context.WithCancel(ctx)
+	}
+	return context.WithTimeout(ctx, DefaultAckTimeout)
 }
 
 // Volatile returns an emitter whose events are dropped, with [ErrDropped], when the client cannot take them at once:
@@ -94,7 +111,9 @@ type Emitter struct {
 }
 
 // Emit is [Socket.Emit].
-func (e Emitter) Emit(event string, args ...any) error { return e.socket.emit(event, args, e.flags) }
+func (e Emitter) Emit(_ context.Context, event string, args ...any) error {
+	return e.socket.emit(event, args, e.flags)
+}
 
 // Broadcast returns a broadcast to everyone in the namespace but this socket.
 func (s *Socket) Broadcast() Broadcast { return s.namespace.Broadcast().Except(s.id) }

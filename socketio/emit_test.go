@@ -28,24 +28,24 @@ func TestEmit(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, nil, func(io *socketio.Server) { io.On("ping", func() {}) })
 	p, s := r.socket()
-	if err := s.Emit("a", 1, nil, "<é>"); err != nil {
+	if err := s.Emit(s.Context(), "a", 1, nil, "<é>"); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.Volatile().Emit("b"); err != nil && !errors.Is(err, socketio.ErrDropped) {
+	if err := s.Volatile().Emit(s.Context(), "b"); err != nil && !errors.Is(err, socketio.ErrDropped) {
 		t.Fatal(err)
 	}
 	p.want(`42["a",1,null,"<é>"]`)
-	for _, bad := range []error{s.Emit("connect"), s.Emit("a", math.NaN()), s.Emit("a", func() {}), r.io.Emit(deadline(t), "disconnect")} {
+	for _, bad := range []error{s.Emit(s.Context(), "connect"), s.Emit(s.Context(), "a", math.NaN()), s.Emit(s.Context(), "a", func() {}), r.io.Emit(deadline(t), "disconnect")} {
 		if bad == nil {
 			t.Error("no error")
 		}
 	}
-	s.Disconnect(false)
+	s.Disconnect(s.Context(), false)
 	if got := p.read(); got != `41` && got != `42["b"]` {
 		t.Errorf("got %q", got)
 	}
-	s.Disconnect(false)
-	if err := s.Emit("late"); !errors.Is(err, socketio.ErrDisconnected) {
+	s.Disconnect(s.Context(), false)
+	if err := s.Emit(s.Context(), "late"); !errors.Is(err, socketio.ErrDisconnected) {
 		t.Error(err)
 	}
 	if _, err := s.EmitWithAck(deadline(t), "late"); !errors.Is(err, socketio.ErrDisconnected) {
@@ -143,7 +143,7 @@ func TestLateAck(t *testing.T) {
 	p.want(`435["now"]`)
 	p.send(`426["later"]`)
 	ack = receive(t, acks)
-	s.Disconnect(false)
+	s.Disconnect(s.Context(), false)
 	if err := ack(); !errors.Is(err, socketio.ErrDisconnected) {
 		t.Error(err)
 	}
@@ -262,12 +262,14 @@ func TestBroadcastWithAck(t *testing.T) {
 		t.Error(text, err)
 	}
 
-	go ask(r.io.Timeout(time.Second), ctx) // within which one answers
+	second, stop := context.WithTimeout(ctx, time.Second) // within which one answers
+	defer stop()
+	go ask(r.io.Broadcast(), second)
 	a.want(`421["q",1]`)
 	b.want(`421["q",1]`)
 	a.send(`431[]`)
 	got = receive(t, results)
-	if !errors.Is(got.err, socketio.ErrTimeout) || got.Replies.Replies[sa.ID()].Len() != 0 || !slices.Equal(got.Missing, []string{sb.ID()}) {
+	if !errors.Is(got.err, context.DeadlineExceeded) || got.Replies.Replies[sa.ID()].Len() != 0 || !slices.Equal(got.Missing, []string{sb.ID()}) {
 		t.Errorf("%+v", got)
 	}
 	b.send(`431["late"]`)
@@ -297,12 +299,12 @@ func TestSlowConsumer(t *testing.T) {
 	big := make([]byte, 32<<10)
 	ctx := deadline(t)
 	for err := error(nil); !errors.Is(err, socketio.ErrDropped); {
-		if err = s.Volatile().Emit("drop", big); err != nil && !errors.Is(err, socketio.ErrDropped) || ctx.Err() != nil {
+		if err = s.Volatile().Emit(s.Context(), "drop", big); err != nil && !errors.Is(err, socketio.ErrDropped) || ctx.Err() != nil {
 			t.Fatal(err)
 		}
 	}
 	for err := error(nil); !errors.Is(err, socketio.ErrSlowConsumer); {
-		if err = s.Emit("keep", big); err != nil && !errors.Is(err, socketio.ErrSlowConsumer) || ctx.Err() != nil {
+		if err = s.Emit(s.Context(), "keep", big); err != nil && !errors.Is(err, socketio.ErrSlowConsumer) || ctx.Err() != nil {
 			t.Fatal(err)
 		}
 	}

@@ -16,8 +16,6 @@ var (
 	ErrSlowConsumer = errors.New("socketio: client is too slow, connection closed")
 	// ErrDropped means that a volatile event was dropped because the client could not take it at once.
 	ErrDropped = errors.New("socketio: volatile event dropped")
-	// ErrTimeout means that not all clients acknowledged in time.
-	ErrTimeout = errors.New("socketio: not all clients acknowledged in time")
 	// ErrIncomplete means that not every node of the cluster has answered; what the others answered is returned beside.
 	// An [adapter.IncompleteError] in it says what is missing.
 	ErrIncomplete = adapter.ErrIncomplete

@@ -285,7 +285,7 @@ func TestBinary(t *testing.T) {
 	r := newRig(t, nil, func(io *socketio.Server) {
 		io.On("save", func(s *socketio.Socket, n note) note {
 			got <- n
-			if err := s.Emit("saved", []byte{9}, map[string]any{"again": n.Body}); err != nil {
+			if err := s.Emit(s.Context(), "saved", []byte{9}, map[string]any{"again": n.Body}); err != nil {
 				t.Error(err)
 			}
 			return n
@@ -295,7 +295,7 @@ func TestBinary(t *testing.T) {
 			for i := range args {
 				args[i] = []byte{1}
 			}
-			return fmt.Sprint(s.Emit("many", args...))
+			return fmt.Sprint(s.Emit(s.Context(), "many", args...))
 		})
 	})
 	p, _ := r.join()
@@ -339,7 +339,7 @@ func TestPanics(t *testing.T) {
 	r := newRig(t, opts, func(io *socketio.Server) {
 		io.OnConnect(func(*socketio.Socket) { panic("in OnConnect") })
 		io.OnConnect(func(s *socketio.Socket) {
-			if err := s.Emit("second"); err != nil {
+			if err := s.Emit(s.Context(), "second"); err != nil {
 				t.Error(err)
 			}
 		})

@@ -1,6 +1,8 @@
 package socketio
 
 import (
+	"context"
+
 	"github.com/peal-dev/peal/adapter"
 	"github.com/peal-dev/peal/engineio"
 	"github.com/peal-dev/peal/message"
@@ -22,7 +24,9 @@ func SocketOf(m adapter.Member) *Socket {
 func (m *member) ID() string { return m.id }
 
 // Disconnect implements [adapter.Member].
-func (m *member) Disconnect(closeConnection bool) { (*Socket)(m).Disconnect(closeConnection) }
+func (m *member) Disconnect(closeConnection bool) {
+	_ = (*Socket)(m).Disconnect(context.Background(), closeConnection) // there is no error
+}
 
 // Deliver implements [adapter.Member].
 func (m *member) Deliver(msg *message.Message) {

@@ -8,7 +8,6 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/peal-dev/peal/adapter"
 	"github.com/peal-dev/peal/message"
@@ -200,9 +199,6 @@ func (ns *Namespace) Volatile() Broadcast { return ns.Broadcast().Volatile() }
 
 // Local returns a broadcast to the members on this node.
 func (ns *Namespace) Local() Broadcast { return ns.Broadcast().Local() }
-
-// Timeout returns a broadcast whose EmitWithAck waits that long.
-func (ns *Namespace) Timeout(d time.Duration) Broadcast { return ns.Broadcast().Timeout(d) }
 
 // Emit sends an event to everyone in the namespace; see [Broadcast.Emit].
 func (ns *Namespace) Emit(ctx context.Context, event string, args ...any) error {

@@ -24,14 +24,14 @@ func TestOnConnectBeforeConnect(t *testing.T) {
 			if err := s.Join(s.Context(), "room"); err != nil {
 				t.Error(err)
 			}
-			if err := s.Emit("first", []byte{1}); err != nil {
+			if err := s.Emit(s.Context(), "first", []byte{1}); err != nil {
 				t.Error(err)
 			}
 			entered <- s
 			<-release
 		})
 		io.OnConnect(func(s *socketio.Socket) {
-			if err := s.Emit("last"); err != nil {
+			if err := s.Emit(s.Context(), "last"); err != nil {
 				t.Error(err)
 			}
 		})
@@ -49,7 +49,7 @@ func TestOnConnectBeforeConnect(t *testing.T) {
 	if err := r.io.To("room").Emit(deadline(t), "second"); err != nil {
 		t.Error(err)
 	}
-	if err := s.Volatile().Emit("lost"); !errors.Is(err, socketio.ErrDropped) {
+	if err := s.Volatile().Emit(s.Context(), "lost"); !errors.Is(err, socketio.ErrDropped) {
 		t.Errorf("a volatile event: %v", err)
 	}
 	if err := r.io.Volatile().Emit(deadline(t), "lost"); err != nil {
@@ -146,7 +146,7 @@ func TestOnConnectWaits(t *testing.T) {
 				}
 				answers <- name
 			}
-			if err := s.Emit("done"); err != nil {
+			if err := s.Emit(s.Context(), "done"); err != nil {
 				t.Error(err)
 			}
 		})
@@ -183,7 +183,7 @@ func TestOnConnectStays(t *testing.T) {
 	r := newRig(t, nil, func(io *socketio.Server) {
 		io.Of("/quick").OnConnect(func(s *socketio.Socket) { s.Join(s.Context(), "room") })
 		io.OnConnect(func(s *socketio.Socket) {
-			if err := s.Emit("welcome"); err != nil {
+			if err := s.Emit(s.Context(), "welcome"); err != nil {
 				t.Error(err)
 			}
 			<-s.Context().Done()
@@ -216,7 +216,7 @@ func TestOnConnectSendsMuch(t *testing.T) {
 	const sendBuffer, count = 64 << 10, 200
 	padding := strings.Repeat("x", 1024)
 	for name, send := range map[string]func(s *socketio.Socket, n int) error{
-		"emit":      func(s *socketio.Socket, n int) error { return s.Emit("n", n, padding) },
+		"emit":      func(s *socketio.Socket, n int) error { return s.Emit(s.Context(), "n", n, padding) },
 		"broadcast": func(s *socketio.Socket, n int) error { return s.Namespace().Emit(deadline(t), "n", n, padding) },
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -246,10 +246,10 @@ func TestOnConnectEnds(t *testing.T) {
 	stay := make(chan struct{}, 1)
 	r := newRig(t, nil, func(io *socketio.Server) {
 		for name, fn := range map[string]func(s *socketio.Socket){
-			"/server":  func(s *socketio.Socket) { s.Emit("bye"); s.Disconnect(false) },
+			"/server":  func(s *socketio.Socket) { s.Emit(s.Context(), "bye"); s.Disconnect(s.Context(), false) },
 			"/cluster": func(s *socketio.Socket) { s.Namespace().In(s.ID()).Disconnect(s.Context(), false) },
 			"/client": func(s *socketio.Socket) {
-				s.Emit("lost") // held back for a client that leaves before it is told
+				s.Emit(s.Context(), "lost") // held back for a client that leaves before it is told
 				stay <- struct{}{}
 				<-s.Context().Done()
 			},
@@ -292,7 +292,7 @@ func TestOnConnectEnds(t *testing.T) {
 func TestPollingOpens(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, nil, func(io *socketio.Server) {
-		io.OnConnect(func(s *socketio.Socket) { s.Emit("a"); s.Emit("b") })
+		io.OnConnect(func(s *socketio.Socket) { s.Emit(s.Context(), "a"); s.Emit(s.Context(), "b") })
 	})
 	p := r.poll()
 	p.post(`40`)

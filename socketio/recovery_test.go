@@ -119,7 +119,7 @@ func TestRecoveryGivesWhatWasMissed(t *testing.T) {
 	s := <-came
 	s.Set("name", "Ann")
 	emit(t, r.io.To("a"), "n", 1)
-	if err := s.Emit("n", 2); err != nil {
+	if err := s.Emit(s.Context(), "n", 2); err != nil {
 		t.Fatal(err)
 	}
 	c.expect("n 1", "n 2")
@@ -284,7 +284,7 @@ func TestRecoveryIsRefused(t *testing.T) {
 	if s := <-came; !s.Recovered() {
 		t.Fatal("not recovered")
 	} else {
-		s.Disconnect(true)
+		s.Disconnect(s.Context(), true)
 	}
 	<-left
 	back.conn.CloseNow()
@@ -381,7 +381,7 @@ func TestRecoveryVolatileEventsHaveTheLastOffset(t *testing.T) {
 	emit(t, r.io.To("a"), "n", 1)
 	c.expect("n 1")
 	at := c.offset
-	if err := s.Volatile().Emit("v", "words"); err != nil {
+	if err := s.Volatile().Emit(s.Context(), "v", "words"); err != nil {
 		t.Fatal(err)
 	}
 	c.expect("v words")

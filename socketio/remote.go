@@ -87,7 +87,7 @@ func (r *RemoteSocket) Disconnect(ctx context.Context, closeConn bool) error {
 }
 
 // FetchSockets returns the sockets that are meant, of all nodes, in no order. Members that are not sockets are not among
-// them. It waits for the time set by [Broadcast.Timeout], else until ctx ends, and five seconds if ctx has no deadline. If
+// them. It waits until ctx ends, or for [DefaultAckTimeout] if ctx has no deadline. If
 // not every node has answered the error wraps [ErrIncomplete], and that of ctx if it has ended; if the cluster cannot be
 // reached, [adapter.ErrUnavailable]. The sockets that are known are returned whatever the error.
 func (b Broadcast) FetchSockets(ctx context.Context) ([]*RemoteSocket, error) {
@@ -98,7 +98,7 @@ func (b Broadcast) FetchSockets(ctx context.Context) ([]*RemoteSocket, error) {
 	if b.local {
 		return sockets, nil
 	}
-	_, err := b.ns.adapter.Call(ctx, &adapter.Call{Kind: adapter.CallMembers, Rooms: b.rooms, Except: b.except, Timeout: b.timeout}, func(a adapter.Answer) {
+	_, err := b.ns.adapter.Call(ctx, &adapter.Call{Kind: adapter.CallMembers, Rooms: b.rooms, Except: b.except}, func(a adapter.Answer) {
 		for _, raw := range a.Members {
 			var snap snapshot
 			if json.Unmarshal(raw, &snap) == nil && snap.ID != "" {

@@ -132,18 +132,20 @@ func (s *Socket) Join(ctx context.Context, rooms ...string) error {
 	return err
 }
 
-// Leave takes the socket out of rooms. Its own id is no room it can leave.
-func (s *Socket) Leave(rooms ...string) {
+// Leave takes the socket out of rooms, at once: it does not wait, and there is no error. Its own id is no room it can
+// leave.
+func (s *Socket) Leave(_ context.Context, rooms ...string) error {
 	s.mu.Lock()
 	if s.state.Load() == statePending {
 		if x := s.extra.Load(); x != nil {
 			x.rooms = slices.DeleteFunc(x.rooms, func(r string) bool { return slices.Contains(rooms, r) })
 		}
 		s.mu.Unlock()
-		return
+		return nil
 	}
 	s.mu.Unlock()
 	s.namespace.adapter.Leave(s.id, rooms...)
+	return nil
 }
 
 // Rooms returns the rooms the socket is in, in no order; an empty list, not nil, if there are none. The room that is its
@@ -189,14 +191,15 @@ func (s *Socket) On(event string, fn any) {
 }
 
 // Disconnect disconnects the socket from its namespace; the reason is "server namespace disconnect". With closeConn it
-// disconnects all sockets of the connection and closes it. Official clients do not come back by themselves. On a socket
-// that is disconnected, Disconnect(false) does nothing.
-func (s *Socket) Disconnect(closeConn bool) {
+// disconnects all sockets of the connection and closes it. Official clients do not come back by themselves. A socket that
+// is disconnected is left alone without closeConn. Disconnect does not wait for the client, and there is no error.
+func (s *Socket) Disconnect(_ context.Context, closeConn bool) error {
 	if closeConn {
 		s.client.disconnectAll()
-		return
+	} else {
+		s.disconnect()
 	}
-	s.disconnect()
+	return nil
 }
 
 func (s *Socket) disconnect() {

@@ -123,13 +123,13 @@ func serveSuite(ns *socketio.Namespace) {
 	ns.OnConnect(func(s *socketio.Socket) {
 		var auth any
 		if err := s.Auth(&auth); err != nil {
-			s.Disconnect(true) // cannot be: the server parsed it
+			_ = s.Disconnect(s.Context(), true) // cannot be: the server parsed it
 			return
 		}
-		_ = s.Emit("auth", auth) // a client that left again needs none
+		_ = s.Emit(s.Context(), "auth", auth) // a client that left again needs none
 	})
 	ns.On("message", func(s *socketio.Socket, args ...any) error {
-		return s.Emit("message-back", args...)
+		return s.Emit(s.Context(), "message-back", args...)
 	})
 	ns.On("message-with-ack", func(ack socketio.Ack, args ...any) error {
 		return ack(args...)
@@ -140,13 +140,15 @@ func serveSuite(ns *socketio.Namespace) {
 	})
 	ns.On("burst", func(s *socketio.Socket, count int) error {
 		for i := range count {
-			if err := s.Emit("burst", i); err != nil {
+			if err := s.Emit(s.Context(), "burst", i); err != nil {
 				return fmt.Errorf("burst message %d: %w", i, err)
 			}
 		}
 		return nil
 	})
-	ns.On("kick", func(s *socketio.Socket, closeConnection bool) { s.Disconnect(closeConnection) })
+	ns.On("kick", func(s *socketio.Socket, closeConnection bool) error {
+		return s.Disconnect(s.Context(), closeConnection)
+	})
 }
 
 // serveBench registers the events of the load generator.
