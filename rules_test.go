@@ -43,7 +43,7 @@ var layers = map[string][]string{
 	"adapter/redispubsub": {"adapter", "adapter/internal/...", "adapter/redispubsub/...", "message", "internal/jsonscan", "internal/lograte", "internal/redisx", "internal/tally"},
 
 	"admission":         {},
-	"cluster":           {"internal/lograte", "internal/netconn", "internal/redisx", "internal/tally"},
+	"cluster":           {"adapter", "message", "internal/lograte", "internal/netconn", "internal/tally"},
 	"engineio":          {"admission", "engineio/...", "origin", "internal/front", "internal/lograte", "internal/tally", "internal/netconn", "internal/utf8text", "internal/wheel", "internal/wsproto"},
 	"origin":            {},
 	"engineio/eioproto": {"internal/utf8text"},

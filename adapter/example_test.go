@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/peal-dev/peal/adapter"
+	"github.com/peal-dev/peal/adapter/adaptertest"
 	"github.com/peal-dev/peal/message"
 )
 
@@ -36,4 +37,17 @@ func Example() {
 	// Output:
 	// bob: headline ["it rains"]
 	// 2 []
+}
+
+// A node that starts while its cluster is away: what it publishes reaches its own members, and the others once it is there.
+func ExampleBackground() {
+	driver := adapter.Background(adaptertest.NewCluster().NewDriver(), nil)
+	a, err := adapter.New(context.Background(), "/", driver, nil) // neither waits nor fails
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer a.Close(context.Background())
+	fmt.Println(a.Broadcast(context.Background(), message.New([]byte(`["tick"]`)), message.Target{}))
+	// Output: <nil>
 }

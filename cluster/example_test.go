@@ -1,9 +1,12 @@
 package cluster_test
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 
+	"github.com/peal-dev/peal/adapter/adaptertest"
+	"github.com/peal-dev/peal/adapter/redispubsub"
 	"github.com/peal-dev/peal/cluster"
 	"github.com/peal-dev/peal/engineio"
 	"github.com/peal-dev/peal/socketio"
@@ -11,17 +14,40 @@ import (
 
 // A Socket.IO server whose clients may come in by any node.
 func ExampleJoin() {
-	node, err := cluster.Join(cluster.Options{URL: "redis://127.0.0.1:6379", Advertise: "10.0.0.7:8080"})
+	driver, err := redispubsub.New(redispubsub.Options{URL: "redis://127.0.0.1:6379"})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	node, err := cluster.Join(cluster.Options{Driver: driver, Advertise: "10.0.0.7:8080"})
 	if err != nil {
 		fmt.Println(err)
 		return
 	}
 	io := socketio.NewServer(&socketio.Options{
+		Driver: driver,
 		Engine: engineio.Options{GenerateID: node.SessionID, Elsewhere: node.Forward},
 	})
 	mux := http.NewServeMux()
 	mux.Handle("/socket.io/", node.Handler(io))
 	_ = http.ListenAndServe(":8080", mux)
+}
+
+// Who is there, how many clients they have, and who is about to leave.
+func ExampleNode_Nodes() {
+	node, err := cluster.Join(cluster.Options{Driver: adaptertest.NewCluster().NewDriver(), Name: "one", Load: func() cluster.Load {
+		return cluster.Load{Clients: 3}
+	}})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer node.Close(context.Background())
+	node.Drain()
+	for _, n := range node.Nodes() {
+		fmt.Println(n.Name, n.Load.Clients, n.Draining)
+	}
+	// Output: one 3 true
 }
 
 func ExampleCheckAddress() {

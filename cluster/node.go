@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -13,16 +14,16 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/peal-dev/peal/adapter"
 	"github.com/peal-dev/peal/internal/lograte"
 	"github.com/peal-dev/peal/internal/netconn"
-	"github.com/peal-dev/peal/internal/redisx"
 	"github.com/peal-dev/peal/internal/tally"
+	"github.com/peal-dev/peal/message"
 )
 
 // Defaults of [Options].
 const (
-	DefaultKey          = "socket.io"
-	DefaultHeartbeat    = 2 * time.Second
+	DefaultHeartbeat    = time.Second
 	DefaultDialTimeout  = 5 * time.Second
 	DefaultWriteTimeout = 10 * time.Second
 	DefaultMaxRelays    = 100_000
@@ -33,20 +34,23 @@ const (
 	// and nobody has told of.
 	spacing = 50 * time.Millisecond
 	lookup  = 500 * time.Millisecond
+	// patience is how long an announcement may take to be on its way, and a probe to come back.
+	patience = 5 * time.Second
 )
 
 // Options configure a [Node].
 type Options struct {
-	// URL says where Redis is, as redispubsub.Options.URL. Required.
-	URL string
-	// Key starts the name of the channel on which nodes tell of themselves. It must be the same on all. "" means DefaultKey.
-	Key string
-	// Timeout bounds making a connection to Redis and waiting for an answer. 0 means 3 s.
-	Timeout time.Duration
+	// Driver carries what nodes tell each other, in a namespace that no client can name. It is closed after the node, by
+	// whoever made it. Required.
+	Driver adapter.Driver
 	// Advertise is the address, HOST:PORT, by which the others reach this node's HTTP server, over a network of theirs: they
 	// use no TLS. "" means that they cannot: its sessions are known to itself only.
 	Advertise string
-	// Heartbeat is how often the node tells of itself. A peer is given up when five have been missed. 0 means 2 s.
+	// Name and Version tell people which node this is. They are cut at 100 bytes.
+	Name, Version string
+	// Load says how much the node has to do. It is called with each heartbeat and must not block. Nil means nothing.
+	Load func() Load
+	// Heartbeat is how often the node tells of itself. A peer is given up when three have been missed. 0 means 1 s.
 	Heartbeat time.Duration
 	// DialTimeout is how long it may take to reach a peer, and until it has answered a WebSocket handshake. 0 means 5 s.
 	DialTimeout time.Duration
@@ -61,11 +65,14 @@ type Options struct {
 
 func (o *Options) withDefaults() Options {
 	d := *o
-	d.Key = cmp.Or(d.Key, DefaultKey)
 	d.Heartbeat = cmp.Or(d.Heartbeat, DefaultHeartbeat)
 	d.DialTimeout = cmp.Or(d.DialTimeout, DefaultDialTimeout)
 	d.WriteTimeout = cmp.Or(d.WriteTimeout, DefaultWriteTimeout)
 	d.MaxRelays = cmp.Or(d.MaxRelays, DefaultMaxRelays)
+	d.Name, d.Version = cut(d.Name), cut(d.Version)
+	if d.Load == nil {
+		d.Load = func() Load { return Load{} }
+	}
 	if d.Logger == nil {
 		d.Logger = slog.Default()
 	}
@@ -74,12 +81,15 @@ func (o *Options) withDefaults() Options {
 
 // Validate returns what is wrong with the options. It connects to nothing; [Join] calls it too.
 func (o *Options) Validate() error {
+	if o.Driver == nil {
+		return errors.New("cluster: Options.Driver is missing")
+	}
 	if o.Advertise != "" {
 		if err := CheckAddress(o.Advertise); err != nil {
 			return fmt.Errorf("cluster: %w", err)
 		}
 	}
-	return redisx.Options{URL: o.URL, Timeout: o.Timeout}.Validate()
+	return nil
 }
 
 // Outcome is what became of a request for a session of another node.
@@ -107,19 +117,19 @@ type Stats struct {
 
 // Node is one node of a cluster. It is safe for concurrent use. [Join] makes one and [Node.Close] ends it.
 type Node struct {
-	opts       Options
-	id         string
-	key        []byte // of requests to this node
-	often      *lograte.Logger
-	client     *redisx.Client
-	subscriber *redisx.Subscriber
-	channel    string
-	transport  *http.Transport
-	loop       netconn.Loop
-	peers      peers
-	stop       context.CancelFunc
-	stopped    chan struct{} // closed when announce has returned
-	due        chan kind     // what to announce next, hello or here
+	opts      Options
+	id        string
+	key       []byte // of requests to this node
+	started   time.Time
+	often     *lograte.Logger
+	link      adapter.Link
+	transport *http.Transport
+	loop      netconn.Loop
+	peers     peers
+	leaving   atomic.Bool
+	stop      context.CancelFunc
+	stopped   chan struct{} // closed when announce has returned
+	due       chan kind     // what to announce next, hello or here
 
 	mu      sync.Mutex
 	closed  bool
@@ -130,33 +140,29 @@ type Node struct {
 	outcomes         tally.Tally
 }
 
-// Join makes a node and tells the others of it as soon as Redis is there, for which it does not wait: an error means that
-// the options are wrong.
+// Join makes a node and tells the others of it as soon as the cluster is there, for which it does not wait: an error means
+// that the options are wrong, or that the driver has a node already.
 func Join(opts Options) (*Node, error) {
 	if err := opts.Validate(); err != nil {
 		return nil, err
 	}
 	opts = opts.withDefaults()
-	client, err := redisx.New(redisx.Options{URL: opts.URL, Timeout: opts.Timeout})
-	if err != nil {
-		return nil, fmt.Errorf("cluster: %w", err)
-	}
-	n := &Node{opts: opts, id: newID(nodeSize), key: make([]byte, keySize), client: client, channel: opts.Key + "-nodes#",
+	n := &Node{opts: opts, id: newID(nodeSize), key: make([]byte, keySize), started: time.Now(),
 		often: lograte.New(opts.Logger, lograte.Every), stopped: make(chan struct{}), due: make(chan kind, 2)}
 	_, _ = rand.Read(n.key) // never fails: it would end the program
 	n.loop.Logger = opts.Logger
 	dialer := &net.Dialer{Timeout: opts.DialTimeout}
 	n.transport = &http.Transport{DialContext: dialer.DialContext, MaxIdleConnsPerHost: 256, IdleConnTimeout: 30 * time.Second,
 		DisableCompression: true, MaxResponseHeaderBytes: 64 << 10}
-	n.subscriber = client.Subscribe(redisx.Hooks{State: func(up bool, _ error) {
-		if up {
-			n.say(hello)
-		}
-	}})
-	n.subscriber.Listen(n.hear).Add(redisx.Channel(n.channel))
 	// The heartbeats serve all sessions, so they hang on no caller's context.
 	ctx, stop := context.WithCancel(context.Background())
-	n.stop = stop
+	link, err := adapter.Background(opts.Driver, opts.Logger).Subscribe(ctx, namespace, (*receiver)(n))
+	if err != nil {
+		stop()
+		return nil, fmt.Errorf("cluster: %w", err)
+	}
+	n.link, n.stop = link, stop
+	n.say(hello)
 	go n.announce(ctx)
 	return n, nil
 }
@@ -191,9 +197,7 @@ func (n *Node) announce(ctx context.Context) {
 		next := beat
 		select {
 		case <-ctx.Done():
-			ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), n.client.Timeout())
-			defer cancel()
-			n.publish(ctx, bye)
+			n.publish(context.WithoutCancel(ctx), bye)
 			return
 		case <-beats.C:
 		case next = <-n.due:
@@ -203,44 +207,85 @@ func (n *Node) announce(ctx context.Context) {
 				}
 			}
 		}
-		n.publish(ctx, next)
-		if next != beat {
-			pause := time.NewTimer(spacing)
-			select {
-			case <-pause.C:
-			case <-ctx.Done():
-				pause.Stop()
-			}
+		err := n.publish(ctx, next)
+		if next == beat {
+			n.judge(ctx, err)
+			continue
+		}
+		pause := time.NewTimer(spacing)
+		select {
+		case <-pause.C:
+		case <-ctx.Done():
+			pause.Stop()
 		}
 	}
 }
 
-// publish announces the node. What fails is said again with the next heartbeat, and by whoever else needs Redis.
-func (n *Node) publish(ctx context.Context, k kind) {
-	a := announcement{Node: n.id, Address: n.opts.Advertise, Key: n.key, Kind: k}
-	if k == bye {
-		a.Address, a.Key = "", nil
-	}
-	payload, err := json.Marshal(a)
+// publish announces the node. What fails is said again with the next heartbeat.
+func (n *Node) publish(ctx context.Context, k kind) error {
+	payload, err := json.Marshal([]any{announced, n.announcement(k)})
 	if err != nil {
-		panic(err) // it is made of strings
+		panic(err) // it is made of strings and numbers
 	}
-	batch := []redisx.Message{{Channel: n.channel, Payload: payload}}
-	n.client.Publish(ctx, batch)
-	if err := batch[0].Err; err != nil && ctx.Err() == nil {
+	bounded, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	err = n.link.Publish(bounded, &adapter.Envelope{Kind: adapter.KindEvent, Message: message.New(payload)})
+	if err != nil && ctx.Err() == nil {
 		n.often.Log(ctx, slog.LevelWarn, "announce", "cluster: this node could not tell the others of itself", slog.Any("error", err))
+	}
+	return err
+}
+
+func (n *Node) announcement(k kind) announcement {
+	a := announcement{Info: Info{ID: n.id}, Kind: k}
+	if k != bye {
+		a.Info, a.Key = n.Self(), n.key
+	}
+	return a
+}
+
+// judge counts a heartbeat that peers have missed, once a probe behind that of this node has come back: theirs come the same
+// way, so that none is given up because the cluster is away.
+func (n *Node) judge(ctx context.Context, err error) {
+	bounded, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	if err == nil {
+		err = n.link.Ping(bounded)
+	}
+	if err != nil {
+		n.peers.away()
+		return
+	}
+	for _, id := range n.peers.beat() {
+		n.opts.Logger.LogAttrs(ctx, slog.LevelWarn, "cluster: a node is not heard of any more; requests for its sessions are refused", slog.String("node", id))
 	}
 }
 
-// hear takes what was announced. It must not block.
-func (n *Node) hear(_ string, payload []byte) {
+// receiver takes what comes through the driver. It does not block.
+type receiver Node
+
+// Receive implements adapter.Receiver.
+func (r *receiver) Receive(e *adapter.Envelope) {
+	if e.Kind == adapter.KindEvent {
+		(*Node)(r).hear(e.Message.Data)
+	}
+}
+
+// Answer implements adapter.Receiver. Nodes are asked nothing.
+func (*receiver) Answer(*adapter.Call, func(adapter.Answer)) {}
+
+// HasRoom implements adapter.Receiver. Nodes are in no room.
+func (*receiver) HasRoom(string) bool { return false }
+
+// hear takes what was announced.
+func (n *Node) hear(payload []byte) {
 	a, err := parseAnnouncement(payload)
 	ctx := context.Background() // of a log line
 	switch {
 	case err != nil:
-		n.often.Log(ctx, slog.LevelWarn, "malformed", "cluster: something else was published on the channel of the nodes",
-			slog.String("channel", n.channel), slog.Any("error", err))
-	case a.Node != n.id:
+		n.often.Log(ctx, slog.LevelWarn, "malformed", "cluster: something else was published in the namespace of the nodes",
+			slog.String("namespace", namespace), slog.Any("error", err))
+	case a.ID != n.id:
 		n.peers.heard(a)
 		if a.Kind == hello {
 			n.say(here)
@@ -248,10 +293,6 @@ func (n *Node) hear(_ string, payload []byte) {
 	case a.Kind != bye && string(a.Key) != string(n.key):
 		n.often.Log(ctx, slog.LevelWarn, "same id", "cluster: another node has the id of this one by chance; restart one of them",
 			slog.String("id", n.id), slog.String("address", a.Address))
-	case a.Kind == beat:
-		for _, id := range n.peers.beat() {
-			n.opts.Logger.LogAttrs(ctx, slog.LevelWarn, "cluster: a node is not heard of any more; requests for its sessions are refused", slog.String("node", id))
-		}
 	}
 }
 
@@ -300,8 +341,7 @@ func (n *Node) Close(ctx context.Context) error {
 		defer close(done)
 		n.stop()
 		<-n.stopped
-		n.client.Close()
-		n.subscriber.Close()
+		_ = n.link.Close(context.WithoutCancel(ctx)) // it waits for the receiver, which does not block
 		n.peers.clear()
 		n.serving.Wait()
 		n.loop.Close()

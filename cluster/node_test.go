@@ -1,7 +1,9 @@
 package cluster_test
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -14,9 +16,13 @@ import (
 
 	"github.com/coder/websocket"
 
+	"github.com/peal-dev/peal/adapter"
+	"github.com/peal-dev/peal/adapter/adaptertest"
+	"github.com/peal-dev/peal/adapter/redispubsub"
 	"github.com/peal-dev/peal/cluster"
 	"github.com/peal-dev/peal/engineio"
 	"github.com/peal-dev/peal/internal/testredis"
+	"github.com/peal-dev/peal/message"
 )
 
 const wait = 10 * time.Second
@@ -33,11 +39,26 @@ func (echo) Close(engineio.Reason, error) {}
 type member struct {
 	t      *testing.T
 	node   *cluster.Node
+	driver adapter.Driver
 	engine *engineio.Server
 	http   *httptest.Server
 	remote chan string // RemoteAddr of what peers have passed on, as the server sees it
 	// before may look at a request, and answer it.
 	before func(w http.ResponseWriter, r *http.Request) bool
+}
+
+func newDriver(t *testing.T, redis string) adapter.Driver {
+	t.Helper()
+	d, err := redispubsub.New(redispubsub.Options{URL: redis})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := d.Close(context.WithoutCancel(t.Context())); err != nil {
+			t.Error(err)
+		}
+	})
+	return d
 }
 
 func join(t *testing.T, redis string, opts cluster.Options, engine engineio.Options) *member {
@@ -47,7 +68,9 @@ func join(t *testing.T, redis string, opts cluster.Options, engine engineio.Opti
 	if err != nil {
 		t.Fatal(err)
 	}
-	opts.URL, opts.Heartbeat = redis, 100*time.Millisecond
+	m.driver = newDriver(t, redis)
+	opts.Driver = m.driver
+	opts.Heartbeat = cmp.Or(opts.Heartbeat, 100*time.Millisecond)
 	if opts.Advertise == "" {
 		opts.Advertise = l.Addr().String()
 	}
@@ -310,22 +333,39 @@ func TestForgedForwards(t *testing.T) {
 	}
 }
 
+// deaf is a receiver of what a test wants to say only.
+type deaf struct{}
+
+func (deaf) Receive(*adapter.Envelope)                  {}
+func (deaf) Answer(*adapter.Call, func(adapter.Answer)) {}
+func (deaf) HasRoom(string) bool                        { return false }
+
+// tell says something in the name of a node.
+func tell(t *testing.T, d adapter.Driver, announcement string) {
+	t.Helper()
+	link, err := d.Subscribe(t.Context(), "peal-nodes", deaf{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := &adapter.Envelope{Kind: adapter.KindEvent, Message: message.New([]byte(`["node",` + announcement + `]`))}
+	if err := errors.Join(link.Publish(t.Context(), e), link.Close(t.Context())); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // An owner that hangs is given up when nothing is heard of it.
 func TestOwnerHangs(t *testing.T) {
 	t.Parallel()
 	redis := testredis.Start(t)
-	one := join(t, redis.URL(), cluster.Options{}, engineio.Options{})
+	one := join(t, redis.URL(), cluster.Options{Heartbeat: 500 * time.Millisecond}, engineio.Options{})
 	// A node that tells of itself once and listens, and never answers.
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer l.Close()
-	key := strings.Repeat("A", 43) + "="
-	for redis.Do("PUBLISH", "socket.io-nodes#", fmt.Sprintf(`{"node":"hangs","address":%q,"key":%q,"kind":"beat"}`, l.Addr(), key)) == "0" {
-		if t.Context().Err() != nil {
-			return
-		}
+	for d := newDriver(t, redis.URL()); len(one.node.Nodes()) < 2; {
+		tell(t, d, fmt.Sprintf(`{"id":"hangs","address":%q,"key":"%s=","kind":"beat"}`, l.Addr(), strings.Repeat("A", 43)))
 	}
 	if status, text, _ := one.do("GET", "&sid=hangs000000000000000", ""); status != 400 || text != unknownSession {
 		t.Errorf("a poll of a node that hangs: %d %s", status, text)
@@ -411,5 +451,72 @@ func TestLeavingEndsWhatIsPassedOn(t *testing.T) {
 	}
 	if got := two.node.Stats(); got.Relays != 0 || got.Forwarded["too many"] != 1 {
 		t.Errorf("counted %+v", got)
+	}
+}
+
+// Every node knows all that are there, what they have to do, which of them leave, and within three heartbeats that one has
+// died; when it is heard of again it is one of them.
+func TestNodes(t *testing.T) {
+	t.Parallel()
+	inMemory := adaptertest.NewCluster()
+	clients := 0
+	nodes := make([]*cluster.Node, 3)
+	for i := range nodes {
+		opts := cluster.Options{Driver: inMemory.NewDriver(), Name: fmt.Sprint("n", i), Version: "1.2", Heartbeat: 20 * time.Millisecond}
+		if i == 0 {
+			opts.Load, opts.Advertise = func() cluster.Load { return cluster.Load{Clients: clients} }, "10.0.0.7:80"
+			clients = 7
+		}
+		n, err := cluster.Join(opts)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() {
+			if err := n.Close(t.Context()); err != nil {
+				t.Error(err)
+			}
+		}()
+		nodes[i] = n
+	}
+	names := func(n *cluster.Node) (names string) {
+		for _, info := range n.Nodes() {
+			names += info.Name
+			if info.Draining {
+				names += "!"
+			}
+		}
+		return names
+	}
+	until := func(n *cluster.Node, want string) {
+		t.Helper()
+		tick := time.NewTicker(time.Millisecond)
+		defer tick.Stop()
+		for deadline := time.After(wait); names(n) != want; {
+			select {
+			case <-deadline:
+				t.Fatalf("%s knows %q, want %q", n.Self().Name, names(n), want)
+			case <-tick.C:
+			}
+		}
+	}
+	for _, n := range nodes {
+		until(n, "n0n1n2")
+	}
+	first := nodes[2].Nodes()[0]
+	if first.ID != nodes[0].ID() || first.Address != "10.0.0.7:80" || first.Version != "1.2" || first.Load.Clients != 7 || first.Started.IsZero() {
+		t.Errorf("told %+v", first)
+	}
+	nodes[0].Drain()
+	until(nodes[1], "n0!n1n2")
+	if err := nodes[0].Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	until(nodes[2], "n1n2")
+	// A stranger that tells of itself once and is not heard of again.
+	tell(t, inMemory.NewDriver(), fmt.Sprintf(`{"id":"brief","name":"x","key":"%s=","kind":"beat","started":"2999-01-01T00:00:00Z"}`, strings.Repeat("A", 43)))
+	until(nodes[1], "n1n2x")
+	until(nodes[1], "n1n2")
+	if _, err := cluster.Join(cluster.Options{}); err == nil {
+		t.Error("a node without a driver")
 	}
 }

@@ -2,7 +2,6 @@ package cluster
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"net"
 	"strconv"
@@ -12,53 +11,12 @@ import (
 
 const (
 	// lostBeats is after how many heartbeats of this node that came back, without one of a peer between, that is lost.
-	lostBeats = 5
+	lostBeats = 2
+	// graceBeats is how many more it is given after this node's own did not come back: it may need longer to be there again.
+	graceBeats = 3
 	// maxPeers bounds what is remembered of others: whoever may publish could name any number.
 	maxPeers = 4096
 )
-
-// announcement is what nodes tell each other.
-type announcement struct {
-	Node    string `json:"node"`
-	Address string `json:"address,omitempty"` // HOST:PORT; none if others cannot reach it
-	Key     []byte `json:"key,omitempty"`     // what requests to it are signed with
-	Kind    kind   `json:"kind"`
-}
-
-type kind string
-
-const (
-	beat  kind = "beat"  // one of those that come all the time
-	hello kind = "hello" // asks the others to say who they are
-	here  kind = "here"  // answers that
-	bye   kind = "bye"
-)
-
-// parseAnnouncement reads what a node told.
-func parseAnnouncement(payload []byte) (a announcement, err error) {
-	if err := json.Unmarshal(payload, &a); err != nil {
-		return a, fmt.Errorf("cluster: announcement: %w", err)
-	}
-	if len(a.Node) != nodeSize || !plain(a.Node) {
-		return a, fmt.Errorf("cluster: announcement of a node %.20q", a.Node)
-	}
-	switch a.Kind {
-	case beat, hello, here:
-		if len(a.Key) != keySize {
-			return a, fmt.Errorf("cluster: announcement with a key of %d bytes", len(a.Key))
-		}
-		if a.Address == "" {
-			break
-		}
-		if err := CheckAddress(a.Address); err != nil {
-			return a, fmt.Errorf("cluster: announcement: %w", err)
-		}
-	case bye:
-	default:
-		return a, fmt.Errorf("cluster: announcement of a kind %.20q", a.Kind)
-	}
-	return a, nil
-}
 
 // CheckAddress returns what is wrong with an address that a node is to be reached by: a host, which may be a name, and the
 // port of its HTTP server.
@@ -80,6 +38,7 @@ type peer struct {
 	key         []byte
 
 	// Guarded by peers.mu.
+	info    Info
 	missed  int
 	flights map[*flight]struct{}
 	lost    bool
@@ -100,12 +59,12 @@ func (ps *peers) heard(a announcement) {
 	ps.mu.Lock()
 	defer ps.mu.Unlock()
 	if a.Kind == bye {
-		delete(ps.byID, a.Node) // what it has answered may still be on its way, and it ends the rest itself
+		delete(ps.byID, a.ID) // what it has answered may still be on its way, and it ends the rest itself
 		return
 	}
-	p := ps.byID[a.Node]
+	p := ps.byID[a.ID]
 	if p != nil && p.address == a.Address && string(p.key) == string(a.Key) {
-		p.missed = 0
+		p.missed, p.info = 0, a.Info
 		return
 	}
 	ps.drop(p) // it is not the same any more
@@ -115,15 +74,14 @@ func (ps *peers) heard(a announcement) {
 	if ps.byID == nil {
 		ps.byID = make(map[string]*peer)
 	}
-	ps.byID[a.Node] = &peer{id: a.Node, address: a.Address, key: a.Key, flights: make(map[*flight]struct{})}
+	ps.byID[a.ID] = &peer{id: a.ID, address: a.Address, key: a.Key, info: a.Info, flights: make(map[*flight]struct{})}
 	if ps.changed != nil {
 		close(ps.changed)
 		ps.changed = nil
 	}
 }
 
-// beat takes a heartbeat of this node that came back. Those of others come the same way, so that none is lost because
-// Redis is away.
+// beat counts a heartbeat of this node that came back, and returns the peers that are lost by it.
 func (ps *peers) beat() (lost []string) {
 	ps.mu.Lock()
 	defer ps.mu.Unlock()
@@ -134,6 +92,15 @@ func (ps *peers) beat() (lost []string) {
 		}
 	}
 	return lost
+}
+
+// away takes note of a heartbeat of this node that did not come back.
+func (ps *peers) away() {
+	ps.mu.Lock()
+	defer ps.mu.Unlock()
+	for _, p := range ps.byID {
+		p.missed = -graceBeats
+	}
 }
 
 // drop forgets a peer and cuts what it is to answer. The caller holds mu.
@@ -186,6 +153,17 @@ func (ps *peers) clear() {
 	for _, p := range ps.byID {
 		ps.drop(p)
 	}
+}
+
+// infos returns what the peers last told of themselves, in no order.
+func (ps *peers) infos() []Info {
+	ps.mu.Lock()
+	defer ps.mu.Unlock()
+	infos := make([]Info, 0, len(ps.byID))
+	for _, p := range ps.byID {
+		infos = append(infos, p.info)
+	}
+	return infos
 }
 
 func (ps *peers) len() int {

@@ -6,7 +6,7 @@ import (
 )
 
 func told(id, address string) announcement {
-	return announcement{Node: id, Address: address, Key: make([]byte, keySize), Kind: beat}
+	return announcement{Info: Info{ID: id, Address: address}, Key: make([]byte, keySize), Kind: beat}
 }
 
 // A peer is lost when this node's own heartbeats have come back and its have not: never because Redis is away.
@@ -35,6 +35,13 @@ func TestPeersAreLostByHeartbeats(t *testing.T) {
 		lost := ps.beat()
 		if gone := i == lostBeats; gone != (len(lost) == 1) {
 			t.Errorf("heartbeat %d: lost %v", i, lost)
+		}
+	}
+	// While heartbeats of this node do not come back nobody is lost, nor at once when they do again.
+	ps.away()
+	for range lostBeats + graceBeats {
+		if lost := ps.beat(); len(lost) > 0 {
+			t.Errorf("lost %v just after the cluster was away", lost)
 		}
 	}
 	if cut != 1 || ps.len() != 1 {
@@ -70,7 +77,7 @@ func TestPeersComeAndGo(t *testing.T) {
 	}
 	p, _ = ps.find("aaaaa")
 	_, _ = ps.begin(p, func() { cut++ })
-	ps.heard(announcement{Node: "aaaaa", Kind: bye})
+	ps.heard(announcement{Info: Info{ID: "aaaaa"}, Kind: bye})
 	if p, _ := ps.find("aaaaa"); p != nil || cut != 1 {
 		t.Errorf("after a goodbye %v, cut %d", p, cut)
 	}
@@ -84,20 +91,24 @@ func TestPeersComeAndGo(t *testing.T) {
 
 // What nodes have not told is not believed, and what they have is read as they meant it.
 func FuzzParseAnnouncement(f *testing.F) {
-	f.Add([]byte(`{"node":"aaaaa","address":"10.0.0.1:80","key":"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=","kind":"beat"}`))
-	f.Add([]byte(`{"node":"aaaaa","kind":"bye"}`))
-	f.Add([]byte(`{"node":"aaaaa","address":"0.0.0.0:80","key":"","kind":"hello"}`))
+	f.Add([]byte(`["node",{"id":"aaaaa","address":"10.0.0.1:80","key":"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=","kind":"beat","name":"\ufffd","load":{"clients":-1}}]`))
+	f.Add([]byte(`["node",{"id":"aaaaa","kind":"bye"}]`))
+	f.Add([]byte(`["node",{"id":"aaaaa","address":"0.0.0.0:80","key":"","kind":"hello"}]`))
+	f.Add([]byte(`["nodes",{}]`))
 	f.Add([]byte(`null`))
 	f.Fuzz(func(t *testing.T, payload []byte) {
 		a, err := parseAnnouncement(payload)
 		if err != nil {
 			return
 		}
-		if len(a.Node) != nodeSize || !plain(a.Node) {
-			t.Errorf("a node called %q", a.Node)
+		if len(a.ID) != nodeSize || !plain(a.ID) {
+			t.Errorf("a node called %q", a.ID)
 		}
 		if a.Kind == bye {
 			return
+		}
+		if len(a.Name) > 100 || len(a.Version) > 100 || a.Load.Clients < 0 {
+			t.Errorf("believed %+v", a)
 		}
 		if len(a.Key) != keySize || a.Address != "" && CheckAddress(a.Address) != nil {
 			t.Errorf("believed %+v", a)

@@ -18,7 +18,7 @@ const (
 	keySize = 32
 )
 
-// sign returns the signature of a request, for whoever has that key. A peer is told to have it by Redis, where clients
+// sign returns the signature of a request, for whoever has that key. Peers are told it by the driver, where clients
 // cannot read.
 func sign(key []byte, r *http.Request, remote string) string {
 	mac := hmac.New(sha256.New, key)

@@ -1,6 +1,7 @@
 package gateway_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -9,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/peal-dev/peal/cluster"
 	"github.com/peal-dev/peal/gateway"
 	"github.com/peal-dev/peal/internal/testredis"
 )
@@ -176,4 +178,47 @@ func (b *syncBuffer) String() string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.text.String()
+}
+
+// GET /v1/nodes lists who is in the cluster, with its clients; a node alone lists itself.
+func TestNodes(t *testing.T) {
+	t.Parallel()
+	redis := testredis.Start(t).URL()
+	one, two := startNode(t, gateway.Config{Dev: true, Redis: redis}), startNode(t, gateway.Config{Dev: true, Redis: redis})
+	two.connect("/", "")
+	var reply struct {
+		Self  string
+		Nodes []cluster.Info
+	}
+	list := func(n *node) []cluster.Info {
+		t.Helper()
+		res, body := n.do("GET", "/v1/nodes", "")
+		reply.Self, reply.Nodes = "", nil
+		if err := json.Unmarshal([]byte(body), &reply); err != nil || res.StatusCode != http.StatusOK {
+			t.Fatalf("%s %s", res.Status, body)
+		}
+		return reply.Nodes
+	}
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	deadline := time.After(patience)
+	for {
+		nodes := list(one)
+		if len(nodes) == 2 && nodes[1].Name == two.Node() && nodes[1].Load.Clients == 1 {
+			if nodes[0].ID != reply.Self || nodes[0].Name != one.Node() || nodes[0].Address != one.Addr() || nodes[0].Version == "" {
+				t.Errorf("this node is %s: %+v", reply.Self, nodes[0])
+			}
+			break
+		}
+		select {
+		case <-tick.C:
+		case <-deadline:
+			t.Fatalf("knows of %+v", nodes)
+		}
+	}
+	alone := startNode(t, gateway.Config{Dev: true})
+	alone.connect("/", "")
+	if nodes := list(alone); len(nodes) != 1 || nodes[0].Name != alone.Node() || nodes[0].Load.Clients != 1 || reply.Self != "" {
+		t.Errorf("a node alone: %+v", nodes)
+	}
 }

@@ -23,11 +23,31 @@ func (s *Server) joinCluster(ctx context.Context) error {
 		s.log.LogAttrs(ctx, slog.LevelInfo, "the other nodes cannot reach this one, so polling clients need a load balancer with sticky sessions; say with --advertise by which address they can",
 			slog.String("listen", s.cfg.Listen))
 	}
-	node, err := cluster.Join(cluster.Options{URL: s.cfg.Redis, Key: s.cfg.RedisKey, Advertise: address, MaxRelays: s.cfg.MaxConnections, Logger: s.log})
+	node, err := cluster.Join(cluster.Options{Driver: s.driver, Advertise: address, Name: s.node, Version: Version(),
+		Load: s.load, MaxRelays: s.cfg.MaxConnections, Logger: s.log})
 	if err != nil {
-		return fmt.Errorf("--redis: %w", err)
+		return fmt.Errorf("join the cluster: %w", err)
 	}
 	s.cluster = node
+	return nil
+}
+
+// load is what this node tells the others that it has to do.
+func (s *Server) load() cluster.Load { return cluster.Load{Clients: s.admission.Stats().Connections} }
+
+// nodesReply is the body of GET /v1/nodes: the nodes of the cluster, those that started first before the others.
+type nodesReply struct {
+	Self  string         `json:"self"` // the id of the node that answers
+	Nodes []cluster.Info `json:"nodes"`
+}
+
+// nodes is GET /v1/nodes. A node without a cluster has no id.
+func (s *Server) nodes(w http.ResponseWriter, _ *http.Request) error {
+	reply := nodesReply{Nodes: []cluster.Info{{Name: s.node, Version: Version(), Started: s.started, Draining: s.draining.Load(), Load: s.load()}}}
+	if s.cluster != nil {
+		reply = nodesReply{s.cluster.ID(), s.cluster.Nodes()}
+	}
+	respond(w, http.StatusOK, reply)
 	return nil
 }
 

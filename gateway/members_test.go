@@ -76,7 +76,7 @@ func TestRoomsAndMembers(t *testing.T) {
 func TestWhoMayLookAndDisconnect(t *testing.T) {
 	t.Parallel()
 	n := startNode(t, gateway.Config{APIKey: "k", AnonymousSubscribe: true})
-	for _, path := range []string{"/v1/rooms", "/v1/members"} {
+	for _, path := range []string{"/v1/rooms", "/v1/members", "/v1/nodes"} {
 		if res, body := n.do(http.MethodGet, path, ""); res.StatusCode != http.StatusUnauthorized {
 			t.Errorf("GET %s without key: %s %s", path, res.Status, body)
 		}

@@ -106,6 +106,7 @@ func Start(ctx context.Context, cfg Config) (*Server, error) {
 		}
 		s.driver = driver
 	}
+	s.admission = admission.New(admission.Limits{Connections: s.cfg.MaxConnections, PerAddress: s.cfg.MaxPerAddress})
 	if err := s.joinCluster(ctx); err != nil { // the driver has taken the same options
 		_ = listener.Close()
 		s.internal.close()
@@ -131,7 +132,6 @@ func Start(ctx context.Context, cfg Config) (*Server, error) {
 // compose connects the parts; only adapters meet Redis, in the background.
 func (s *Server) compose() {
 	pages := s.cfg.pages()
-	s.admission = admission.New(admission.Limits{Connections: s.cfg.MaxConnections, PerAddress: s.cfg.MaxPerAddress})
 	var driver adapter.Driver // a nil *redispubsub.Driver in it would be no nil
 	if s.driver != nil {
 		driver = s.driver

@@ -47,9 +47,9 @@ func newNamespace(s *Server, name string) *Namespace {
 	ns.handlers.Store(&handlers{chain: callHandler})
 	var driver adapter.Driver
 	if s.driver != nil {
-		driver = &joiner{driver: s.driver, log: s.log}
+		driver = adapter.Background(s.driver, s.log)
 	}
-	// Without a driver and with the joiner New neither waits nor fails, so there is nothing to bound by a context.
+	// Without a driver and in the background New neither waits nor fails, so there is nothing to bound by a context.
 	opts := adapter.Options{OnEvent: ns.serverEvent}
 	if s.recover != nil {
 		ns.recovery = newRecovery(ns, s.recover, s.heartbeat)

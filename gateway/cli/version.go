@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"runtime"
 	"runtime/debug"
+
+	"github.com/peal-dev/peal/gateway"
 )
 
 // versionCommand is `peal version`.
@@ -17,14 +19,13 @@ func (versionCommand) Run(io streams) error {
 
 // version is the line that tells which binary this is.
 func version() string {
-	version, revision := "unknown", ""
+	revision := ""
 	if info, ok := debug.ReadBuildInfo(); ok {
-		version = info.Main.Version
 		for _, setting := range info.Settings {
 			if setting.Key == "vcs.revision" {
 				revision = " " + setting.Value
 			}
 		}
 	}
-	return fmt.Sprintf("peal %s%s %s %s/%s", version, revision, runtime.Version(), runtime.GOOS, runtime.GOARCH)
+	return fmt.Sprintf("peal %s%s %s %s/%s", gateway.Version(), revision, runtime.Version(), runtime.GOOS, runtime.GOARCH)
 }

@@ -1,4 +1,4 @@
-package socketio
+package adapter
 
 import (
 	"context"
@@ -6,14 +6,21 @@ import (
 	"log/slog"
 	"sync"
 	"time"
-
-	"github.com/peal-dev/peal/adapter"
 )
 
-// joiner is a driver whose Subscribe does not wait for the cluster. A namespace is usable from the moment it exists;
-// the link behind it is made in the background, and again until it is there.
-type joiner struct {
-	driver adapter.Driver
+// Background returns a driver whose Subscribe does not wait for the cluster, and does not fail while it is away: the link
+// can be used at once, what is behind it is made in the background, again and again until it is there. Meanwhile Publish
+// and Call wait for it until their context ends, RoomOpened and Ping wait for the first attempt only. Its Close does
+// nothing: driver belongs to whoever made it. A nil log means slog.Default.
+func Background(driver Driver, log *slog.Logger) Driver {
+	if log == nil {
+		log = slog.Default()
+	}
+	return &background{driver, log}
+}
+
+type background struct {
+	driver Driver
 	log    *slog.Logger
 }
 
@@ -23,37 +30,37 @@ const (
 	joinRetryMax = 5 * time.Second
 )
 
-// Subscribe implements adapter.Driver.
-func (j *joiner) Subscribe(ctx context.Context, namespace string, r adapter.Receiver) (adapter.Link, error) {
+// Subscribe implements [Driver].
+func (b *background) Subscribe(ctx context.Context, namespace string, r Receiver) (Link, error) {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	l := &lateLink{namespace: namespace, cancel: cancel, ready: make(chan struct{}), failing: make(chan struct{}),
 		ended: make(chan struct{}), early: make(map[string]*earlyOpening)}
-	go l.join(ctx, j, r)
+	go l.join(ctx, b, r)
 	return l, nil
 }
 
-// Close implements adapter.Driver. The driver belongs to whoever made it.
-func (j *joiner) Close(context.Context) error { return nil }
+// Close implements [Driver].
+func (b *background) Close(context.Context) error { return nil }
 
 // lateLink is a link that may still be on its way.
 type lateLink struct {
 	namespace string
 	cancel    context.CancelFunc
-	link      adapter.Link       // set before ready is closed
-	filter    adapter.RoomFilter // link, if it is one
-	ready     chan struct{}      // closed when link is there
-	failing   chan struct{}      // closed when the first attempt has failed
-	ended     chan struct{}      // closed when join has returned
+	link      Link          // set before ready is closed
+	filter    RoomFilter    // link, if it is one
+	ready     chan struct{} // closed when link is there
+	failing   chan struct{} // closed when the first attempt has failed
+	ended     chan struct{} // closed when join has returned
 
 	mu    sync.Mutex
 	early map[string]*earlyOpening // the rooms that were open before link was there; nil from then on
 }
 
-func (l *lateLink) join(ctx context.Context, j *joiner, r adapter.Receiver) {
+func (l *lateLink) join(ctx context.Context, b *background, r Receiver) {
 	defer close(l.ended)
 	for retry := joinRetry; ; retry = min(2*retry, joinRetryMax) {
 		attempt, cancel := context.WithTimeout(ctx, joinTimeout)
-		link, err := j.driver.Subscribe(attempt, l.namespace, r)
+		link, err := b.driver.Subscribe(attempt, l.namespace, r)
 		cancel()
 		if err == nil {
 			l.arrive(link)
@@ -65,7 +72,8 @@ func (l *lateLink) join(ctx context.Context, j *joiner, r adapter.Receiver) {
 		if retry == joinRetry {
 			close(l.failing)
 		}
-		j.log.Error("socketio: cannot join the cluster, trying again", "namespace", l.namespace, "err", err, "in", retry)
+		b.log.LogAttrs(ctx, slog.LevelError, "adapter: cannot join the cluster, trying again",
+			slog.String("namespace", l.namespace), slog.Any("err", err), slog.Duration("in", retry))
 		timer := time.NewTimer(retry)
 		select {
 		case <-timer.C:
@@ -77,10 +85,10 @@ func (l *lateLink) join(ctx context.Context, j *joiner, r adapter.Receiver) {
 }
 
 // arrive makes link the way to the cluster, and opens there what is open here.
-func (l *lateLink) arrive(link adapter.Link) {
+func (l *lateLink) arrive(link Link) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.filter, _ = link.(adapter.RoomFilter)
+	l.filter, _ = link.(RoomFilter)
 	for room, o := range l.early {
 		if l.filter != nil {
 			o.opening = l.filter.RoomOpened(room)
@@ -90,8 +98,8 @@ func (l *lateLink) arrive(link adapter.Link) {
 	close(l.ready)
 }
 
-// RoomOpened implements adapter.RoomFilter.
-func (l *lateLink) RoomOpened(room string) adapter.Opening {
+// RoomOpened implements [RoomFilter].
+func (l *lateLink) RoomOpened(room string) Opening {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	switch {
@@ -105,7 +113,7 @@ func (l *lateLink) RoomOpened(room string) adapter.Opening {
 	return o
 }
 
-// RoomClosed implements adapter.RoomFilter.
+// RoomClosed implements [RoomFilter].
 func (l *lateLink) RoomClosed(room string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -118,19 +126,19 @@ func (l *lateLink) RoomClosed(room string) {
 // earlyOpening is the opening of a room that was open before the link was there.
 type earlyOpening struct {
 	link    *lateLink
-	opening adapter.Opening // the link's, set before ready is closed; nil if it has none
+	opening Opening // the link's, set before ready is closed; nil if it has none
 }
 
-// Wait implements adapter.Opening. It waits for the first attempt to join the cluster and for none after that: clients
+// Wait implements [Opening]. It waits for the first attempt to join the cluster and for none after that: clients
 // of this node would all wait for it.
 func (o *earlyOpening) Wait(ctx context.Context) error {
 	var err error
 	select {
 	case <-o.link.ready:
 	case <-o.link.failing:
-		err = fmt.Errorf("not joined yet: %w", adapter.ErrUnavailable)
+		err = fmt.Errorf("not joined yet: %w", ErrUnavailable)
 	case <-o.link.ended:
-		err = adapter.ErrClosed
+		err = ErrClosed
 	case <-ctx.Done():
 		err = ctx.Err()
 	}
@@ -146,7 +154,7 @@ func (o *earlyOpening) Wait(ctx context.Context) error {
 }
 
 // wait returns the link as soon as it is there.
-func (l *lateLink) wait(ctx context.Context) (adapter.Link, error) {
+func (l *lateLink) wait(ctx context.Context) (Link, error) {
 	select {
 	case <-l.ready:
 		return l.link, nil
@@ -160,15 +168,15 @@ func (l *lateLink) wait(ctx context.Context) (adapter.Link, error) {
 		case <-l.ready:
 			return l.link, nil
 		default:
-			return nil, adapter.ErrClosed
+			return nil, ErrClosed
 		}
 	case <-ctx.Done():
-		return nil, fmt.Errorf("not joined yet: %w: %w", adapter.ErrUnavailable, ctx.Err())
+		return nil, fmt.Errorf("not joined yet: %w: %w", ErrUnavailable, ctx.Err())
 	}
 }
 
-// Publish implements adapter.Link.
-func (l *lateLink) Publish(ctx context.Context, e *adapter.Envelope) error {
+// Publish implements [Link].
+func (l *lateLink) Publish(ctx context.Context, e *Envelope) error {
 	link, err := l.wait(ctx)
 	if err != nil {
 		return err
@@ -176,8 +184,8 @@ func (l *lateLink) Publish(ctx context.Context, e *adapter.Envelope) error {
 	return link.Publish(ctx, e)
 }
 
-// Call implements adapter.Caller.
-func (l *lateLink) Call(ctx context.Context, c *adapter.Call, each func(adapter.Answer)) (missing []adapter.NodeID, err error) {
+// Call implements [Caller].
+func (l *lateLink) Call(ctx context.Context, c *Call, each func(Answer)) (missing []NodeID, err error) {
 	caller, err := l.caller(ctx)
 	if err != nil {
 		return nil, err
@@ -185,7 +193,7 @@ func (l *lateLink) Call(ctx context.Context, c *adapter.Call, each func(adapter.
 	return caller.Call(ctx, c, each)
 }
 
-// Nodes implements adapter.Caller.
+// Nodes implements [Caller].
 func (l *lateLink) Nodes(ctx context.Context) (int, error) {
 	caller, err := l.caller(ctx)
 	if err != nil {
@@ -194,19 +202,19 @@ func (l *lateLink) Nodes(ctx context.Context) (int, error) {
 	return caller.Nodes(ctx)
 }
 
-func (l *lateLink) caller(ctx context.Context) (adapter.Caller, error) {
+func (l *lateLink) caller(ctx context.Context) (Caller, error) {
 	link, err := l.wait(ctx)
 	if err != nil {
 		return nil, err
 	}
-	caller, ok := link.(adapter.Caller)
+	caller, ok := link.(Caller)
 	if !ok {
-		return nil, adapter.ErrNoCalls
+		return nil, ErrNoCalls
 	}
 	return caller, nil
 }
 
-// Ping implements adapter.Link. It waits for the first attempt to join the cluster and for none after that.
+// Ping implements [Link]. It waits for the first attempt to join the cluster and for none after that.
 func (l *lateLink) Ping(ctx context.Context) error {
 	select {
 	case <-l.ready:
@@ -214,7 +222,7 @@ func (l *lateLink) Ping(ctx context.Context) error {
 		select {
 		case <-l.ready:
 		default:
-			return fmt.Errorf("not joined yet: %w", adapter.ErrUnavailable)
+			return fmt.Errorf("not joined yet: %w", ErrUnavailable)
 		}
 	case <-l.ended:
 	case <-ctx.Done():
@@ -226,7 +234,7 @@ func (l *lateLink) Ping(ctx context.Context) error {
 	return link.Ping(ctx)
 }
 
-// Close implements adapter.Link.
+// Close implements [Link].
 func (l *lateLink) Close(ctx context.Context) error {
 	l.cancel()
 	select {
