@@ -89,6 +89,12 @@ func arguments(reports []report) []report {
 	return out
 }
 
+// publisher emits an event to everybody but some.
+type publisher struct {
+	name string
+	emit func(event string, to to, args ...any)
+}
+
 // sources are the ways to publish: over the HTTP API and as a client, on either node.
 func (d *duo) sources() []publisher {
 	var sources []publisher

@@ -32,6 +32,7 @@ func TestMain(m *testing.M) {
 var (
 	pealBinary   = sync.OnceValues(func() (string, error) { return build("peal", "..", "./cmd/peal") })
 	serverBinary = sync.OnceValues(func() (string, error) { return build("server", ".", "./server") })
+	goPeerBinary = sync.OnceValues(func() (string, error) { return build("gopeer", ".", "./gopeer") })
 )
 
 // build builds a package of the module in a directory.

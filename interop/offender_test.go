@@ -1,9 +1,11 @@
 package interop_test
 
 import (
+	"context"
 	"encoding/json"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 
@@ -18,14 +20,14 @@ import (
 func TestClientOutlivesOffenders(t *testing.T) {
 	t.Parallel()
 	redis := testredis.Start(t)
-	node := startGoNode(t, redis.URL())
+	node, url := startGoNode(t, redis.URL())
 	node.On("pass on", func(s *socketio.Socket, v json.RawMessage) error {
 		return s.Broadcast().Emit(t.Context(), "passed on", v)
 	})
 	clients := startPeer(t, "client.mjs")
 	names := []string{"websocket", "polling"}
 	for _, name := range names {
-		clients.do("connect", params{"client": name, "url": node.url,
+		clients.do("connect", params{"client": name, "url": url,
 			"options": params{"transports": []string{name}, "reconnection": false}}, nil)
 	}
 	publisher, err := redisx.New(redisx.Options{URL: redis.URL()})
@@ -35,7 +37,7 @@ func TestClientOutlivesOffenders(t *testing.T) {
 	t.Cleanup(publisher.Close)
 
 	offend(t, publisher)
-	polling := openPolling(t, node.url)
+	polling := openPolling(t, url)
 	polling("42[\"pass on\",\"caf\xe9\"]")
 	polling("42[\"pass on\",{\"\xff\":[\"\xed\xa0\xbd\"]}]")
 	polling(`42["pass on","half \ud83d"]`)
@@ -72,6 +74,33 @@ func TestClientOutlivesOffenders(t *testing.T) {
 			t.Errorf("%s was disconnected: %s", name, r.Detail)
 		}
 	}
+}
+
+// startGoNode returns the URL of a Socket.IO server on the public API, in the test's process.
+func startGoNode(t *testing.T, redisURL string) (node *socketio.Server, url string) {
+	t.Helper()
+	driver, err := redispubsub.New(redispubsub.Options{URL: redisURL})
+	if err != nil {
+		t.Fatal(err)
+	}
+	node = socketio.NewServer(&socketio.Options{Driver: driver})
+	if err := node.Adapter().Ping(t.Context()); err != nil {
+		t.Fatalf("joining the cluster: %v", err)
+	}
+	web := httptest.NewServer(node)
+	t.Cleanup(func() {
+		// The test's own context is over by now.
+		ctx, cancel := context.WithTimeout(context.Background(), patience)
+		defer cancel()
+		if err := node.Shutdown(ctx); err != nil {
+			t.Errorf("shutting the Go node down: %v", err)
+		}
+		web.Close()
+		if err := driver.Close(ctx); err != nil {
+			t.Errorf("closing the Redis driver: %v", err)
+		}
+	})
+	return node, web.URL
 }
 
 // offend publishes what no node should.

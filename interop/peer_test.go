@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -25,19 +26,25 @@ type report struct {
 
 // reply answers a command.
 type reply struct {
-	ID     int             `json:"id"`
-	Result json.RawMessage `json:"result"`
-	Error  string          `json:"error"`
+	ID      int             `json:"id"`
+	Result  json.RawMessage `json:"result"` // beside an error, what there is of it
+	Error   string          `json:"error"`
+	Missing int             `json:"missing"` // how many nodes are said not to have answered, by those that say it
 }
 
 // params are a command's parameters.
 type params map[string]any
 
-// peer is a Node.js program of node/, driven by commands.
+// peer is a program that is driven by commands, one of node/ or their twin in Go, as a test sees it.
 type peer struct {
-	t      *testing.T
-	name   string
-	url    string // of a server, once ready
+	*driven
+	t *testing.T
+}
+
+// driven is the program itself.
+type driven struct {
+	name string
+	introduction
 	stdin  io.WriteCloser
 	errors *transcript
 	ended  chan struct{}
@@ -51,11 +58,39 @@ type peer struct {
 	changed chan struct{} // closed and replaced at each report
 }
 
+// introduction is what a server says of itself once it is ready.
+type introduction struct {
+	url   string
+	kind  string // goKind or nodeKind
+	emits bool   // whether it has an emitter of the wire
+}
+
+// What servers are made of.
+const (
+	goKind   = "go"
+	nodeKind = "node"
+)
+
+// in returns the peer for another test, which is over before the one that started it.
+func (p *peer) in(t *testing.T) *peer { return &peer{driven: p.driven, t: t} }
+
 // startPeer runs a program of node/ and returns once it is ready.
 func startPeer(t *testing.T, script string, args ...string) *peer {
 	t.Helper()
 	requireNode(t)
-	cmd := exec.Command("node", append([]string{"node/" + script}, args...)...)
+	return drive(t, script, exec.Command("node", append([]string{"node/" + script}, args...)...))
+}
+
+// startGoPeer runs the node that is written in Go.
+func startGoPeer(t *testing.T, args ...string) *peer {
+	t.Helper()
+	cmd := exec.Command(built(t, goPeerBinary), args...)
+	cmd.Env = append(os.Environ(), "GORACE=atexit_sleep_ms=10") // see start
+	return drive(t, "gopeer", cmd)
+}
+
+func drive(t *testing.T, name string, cmd *exec.Cmd) *peer {
+	t.Helper()
 	stdin, err := cmd.StdinPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -64,15 +99,15 @@ func startPeer(t *testing.T, script string, args ...string) *peer {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &peer{
-		t: t, name: script, cmd: cmd, stdin: stdin, errors: newTranscript(), ended: make(chan struct{}),
+	p := &peer{t: t, driven: &driven{
+		name: name, cmd: cmd, stdin: stdin, errors: newTranscript(), ended: make(chan struct{}),
 		replies: map[int]chan reply{}, changed: make(chan struct{}),
-	}
+	}}
 	cmd.Stderr = p.errors
 	if err := cmd.Start(); err != nil {
-		t.Fatalf("starting %s: %v", script, err)
+		t.Fatalf("starting %s: %v", name, err)
 	}
-	ready := make(chan string, 1)
+	ready := make(chan introduction, 1)
 	go func() {
 		defer close(p.ended)
 		lines(stdout, func(line []byte) { p.take(line, ready) })
@@ -82,7 +117,7 @@ func startPeer(t *testing.T, script string, args ...string) *peer {
 	}()
 	t.Cleanup(p.close)
 	select {
-	case p.url = <-ready:
+	case p.introduction = <-ready:
 	case <-p.ended:
 		p.fatal("ended before it was ready")
 	case <-time.After(patience):
@@ -112,7 +147,9 @@ func (p *peer) close() {
 		_ = p.cmd.Process.Kill()
 		<-p.ended
 	}
-	if text, _ := p.errors.read(); text != "" {
+	// A node in Go has a log, in which not everything is a complaint.
+	text, _ := p.errors.read()
+	if text != "" && (p.kind != goKind || strings.Contains(text, "DATA RACE") || strings.Contains(text, "ended with ") || p.t.Failed()) {
 		p.t.Errorf("%s complained:\n%s", p.name, text)
 	}
 }
@@ -134,18 +171,21 @@ func (p *peer) fatal(format string, args ...any) {
 }
 
 // take handles one line of the peer's output.
-func (p *peer) take(line []byte, ready chan<- string) {
+func (p *driven) take(line []byte, ready chan<- introduction) {
 	var message struct {
 		report
 		reply
-		Ready *struct{ URL string } `json:"ready"`
+		Ready *struct {
+			URL, Kind string
+			Emits     bool
+		} `json:"ready"`
 	}
 	if err := json.Unmarshal(line, &message); err != nil {
 		_, _ = fmt.Fprintf(p.errors, "printed %q: %v\n", line, err)
 		return
 	}
 	if message.Ready != nil {
-		ready <- message.Ready.URL
+		ready <- introduction{message.Ready.URL, message.Ready.Kind, message.Ready.Emits}
 		return
 	}
 	p.mu.Lock()
@@ -233,11 +273,16 @@ func (p *peer) of(match func(report) bool) []report {
 func (p *peer) await(count int, what string, match func(report) bool) []report {
 	p.t.Helper()
 	timeout := time.After(patience)
-	for {
+	var found []report
+	for seen := 0; ; {
 		p.mu.Lock()
+		for ; seen < len(p.reports); seen++ {
+			if r := p.reports[seen]; match(r) {
+				found = append(found, r)
+			}
+		}
 		changed := p.changed
 		p.mu.Unlock()
-		found := p.of(match)
 		if len(found) >= count {
 			return found
 		}

@@ -10,7 +10,13 @@ import (
 func TestPealWithNodeAsThirdNode(t *testing.T) {
 	t.Parallel()
 	d := startDuo(t, nil, "to all", "to red", "to blue", "to grown", "published", "bytes")
-	node := startPeer(t, "node-server.mjs", d.redis.URL())
+	node := startPeer(t, "node-server.mjs", "redispubsub", d.redis.URL())
+	order := func(op string, with params) {
+		t.Helper()
+		with["namespace"] = "/"
+		node.do(op, with, nil)
+	}
+	order("open", params{})
 	d.clients.do("connect", params{"client": "n", "url": node.url}, nil)
 	d.clients.do("ask", params{"client": "n", "event": "join", "args": []any{"red"}}, nil)
 
@@ -22,15 +28,15 @@ func TestPealWithNodeAsThirdNode(t *testing.T) {
 			}
 		}
 	}
-	node.do("emit", params{"event": "to all", "args": varied()}, nil)
+	order("emit", params{"event": "to all", "args": varied()})
 	require("to all", varied(), slices.Concat(duoReceivers, []string{"n"})...)
-	node.do("emit", params{"event": "to red", "rooms": []string{"red"}, "args": []any{1}}, nil)
+	order("emit", params{"event": "to red", "rooms": []string{"red"}, "args": []any{1}})
 	require("to red", []any{1}, "s1", "s2", "e1", "e2", "n")
-	node.do("emit", params{"event": "to blue", "rooms": []string{"red", "blue"}, "except": []string{"red"}}, nil)
+	order("emit", params{"event": "to blue", "rooms": []string{"red", "blue"}, "except": []string{"red"}})
 	require("to blue", []any{}, "f2")
 
 	// An event stream has no bytes: it shows them in base64.
-	node.do("emit", params{"event": "bytes", "args": []any{bin([]byte{1, 2, 3}), "x"}}, nil)
+	order("emit", params{"event": "bytes", "args": []any{bin([]byte{1, 2, 3}), "x"}})
 	require("bytes", []any{bin([]byte{1, 2, 3}), "x"}, "s1", "t2", "n")
 	require("bytes", []any{"AQID", "x"}, "e1", "f2")
 
@@ -41,10 +47,10 @@ func TestPealWithNodeAsThirdNode(t *testing.T) {
 	}
 
 	// Streams are members of rooms like sockets are: a node's orders move and end them too.
-	node.do("socketsJoin", params{"rooms": []string{"red"}, "change": []string{"grown"}}, nil)
-	node.do("emit", params{"event": "to grown", "rooms": []string{"grown"}}, nil)
+	order("socketsJoin", params{"rooms": []string{"red"}, "change": []string{"grown"}})
+	order("emit", params{"event": "to grown", "rooms": []string{"grown"}})
 	require("to grown", []any{}, "s1", "s2", "e1", "e2")
-	node.do("disconnectSockets", params{"rooms": []string{"grown"}, "close": true}, nil)
+	order("disconnectSockets", params{"rooms": []string{"grown"}, "close": true})
 	for _, name := range []string{"s1", "s2"} {
 		if reason := d.clients.awaitState(name, "disconnect", 1); reason != "io server disconnect" {
 			t.Errorf("%s was told %q", name, reason)

@@ -40,8 +40,9 @@ const watch = (name, socket) => {
   socket.onAny((event, ...args) => {
     const ack = typeof args.at(-1) === "function" ? args.pop() : undefined;
     say({ client: name, event, args: encode(args), ack: ack !== undefined });
-    // An acknowledgement says who answered and what it was asked; the event "silent" never gets one.
-    if (ack && event !== "silent") ack({ client: name, args });
+    // An acknowledgement says who answered and what it was asked. The event "silent" never gets one, and "silent at x" none
+    // of those whose name begins with x.
+    if (ack && event !== "silent" && event !== `silent at ${name[0]}`) ack({ client: name, args });
   });
 };
 

@@ -41,7 +41,7 @@ export const serve = (ops, ready = {}, end = () => {}) => {
       const result = await ops[op](decode(params));
       say({ id, result: encode(result) });
     } catch (error) {
-      say({ id, error: error?.message ?? String(error), result: encode(error?.responses) });
+      say({ id, error: error?.message ?? String(error), result: encode(error?.result ?? error?.responses) });
     }
   });
   lines.on("close", async () => {

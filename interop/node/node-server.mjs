@@ -1,21 +1,22 @@
-// A Node.js Socket.IO server with the official Redis adapter, driven line by line (see lines.mjs).
+// A Node.js node of a mixed cluster with an official adapter, driven line by line (see lines.mjs): the twin of
+// ../gopeer, with the same commands, reports and events.
 //
-//	node node-server.mjs redis://127.0.0.1:6379 [port]
+//	node node-server.mjs WIRE URL
+//
+// WIRE names a module of wires/: its join(url, requestsTimeout) returns {adapter, close} and, where the official packages
+// have an emitter, emitter(namespace).
 import { createServer } from "node:http";
-import { createAdapter } from "@socket.io/redis-adapter";
-import { createClient } from "redis";
 import { Server } from "socket.io";
 import { encode, say, serve } from "./lines.mjs";
 
-const [redisURL, port = "0"] = process.argv.slice(2);
+const [name, url] = process.argv.slice(2);
 
-const pub = createClient({ url: redisURL });
-const sub = pub.duplicate();
-for (const redis of [pub, sub]) redis.on("error", (error) => say({ state: "redis error", detail: error.message }));
-await Promise.all([pub.connect(), sub.connect()]);
+// How long the server's own questions wait.
+const askTimeout = 3000;
 
+const wire = await (await import(`./wires/${name}.mjs`)).join(url, askTimeout);
 const http = createServer();
-const io = new Server(http, { adapter: createAdapter(pub, sub, { requestsTimeout: 3000 }) });
+const io = new Server(http, { adapter: wire.adapter });
 
 const register = (namespace) => {
   namespace.on("connection", (socket) => {
@@ -24,32 +25,45 @@ const register = (namespace) => {
     socket.on("leave", (room, ack) => (socket.leave(room), ack?.()));
     socket.on("say", (room, event, ...args) => socket.to(room).emit(event, ...args));
     socket.on("rooms", (ack) => ack([...socket.rooms]));
-    socket.on("disconnect", (reason) => say({ client: socket.id, state: "disconnect", detail: reason }));
+    socket.on("question", async (room, event, ack) => ack(await socket.to(room).timeout(askTimeout).emitWithAck(event)));
   });
+};
+const greet = (namespace) => {
   namespace.on("greet", (...args) => {
     const ack = typeof args.at(-1) === "function" ? args.pop() : undefined;
-    say({ event: "greet", args: encode(args), ack: ack !== undefined });
+    say({ client: namespace.name, event: "greet", args: encode(args), ack: ack !== undefined });
     ack?.("node");
   });
 };
-register(io);
-register(io.of("/custom"));
+// Namespaces that are made when their first client comes.
+register(io.of(/^\/dynamic-[^/]+$/));
+const opened = new Set();
 
-const select = ({ namespace = "/", rooms = [], except = [], volatile, local, timeout }) => {
-  let to = io.of(namespace).to(rooms).except(except);
+const select = ({ by, namespace, rooms = [], except = [], volatile, local, timeout }) => {
+  let to = (by === "emitter" ? wire.emitter(namespace) : io.of(namespace)).to(rooms).except(except);
   if (volatile) to = to.volatile;
   if (local) to = to.local;
   if (timeout) to = to.timeout(timeout);
   return to;
 };
 
-// The subscriptions are made in the adapter's constructor without being awaited; PING on the same connection is
-// answered behind them.
-await sub.ping();
-await new Promise((resolve) => http.listen(Number(port), "127.0.0.1", resolve));
+const remote = (run) => async ({ socket: id, ...params }) => {
+  const [socket, ...others] = await io.of(params.namespace).in(id).fetchSockets();
+  if (!socket || others.length > 0) throw new Error(`no socket ${id}, or more than one`);
+  return run(socket, params);
+};
+
+await new Promise((resolve) => http.listen(0, "127.0.0.1", resolve));
 
 serve(
   {
+    open({ namespace }) {
+      if (opened.has(namespace)) return;
+      opened.add(namespace);
+      const dynamic = namespace.startsWith("/dynamic-");
+      if (!dynamic) register(io.of(namespace));
+      greet(io.of(namespace));
+    },
     emit(params) {
       select(params).emit(params.event, ...(params.args ?? []));
     },
@@ -57,7 +71,13 @@ serve(
       const { event, args = [], from = 0, count } = params;
       for (let i = from; i < from + count; i++) select(params).emit(event, ...args, i);
     },
-    broadcastAck: (params) => select({ timeout: 3000, ...params }).emitWithAck(params.event, ...(params.args ?? [])),
+    async broadcastAck(params) {
+      try {
+        return { answers: await select({ timeout: askTimeout, ...params }).emitWithAck(params.event, ...(params.args ?? [])) };
+      } catch (error) {
+        throw Object.assign(error, { result: { answers: error.responses } });
+      }
+    },
     socketsJoin(params) {
       select(params).socketsJoin(params.change);
     },
@@ -75,16 +95,23 @@ serve(
         data,
       })),
     allSockets: async (params) => [...(await select(params).allSockets())],
-    allRooms: async ({ namespace = "/" }) => [...(await io.of(namespace).adapter.allRooms())],
-    serverCount: ({ namespace = "/" }) => io.of(namespace).adapter.serverCount(),
-    serverSideEmit({ namespace = "/", args = [] }) {
-      io.of(namespace).serverSideEmit("greet", ...args);
+    allRooms: async ({ namespace }) => [...(await io.of(namespace).adapter.allRooms())],
+    serverCount: ({ namespace }) => io.of(namespace).adapter.serverCount(),
+    serverSideEmit({ by, namespace, event, args = [] }) {
+      (by === "emitter" ? wire.emitter(namespace) : io.of(namespace)).serverSideEmit(event, ...args);
     },
-    serverSideAsk: ({ namespace = "/", args = [] }) => io.of(namespace).serverSideEmitWithAck("greet", ...args),
+    serverSideAsk: ({ namespace, event, args = [] }) => io.of(namespace).serverSideEmitWithAck(event, ...args),
+    socketAsk: ({ namespace, socket, event, args = [] }) =>
+      io.of(namespace).sockets.get(socket).timeout(askTimeout).emitWithAck(event, ...args),
+    remoteJoin: remote((socket, { change }) => socket.join(change)),
+    remoteLeave: remote((socket, { change }) => Promise.all(change.map((room) => socket.leave(room)))),
+    remoteEmit: remote((socket, { event, args = [] }) => void socket.emit(event, ...args)),
+    remoteAsk: remote((socket, { event, args = [] }) => socket.timeout(askTimeout).emitWithAck(event, ...args)),
+    remoteDisconnect: remote((socket, { close = false }) => void socket.disconnect(close)),
   },
-  { url: `http://127.0.0.1:${http.address().port}` },
+  { url: `http://127.0.0.1:${http.address().port}`, kind: "node", emits: wire.emitter !== undefined },
   async () => {
     await io.close();
-    await Promise.all([pub.close(), sub.close()]);
+    await wire.close();
   },
 );

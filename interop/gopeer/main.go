@@ -1,0 +1,66 @@
+// Command gopeer is a node of a mixed cluster on Peal's public API, driven line by line: the twin of node/node-server.mjs,
+// with the same commands, reports and events, so that a test does not know which of the two it drives.
+//
+//	gopeer WIRE URL
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"time"
+
+	"github.com/peal-dev/peal/engineio"
+	"github.com/peal-dev/peal/interop/wire"
+	"github.com/peal-dev/peal/socketio"
+)
+
+// endTimeout bounds the orderly end.
+const endTimeout = 5 * time.Second
+
+func main() {
+	if err := run(context.Background(), os.Args[1:]); err != nil {
+		fmt.Fprintln(os.Stderr, "gopeer:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, args []string) error {
+	if len(args) != 2 {
+		return errors.New("usage: gopeer WIRE URL")
+	}
+	w := wire.ByName(args[0])
+	if w == nil {
+		return fmt.Errorf("no wire %q", args[0])
+	}
+	driver, err := w.Driver(args[1])
+	if err != nil {
+		return err
+	}
+	n := &node{
+		io: socketio.NewServer(&socketio.Options{Driver: driver}), lines: &lines{out: os.Stdout}, opened: make(map[string]bool),
+	}
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
+	if err != nil {
+		return fmt.Errorf("listening: %w", err)
+	}
+	server := &http.Server{Handler: n.io, ReadHeaderTimeout: 10 * time.Second}
+	served := make(chan error, 1)
+	url := "http://" + listener.Addr().String()
+	listener = engineio.NewListener(listener, server, nil)
+	go func() { served <- server.Serve(listener) }()
+
+	n.lines.say(map[string]any{"ready": map[string]any{"url": url, "kind": "go", "emits": false}})
+	err = n.lines.serve(ctx, os.Stdin, n.commands())
+
+	ctx, cancel := context.WithTimeout(ctx, endTimeout)
+	defer cancel()
+	err = errors.Join(err, n.io.Shutdown(ctx), driver.Close(ctx), server.Shutdown(ctx))
+	if serveErr := <-served; !errors.Is(serveErr, http.ErrServerClosed) {
+		err = errors.Join(err, serveErr)
+	}
+	return err
+}
