@@ -26,10 +26,10 @@ const module = "github.com/peal-dev/peal"
 var layers = map[string][]string{
 	".":        {},
 	"cmd/peal": {"gateway/..."},
-	"gateway":  {"adapter", "admission", "eventlog", "adapter/redispubsub", "cluster", "engineio", "gateway/...", "internal/lograte", "internal/tally", "internal/utf8text", "message", "origin", "socketio", "sse", "web"},
+	"gateway":  {"adapter", "admission", "eventlog", "adapter/redispubsub", "cluster", "engineio", "gateway/...", "internal/lograte", "internal/service", "internal/tally", "internal/utf8text", "message", "origin", "socketio", "sse", "web"},
 	"web":      {},
 
-	"gateway/cli": {"bench/command", "gateway", "sse", "web"},
+	"gateway/cli": {"bench/command", "gateway", "internal/service", "sse", "web"},
 	"bench":       {"bench/...", "internal/bench/..."}, // it measures servers from outside
 
 	"socketio": {"adapter", "engineio", "eventlog", "message", "socketio/...", "internal/..."},
@@ -37,14 +37,14 @@ var layers = map[string][]string{
 
 	"eventlog":            {"message"},
 	"eventlog/logtest":    {"eventlog", "message"},
-	"adapter":             {"eventlog", "message"},
+	"adapter":             {"eventlog", "internal/service", "message"},
 	"adapter/adaptertest": {"adapter", "message"},
 	"adapter/internal":    {"internal/jsonscan", "internal/utf8text"},
-	"adapter/redispubsub": {"adapter", "adapter/internal/...", "adapter/redispubsub/...", "message", "internal/jsonscan", "internal/lograte", "internal/redisx", "internal/tally"},
+	"adapter/redispubsub": {"adapter", "adapter/internal/...", "adapter/redispubsub/...", "message", "internal/jsonscan", "internal/lograte", "internal/redisx", "internal/service", "internal/tally"},
 
 	"admission":         {},
-	"cluster":           {"adapter", "message", "internal/lograte", "internal/netconn", "internal/tally"},
-	"engineio":          {"admission", "engineio/...", "origin", "internal/front", "internal/lograte", "internal/tally", "internal/netconn", "internal/utf8text", "internal/wheel", "internal/wsproto"},
+	"cluster":           {"adapter", "message", "internal/lograte", "internal/netconn", "internal/service", "internal/tally"},
+	"engineio":          {"admission", "engineio/...", "origin", "internal/front", "internal/lograte", "internal/service", "internal/tally", "internal/netconn", "internal/utf8text", "internal/wheel", "internal/wsproto"},
 	"origin":            {},
 	"engineio/eioproto": {"internal/utf8text"},
 	"socketio/sioproto": {"message", "internal/jsonscan", "internal/utf8text"},
@@ -56,7 +56,8 @@ var layers = map[string][]string{
 	"internal/jsonscan":   {"internal/utf8text"},
 	"internal/lograte":    {},
 	"internal/netconn":    {"internal/workers"},
-	"internal/redisx":     {},
+	"internal/redisx":     {"internal/service"},
+	"internal/service":    {},
 	"internal/tally":      {},
 	"internal/testredis":  {},
 	"internal/utf8text":   {},

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/peal-dev/peal/internal/service"
 	"github.com/peal-dev/peal/message"
 )
 
@@ -27,13 +28,12 @@ type EventHandler func(ctx context.Context, c *Call, reply func(argument []byte,
 // answer.
 type answers struct {
 	mu        sync.Mutex
-	closed    bool
 	questions []*inquiry
 	events    []*inquiry
 	answering bool
 	handling  bool
 	stop      context.CancelFunc // of the handler that runs
-	work      sync.WaitGroup
+	work      service.Gate
 }
 
 // inquiry is a question of one or more calls.
@@ -64,9 +64,6 @@ func (a *Adapter) queueQuestion(c *Call, reply func(Answer)) {
 	q := &a.answers
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if q.closed {
-		return
-	}
 	refused := 0
 	at := slices.IndexFunc(q.questions, func(i *inquiry) bool { return i.call.same(c) })
 	if at < 0 {
@@ -85,8 +82,7 @@ func (a *Adapter) queueQuestion(c *Call, reply func(Answer)) {
 	}
 	a.counters.unanswered.Add(uint64(refused))
 	if !q.answering {
-		q.answering = true
-		q.work.Go(func() { a.drain(&q.questions, &q.answering, a.answerQuestion) })
+		q.answering = q.work.Go(func() { a.drain(&q.questions, &q.answering, a.answerQuestion) })
 	}
 }
 
@@ -97,17 +93,13 @@ func (a *Adapter) queueEvent(i *inquiry) {
 	q := &a.answers
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if q.closed {
-		return
-	}
 	if len(q.events) >= maxEvents {
 		a.counters.unanswered.Add(1)
 		return
 	}
 	q.events = append(q.events, i)
 	if !q.handling {
-		q.handling = true
-		q.work.Go(func() { a.drain(&q.events, &q.handling, a.handleEvent) })
+		q.handling = q.work.Go(func() { a.drain(&q.events, &q.handling, a.handleEvent) })
 	}
 }
 
@@ -116,7 +108,7 @@ func (a *Adapter) drain(list *[]*inquiry, running *bool, do func(*inquiry)) {
 	q := &a.answers
 	for {
 		q.mu.Lock()
-		if q.closed || len(*list) == 0 {
+		if q.work.IsShut() || len(*list) == 0 {
 			*list, *running = nil, false
 			q.mu.Unlock()
 			return
@@ -130,23 +122,13 @@ func (a *Adapter) drain(list *[]*inquiry, running *bool, do func(*inquiry)) {
 
 // close gives up what waits and returns when what is being done has ended, or ctx.
 func (q *answers) close(ctx context.Context) error {
+	q.work.Shut()
 	q.mu.Lock()
-	q.closed = true
 	if q.stop != nil {
 		q.stop()
 	}
 	q.mu.Unlock()
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		q.work.Wait()
-	}()
-	select {
-	case <-done:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
+	return q.work.Close(ctx)
 }
 
 func (a *Adapter) answerQuestion(i *inquiry) {
@@ -209,7 +191,7 @@ func (a *Adapter) handleEvent(i *inquiry) {
 func (q *answers) running(stop context.CancelFunc) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if q.stop = stop; q.closed && stop != nil {
+	if q.stop = stop; q.work.IsShut() && stop != nil {
 		stop()
 	}
 }

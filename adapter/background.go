@@ -6,6 +6,8 @@ import (
 	"log/slog"
 	"sync"
 	"time"
+
+	"github.com/peal-dev/peal/internal/service"
 )
 
 // Background returns a driver whose Subscribe does not wait for the cluster, and does not fail while it is away: the link
@@ -25,17 +27,15 @@ type background struct {
 }
 
 const (
-	joinTimeout  = 10 * time.Second
-	joinRetry    = 100 * time.Millisecond
-	joinRetryMax = 5 * time.Second
+	joinTimeout = 10 * time.Second
+	joinMin     = 100 * time.Millisecond // pauses between attempts
+	joinMax     = 5 * time.Second
 )
 
 // Subscribe implements [Driver].
-func (b *background) Subscribe(ctx context.Context, namespace string, r Receiver) (Link, error) {
-	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	l := &lateLink{namespace: namespace, cancel: cancel, ready: make(chan struct{}), failing: make(chan struct{}),
-		ended: make(chan struct{}), early: make(map[string]*earlyOpening)}
-	go l.join(ctx, b, r)
+func (b *background) Subscribe(_ context.Context, namespace string, r Receiver) (Link, error) {
+	l := &lateLink{namespace: namespace, ready: make(chan struct{}), failing: make(chan struct{}), early: make(map[string]*earlyOpening)}
+	l.joining = service.Start(func(ctx context.Context) { l.join(ctx, b, r) })
 	return l, nil
 }
 
@@ -45,20 +45,19 @@ func (b *background) Close(context.Context) error { return nil }
 // lateLink is a link that may still be on its way.
 type lateLink struct {
 	namespace string
-	cancel    context.CancelFunc
+	joining   *service.Service
 	link      Link          // set before ready is closed
 	filter    RoomFilter    // link, if it is one
 	ready     chan struct{} // closed when link is there
 	failing   chan struct{} // closed when the first attempt has failed
-	ended     chan struct{} // closed when join has returned
 
 	mu    sync.Mutex
 	early map[string]*earlyOpening // the rooms that were open before link was there; nil from then on
 }
 
 func (l *lateLink) join(ctx context.Context, b *background, r Receiver) {
-	defer close(l.ended)
-	for retry := joinRetry; ; retry = min(2*retry, joinRetryMax) {
+	backoff := service.Backoff{Min: joinMin, Max: joinMax}
+	for failed := false; ; failed = true {
 		attempt, cancel := context.WithTimeout(ctx, joinTimeout)
 		link, err := b.driver.Subscribe(attempt, l.namespace, r)
 		cancel()
@@ -69,16 +68,13 @@ func (l *lateLink) join(ctx context.Context, b *background, r Receiver) {
 		if ctx.Err() != nil {
 			return
 		}
-		if retry == joinRetry {
+		if !failed {
 			close(l.failing)
 		}
+		pause := backoff.Next()
 		b.log.LogAttrs(ctx, slog.LevelError, "adapter: cannot join the cluster, trying again",
-			slog.String("namespace", l.namespace), slog.Any("err", err), slog.Duration("in", retry))
-		timer := time.NewTimer(retry)
-		select {
-		case <-timer.C:
-		case <-ctx.Done():
-			timer.Stop()
+			slog.String("namespace", l.namespace), slog.Any("err", err), slog.Duration("in", pause))
+		if !service.Pause(ctx, pause) {
 			return
 		}
 	}
@@ -137,7 +133,7 @@ func (o *earlyOpening) Wait(ctx context.Context) error {
 	case <-o.link.ready:
 	case <-o.link.failing:
 		err = fmt.Errorf("not joined yet: %w", ErrUnavailable)
-	case <-o.link.ended:
+	case <-o.link.joining.Done():
 		err = ErrClosed
 	case <-ctx.Done():
 		err = ctx.Err()
@@ -163,7 +159,7 @@ func (l *lateLink) wait(ctx context.Context) (Link, error) {
 	select {
 	case <-l.ready:
 		return l.link, nil
-	case <-l.ended:
+	case <-l.joining.Done():
 		select {
 		case <-l.ready:
 			return l.link, nil
@@ -224,7 +220,7 @@ func (l *lateLink) Ping(ctx context.Context) error {
 		default:
 			return fmt.Errorf("not joined yet: %w", ErrUnavailable)
 		}
-	case <-l.ended:
+	case <-l.joining.Done():
 	case <-ctx.Done():
 	}
 	link, err := l.wait(ctx)
@@ -236,11 +232,8 @@ func (l *lateLink) Ping(ctx context.Context) error {
 
 // Close implements [Link].
 func (l *lateLink) Close(ctx context.Context) error {
-	l.cancel()
-	select {
-	case <-l.ended:
-	case <-ctx.Done():
-		return ctx.Err()
+	if err := service.Within(ctx, l.joining.Stop); err != nil {
+		return err
 	}
 	select {
 	case <-l.ready:

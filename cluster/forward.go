@@ -19,10 +19,10 @@ import (
 // again. The policy about pages has been held to when it is called, so the other node is not told of the page.
 func (n *Node) Forward(w http.ResponseWriter, r *http.Request, sid string) bool {
 	id, ok := ownerOf(sid)
-	if !ok || id == n.id || isForwarded(r) || !n.begin() {
+	if !ok || id == n.id || isForwarded(r) || !n.serving.Enter() {
 		return false
 	}
-	defer n.serving.Done()
+	defer n.serving.Leave()
 	outcome, err := n.forward(w, r, id)
 	n.outcomes.Add(string(outcome))
 	if outcome == Failed {

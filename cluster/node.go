@@ -10,13 +10,13 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/peal-dev/peal/adapter"
 	"github.com/peal-dev/peal/internal/lograte"
 	"github.com/peal-dev/peal/internal/netconn"
+	"github.com/peal-dev/peal/internal/service"
 	"github.com/peal-dev/peal/internal/tally"
 	"github.com/peal-dev/peal/message"
 )
@@ -127,13 +127,9 @@ type Node struct {
 	loop      netconn.Loop
 	peers     peers
 	leaving   atomic.Bool
-	stop      context.CancelFunc
-	stopped   chan struct{} // closed when announce has returned
-	due       chan kind     // what to announce next, hello or here
-
-	mu      sync.Mutex
-	closed  bool
-	serving sync.WaitGroup // requests that are passed on, but relays
+	telling   *service.Service // announce
+	due       chan kind        // what to announce next, hello or here
+	serving   service.Gate     // requests that are passed on, but relays
 
 	relays           atomic.Int64
 	received, forged atomic.Uint64
@@ -148,22 +144,19 @@ func Join(opts Options) (*Node, error) {
 	}
 	opts = opts.withDefaults()
 	n := &Node{opts: opts, id: newID(nodeSize), key: make([]byte, keySize), started: time.Now(),
-		often: lograte.New(opts.Logger, lograte.Every), stopped: make(chan struct{}), due: make(chan kind, 2)}
+		often: lograte.New(opts.Logger, lograte.Every), due: make(chan kind, 2)}
 	_, _ = rand.Read(n.key) // never fails: it would end the program
 	n.loop.Logger = opts.Logger
 	dialer := &net.Dialer{Timeout: opts.DialTimeout}
 	n.transport = &http.Transport{DialContext: dialer.DialContext, MaxIdleConnsPerHost: 256, IdleConnTimeout: 30 * time.Second,
 		DisableCompression: true, MaxResponseHeaderBytes: 64 << 10}
-	// The heartbeats serve all sessions, so they hang on no caller's context.
-	ctx, stop := context.WithCancel(context.Background())
-	link, err := adapter.Background(opts.Driver, opts.Logger).Subscribe(ctx, namespace, (*receiver)(n))
+	link, err := adapter.Background(opts.Driver, opts.Logger).Subscribe(context.Background(), namespace, (*receiver)(n))
 	if err != nil {
-		stop()
 		return nil, fmt.Errorf("cluster: %w", err)
 	}
-	n.link, n.stop = link, stop
+	n.link = link
 	n.say(hello)
-	go n.announce(ctx)
+	n.telling = service.Start(n.announce)
 	return n, nil
 }
 
@@ -190,7 +183,6 @@ func (n *Node) say(k kind) {
 
 // announce tells the others of this node until ctx ends, and then that it leaves.
 func (n *Node) announce(ctx context.Context) {
-	defer close(n.stopped)
 	beats := time.NewTicker(n.opts.Heartbeat)
 	defer beats.Stop()
 	for {
@@ -212,12 +204,7 @@ func (n *Node) announce(ctx context.Context) {
 			n.judge(ctx, err)
 			continue
 		}
-		pause := time.NewTimer(spacing)
-		select {
-		case <-pause.C:
-		case <-ctx.Done():
-			pause.Stop()
-		}
+		service.Pause(ctx, spacing)
 	}
 }
 
@@ -319,39 +306,21 @@ func (n *Node) owner(ctx context.Context, id string) *peer {
 	}
 }
 
-// begin lets a request be passed on, unless the node is closed. If so, serving.Done has to follow.
-func (n *Node) begin() bool {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	if n.closed {
-		return false
-	}
-	n.serving.Add(1)
-	return true
-}
-
 // Close tells the others that the node leaves, and ends what it passes on: its clients open other sessions. It is called
 // when the sessions of this node have ended. When ctx ends before it is done, it goes on and ctx's error is returned.
 func (n *Node) Close(ctx context.Context) error {
-	n.mu.Lock()
-	n.closed = true
-	n.mu.Unlock()
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		n.stop()
-		<-n.stopped
+	served := n.serving.Shut()
+	err := service.Within(ctx, func() {
+		n.telling.Stop()
 		_ = n.link.Close(context.WithoutCancel(ctx)) // it waits for the receiver, which does not block
 		n.peers.clear()
-		n.serving.Wait()
+		<-served
 		n.loop.Close()
 		n.transport.CloseIdleConnections()
 		n.often.Close()
-	}()
-	select {
-	case <-done:
-		return nil
-	case <-ctx.Done():
-		return fmt.Errorf("cluster: close: %w", ctx.Err())
+	})
+	if err != nil {
+		return fmt.Errorf("cluster: close: %w", err)
 	}
+	return nil
 }

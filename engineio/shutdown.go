@@ -5,6 +5,8 @@ import (
 	"log/slog"
 	"slices"
 	"time"
+
+	"github.com/peal-dev/peal/internal/service"
 )
 
 const (
@@ -39,18 +41,10 @@ func (s *Server) Shutdown(ctx context.Context) error {
 		sess.CloseWith(ForcedClose, nil)
 	}
 	s.often.Close()
-	done := make(chan struct{})
-	go func() { // ends with the receivers; a receiver that blocks for ever breaks its contract
-		defer close(done)
+	return service.Within(ctx, func() { // a receiver that blocks for ever breaks its contract
 		s.loop.Close()
 		s.wg.Wait()
-	}()
-	select {
-	case <-done:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
+	})
 }
 
 // all returns the sessions that are open, and those on polling whose client has yet to learn of their end.

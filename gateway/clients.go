@@ -144,10 +144,10 @@ func (s *Server) checkSome(rooms []string) error {
 
 // broadcast sends a publication to the members of its rooms, on this node and on the others.
 func (s *Server) broadcast(ctx context.Context, rooms *adapter.Adapter, p *publication, attachments [][]byte) error {
-	if !s.publishing.enter() {
+	if !s.publishing.Enter() {
 		return errShuttingDown
 	}
-	defer s.publishing.leave()
+	defer s.publishing.Leave()
 	m, err := p.message(attachments)
 	if err != nil {
 		return err

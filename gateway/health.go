@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"sync"
 	"time"
+
+	"github.com/peal-dev/peal/internal/service"
 )
 
 const (
@@ -26,12 +28,11 @@ type pinger interface {
 // probe has the time that a message has: a slow network is no outage, and an outage is one that ends probes.
 type readiness struct {
 	watched map[string]pinger // fixed once the server runs
-	probes  sync.WaitGroup
+	probes  service.Gate
 
 	mu      sync.Mutex
 	running *probe // nil if none is
 	last    *probe // the last that ended
-	closed  bool
 }
 
 // probe is one check of all namespaces.
@@ -91,14 +92,10 @@ func (r *readiness) probe(ctx context.Context) (running, last *probe) {
 	if r.running != nil || r.last != nil && time.Since(r.last.sent) < probeFresh {
 		return r.running, r.last
 	}
-	if r.closed {
-		return nil, &probe{result: r.failed(errors.New("the node is closed"))}
-	}
 	// The result is for others too, so it must not depend on whether the one who asked stays.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), probeLimit)
 	p := &probe{sent: time.Now(), cancel: cancel, done: make(chan struct{})}
-	r.running = p
-	r.probes.Go(func() {
+	began := r.probes.Go(func() {
 		defer cancel()
 		p.result = r.ping(ctx)
 		r.mu.Lock()
@@ -106,6 +103,11 @@ func (r *readiness) probe(ctx context.Context) (running, last *probe) {
 		r.mu.Unlock()
 		close(p.done)
 	})
+	if !began {
+		cancel()
+		return nil, &probe{result: r.failed(errors.New("the node is closed"))}
+	}
+	r.running = p
 	return p, r.last
 }
 
@@ -147,13 +149,13 @@ func (r *readiness) failed(err error) readyReply {
 
 // close ends the probe on its way.
 func (r *readiness) close() {
+	idle := r.probes.Shut()
 	r.mu.Lock()
-	r.closed = true
 	if r.running != nil {
 		r.running.cancel()
 	}
 	r.mu.Unlock()
-	r.probes.Wait()
+	<-idle
 }
 
 // readyz is GET /readyz for operators: with what does not work, and why.

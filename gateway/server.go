@@ -21,6 +21,7 @@ import (
 	"github.com/peal-dev/peal/cluster"
 	"github.com/peal-dev/peal/engineio"
 	"github.com/peal-dev/peal/internal/lograte"
+	"github.com/peal-dev/peal/internal/service"
 	"github.com/peal-dev/peal/internal/tally"
 	"github.com/peal-dev/peal/socketio"
 	"github.com/peal-dev/peal/sse"
@@ -54,7 +55,7 @@ type Server struct {
 	failed     chan error // what ended an HTTP server, once for each
 	requests   requests
 	draining   atomic.Bool
-	publishing gate // what is being published
+	publishing service.Gate // what is being published
 
 	refusedRequests, refusedEvents tally.Tally // by code
 }

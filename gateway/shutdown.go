@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"sync"
 	"time"
 )
 
@@ -27,7 +26,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	if s.draining.Swap(true) {
 		return nil
 	}
-	err := within("finish what is being published", s.publishing.close(ctx))
+	err := within("finish what is being published", s.publishing.Close(ctx))
 	err = errors.Join(err, within("end the event streams", s.endStreams(ctx)))
 	err = errors.Join(err, within("end the Socket.IO connections", s.io.Shutdown(ctx)))
 	err = errors.Join(err, s.listener.Close())
@@ -99,47 +98,3 @@ func (s *Server) sessions() http.Handler {
 }
 
 var errShuttingDown = &apiError{CodeShuttingDown, "this node is shutting down; try again to reach another"}
-
-// gate lets work begin until it is closed, and then waits for what has begun. Its zero value is open. It is safe for
-// concurrent use.
-type gate struct {
-	mu      sync.Mutex
-	running int
-	idle    chan struct{} // not nil once closed; closed itself when nothing runs any more
-}
-
-// enter reports whether work may begin. If so, leave has to follow.
-func (g *gate) enter() bool {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if g.idle != nil {
-		return false
-	}
-	g.running++
-	return true
-}
-
-func (g *gate) leave() {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	g.running--
-	if g.idle != nil && g.running == 0 {
-		close(g.idle)
-	}
-}
-
-// close lets nothing more begin and waits for what has, or for the end of ctx, whose error it returns. It is called once.
-func (g *gate) close(ctx context.Context) error {
-	g.mu.Lock()
-	g.idle = make(chan struct{})
-	if g.running == 0 {
-		close(g.idle)
-	}
-	g.mu.Unlock()
-	select {
-	case <-g.idle:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}

@@ -13,6 +13,7 @@ import (
 	"github.com/peal-dev/peal/adapter"
 	"github.com/peal-dev/peal/internal/lograte"
 	"github.com/peal-dev/peal/internal/redisx"
+	"github.com/peal-dev/peal/internal/service"
 	"github.com/peal-dev/peal/internal/tally"
 )
 
@@ -116,8 +117,7 @@ type Driver struct {
 	malformed              tally.Tally
 	proven                 atomic.Int64 // what was published before, in Unix nanoseconds, was received, or is a gap that was told
 	absence                absence      // belongs to the subscriber's goroutine
-	stopProbing            context.CancelFunc
-	probing                chan struct{} // closed when probe has returned
+	probing                *service.Service
 
 	mu     sync.RWMutex
 	closed bool
@@ -153,10 +153,7 @@ func New(opts Options) (*Driver, error) {
 	d.gaps.often = d.often
 	d.publisher = newPublisher(client, opts.QueueSize, d.unheard)
 	d.subscriber = client.Subscribe(redisx.Hooks{State: d.state, Refused: d.refused, Accepted: d.accepted})
-	// The probes serve all namespaces, so they hang on no caller's context.
-	ctx, cancel := context.WithCancel(context.Background())
-	d.stopProbing, d.probing = cancel, make(chan struct{})
-	go d.probe(ctx)
+	d.probing = service.Start(d.probe)
 	return d, nil
 }
 
@@ -167,10 +164,11 @@ func (d *Driver) Subscribe(ctx context.Context, namespace string, r adapter.Rece
 		return nil, err
 	}
 	l := newLink(d, namespace, r)
+	l.worker = service.Start(l.work)
 	if err := d.register(l); err != nil {
+		l.end()
 		return nil, err
 	}
-	go l.work()
 	bounded, cancel := context.WithTimeout(ctx, 2*d.opts.Timeout)
 	defer cancel()
 	err := l.listener.Add(l.names...).Wait(bounded)
@@ -225,23 +223,18 @@ func (d *Driver) Close(ctx context.Context) error {
 	for _, l := range links {
 		l.end()
 	}
-	closed := make(chan struct{})
-	go func() {
-		defer close(closed)
+	err := service.Within(ctx, func() {
 		// The client first: it ends an attempt to connect, for which the others would wait.
 		d.client.Close()
-		d.stopProbing()
-		<-d.probing
+		d.probing.Stop()
 		d.subscriber.Close()
-		d.publisher.close()
+		d.publisher.service.Stop()
 		d.often.Close()
-	}()
-	select {
-	case <-closed:
-		return nil
-	case <-ctx.Done():
-		return fmt.Errorf("redispubsub: close: %w", ctx.Err())
+	})
+	if err != nil {
+		return fmt.Errorf("redispubsub: close: %w", err)
 	}
+	return nil
 }
 
 // Stats returns the counters.

@@ -11,6 +11,7 @@ import (
 
 	"github.com/peal-dev/peal/adapter"
 	"github.com/peal-dev/peal/internal/redisx"
+	"github.com/peal-dev/peal/internal/service"
 )
 
 // link is one namespace on this node. The uid is the node's name in that namespace.
@@ -29,8 +30,8 @@ type link struct {
 
 	receiver adapter.Receiver
 	inbox    *inbox
-	stopped  chan struct{} // closed when the worker of the inbox has ended
-	joined   atomic.Bool   // Subscribe has succeeded
+	worker   *service.Service // of the inbox
+	joined   atomic.Bool      // Subscribe has succeeded
 
 	calls   adapter.Calls
 	answers responses
@@ -59,7 +60,6 @@ func newLink(d *Driver, namespace string, r adapter.Receiver) *link {
 		responses:    d.opts.Key + "-response#" + namespace + "#",
 		ownResponses: d.opts.Key + "-response#" + namespace + "#" + uid + "#",
 		inbox:        newInbox(namespace, d.opts.InboxSize, d.opts.InboxBytes, &d.gaps),
-		stopped:      make(chan struct{}),
 		done:         make(chan struct{}),
 	}
 	l.names = l.baseNames()
@@ -147,8 +147,8 @@ func (l *link) end() bool {
 		first = true
 		close(l.done)
 		l.listener.Close()
-		<-l.stopped
-		l.answers.close()
+		l.worker.Stop()
+		<-l.answers.work.Shut()
 	})
 	return first
 }
@@ -169,18 +169,12 @@ func (l *link) message(channel string, payload []byte) {
 }
 
 // work handles one message of the inbox after another until the link ends.
-func (l *link) work() {
-	defer close(l.stopped)
-	for {
-		select {
-		case <-l.done:
-			return
-		default:
-		}
+func (l *link) work(ctx context.Context) {
+	for ctx.Err() == nil {
 		m, ok := l.inbox.take()
 		if !ok {
 			select {
-			case <-l.done:
+			case <-ctx.Done():
 				return
 			case <-l.inbox.wake:
 			}

@@ -61,7 +61,6 @@ const probeInterval = time.Second
 
 // probe sends probes until ctx ends. All namespaces share a connection, so one of them will do.
 func (d *Driver) probe(ctx context.Context) {
-	defer close(d.probing)
 	ticker := time.NewTicker(probeInterval)
 	defer ticker.Stop()
 	for {

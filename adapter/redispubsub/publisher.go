@@ -10,6 +10,7 @@ import (
 
 	"github.com/peal-dev/peal/adapter"
 	"github.com/peal-dev/peal/internal/redisx"
+	"github.com/peal-dev/peal/internal/service"
 )
 
 // maxBatch is how many messages share a round trip at most.
@@ -21,8 +22,7 @@ type publisher struct {
 	unheard func(needed bool) error // what it means that a message went to no connection
 	queue   chan *job
 	posted  atomic.Int64 // bytes that wait and nobody waits for
-	cancel  context.CancelFunc
-	done    chan struct{}
+	service *service.Service
 }
 
 // job is one message on its way, and the caller's waiting for it.
@@ -40,10 +40,8 @@ var jobs = sync.Pool{New: func() any { return &job{result: make(chan error, 1)} 
 const maxPosted = 64 << 20
 
 func newPublisher(client *redisx.Client, size int, unheard func(needed bool) error) *publisher {
-	// The goroutine serves all callers, so it hangs on no caller's context.
-	ctx, cancel := context.WithCancel(context.Background())
-	p := &publisher{client: client, unheard: unheard, queue: make(chan *job, size), cancel: cancel, done: make(chan struct{})}
-	go p.run(ctx)
+	p := &publisher{client: client, unheard: unheard, queue: make(chan *job, size)}
+	p.service = service.Start(p.run)
 	return p
 }
 
@@ -84,7 +82,7 @@ func (p *publisher) send(ctx context.Context, channel string, payload []byte, ne
 		// If it is still in the queue it will not be sent. The job is not used again: its result may come yet.
 		j.abandoned.Store(true)
 		return 0, ctx.Err()
-	case <-p.done:
+	case <-p.service.Done():
 		return 0, adapter.ErrClosed
 	}
 }
@@ -101,7 +99,7 @@ func (p *publisher) wait(ctx context.Context, j *job) error {
 		return fmt.Errorf("%w: the queue of %d is full", adapter.ErrOverloaded, cap(p.queue))
 	case <-ctx.Done():
 		return ctx.Err()
-	case <-p.done:
+	case <-p.service.Done():
 		return adapter.ErrClosed
 	}
 }
@@ -123,13 +121,7 @@ func (p *publisher) post(channel string, payload []byte) bool {
 	}
 }
 
-func (p *publisher) close() {
-	p.cancel()
-	<-p.done
-}
-
 func (p *publisher) run(ctx context.Context) {
-	defer close(p.done)
 	var (
 		batch    []*job
 		messages []redisx.Message

@@ -12,6 +12,7 @@ import (
 
 	"github.com/peal-dev/peal/adapter"
 	"github.com/peal-dev/peal/adapter/internal/jsonpack"
+	"github.com/peal-dev/peal/internal/service"
 )
 
 // Bounds of the answers that came and were not decoded yet, of one namespace.
@@ -27,8 +28,7 @@ type responses struct {
 	waiting [][]byte
 	bytes   int
 	running bool
-	closed  bool
-	work    sync.WaitGroup
+	work    service.Gate
 }
 
 // takeResponse takes what came on a response channel. It must not be held up.
@@ -39,17 +39,13 @@ func (l *link) takeResponse(channel string, payload []byte) {
 	q := &l.answers
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if q.closed {
-		return
-	}
 	if len(q.waiting) > 0 && (len(q.waiting) >= maxResponses || q.bytes+len(payload) > maxResponseBytes) {
 		l.driver.dropped.Add(1)
 		return
 	}
 	q.waiting, q.bytes = append(q.waiting, payload), q.bytes+len(payload)
 	if !q.running {
-		q.running = true
-		q.work.Go(l.drainResponses)
+		q.running = q.work.Go(l.drainResponses)
 	}
 }
 
@@ -59,7 +55,7 @@ func (l *link) drainResponses() {
 		q.mu.Lock()
 		batch := q.waiting
 		q.waiting, q.bytes = nil, 0
-		if len(batch) == 0 || q.closed {
+		if len(batch) == 0 || q.work.IsShut() {
 			q.running = false
 			q.mu.Unlock()
 			return
@@ -71,13 +67,6 @@ func (l *link) drainResponses() {
 			}
 		}
 	}
-}
-
-func (q *responses) close() {
-	q.mu.Lock()
-	q.closed = true
-	q.mu.Unlock()
-	q.work.Wait()
 }
 
 // response is any response as others publish it.

@@ -28,8 +28,7 @@ func TestStall(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer d.Close(t.Context())
-	d.stopProbing()
-	<-d.probing
+	d.probing.Stop()
 	joined, err := d.Subscribe(t.Context(), "/", empty{})
 	if err != nil {
 		t.Fatal(err)

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math/rand/v2"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -15,6 +14,7 @@ import (
 	"time"
 	"unicode"
 
+	"github.com/peal-dev/peal/internal/service"
 	"github.com/peal-dev/peal/sse"
 )
 
@@ -44,7 +44,8 @@ func (c *subCommand) Run(ctx context.Context, streams streams) error {
 		// The events on stdout count; a terminal that is gone does not read notes.
 		_, _ = fmt.Fprintf(streams.err, "peal: "+format+"\n", args...)
 	}
-	for pause := time.Duration(0); ; {
+	backoff := service.Backoff{Min: firstPause, Max: maxPause}
+	for {
 		opened, asked, err := c.follow(ctx, client, endpoint, streams.out, note)
 		if ctx.Err() != nil {
 			return nil
@@ -55,18 +56,14 @@ func (c *subCommand) Run(ctx context.Context, streams streams) error {
 		if failed := (*printError)(nil); errors.As(err, &failed) {
 			return err
 		}
-		pause = min(max(2*pause, firstPause), maxPause)
 		if opened {
-			pause = max(asked, firstPause)
+			backoff.Min = max(asked, firstPause)
+			backoff.Max = max(maxPause, backoff.Min*3/2)
+			backoff.Reset()
 		}
-		// Up to half more, so that the clients of a node that went do not all come back at once.
-		wait := pause + rand.N(pause/2)
-		note("%v; connecting again in %v", err, wait.Round(100*time.Millisecond))
-		timer := time.NewTimer(wait)
-		select {
-		case <-timer.C:
-		case <-ctx.Done():
-			timer.Stop()
+		pause := backoff.Next()
+		note("%v; connecting again in %v", err, pause.Round(100*time.Millisecond))
+		if !service.Pause(ctx, pause) {
 			return nil
 		}
 	}

@@ -3,12 +3,13 @@ package redisx
 import (
 	"context"
 	"errors"
-	"math/rand/v2"
 	"sync"
 	"time"
 	"unsafe"
 
 	"github.com/redis/rueidis"
+
+	"github.com/peal-dev/peal/internal/service"
 )
 
 // Name is something to subscribe to: a channel or a pattern.
@@ -31,12 +32,11 @@ func (n Name) String() string { return n.text }
 // connection gets everything. A name that Redis refuses (a rule of its ACL forbids it) holds up no other; it is asked for
 // again from time to time. A Subscriber is safe for concurrent use.
 type Subscriber struct {
-	client *Client
-	hooks  Hooks
-	stop   context.CancelFunc
-	done   chan struct{}
-	wake   chan struct{} // full: something has changed
-	nudge  chan struct{} // full: Redis has just answered somebody else
+	client  *Client
+	hooks   Hooks
+	service *service.Service
+	wake    chan struct{} // full: something has changed
+	nudge   chan struct{} // full: Redis has just answered somebody else
 
 	mu      sync.Mutex // protects the following and is held for moments only
 	names   map[Name]subscription
@@ -85,16 +85,13 @@ type round struct {
 	err  error // set before done is closed
 }
 
-// Backoff between attempts to connect.
+// How long to wait between attempts to connect, and between attempts to subscribe to what was refused: Redis' rules change
+// seldom.
 const (
 	minBackoff = 50 * time.Millisecond
 	maxBackoff = time.Second
-)
-
-// Backoff between attempts to subscribe to what was refused. Redis' rules change seldom.
-const (
-	minRetry = time.Second
-	maxRetry = 30 * time.Second
+	minRetry   = time.Second
+	maxRetry   = 30 * time.Second
 )
 
 // Subscribe returns a subscriber with a connection of its own, which it makes at once and keeps until it is closed.
@@ -108,12 +105,10 @@ func (c *Client) Subscribe(hooks Hooks) *Subscriber {
 	if hooks.Accepted == nil {
 		hooks.Accepted = func(Name, time.Time) {}
 	}
-	// The connection outlives every call, so it hangs on no caller's context.
-	ctx, stop := context.WithCancel(context.Background())
-	s := &Subscriber{client: c, hooks: hooks, stop: stop, done: make(chan struct{}), wake: make(chan struct{}, 1),
+	s := &Subscriber{client: c, hooks: hooks, wake: make(chan struct{}, 1),
 		nudge: make(chan struct{}, 1), names: make(map[Name]subscription), refused: make(map[Name]refusal),
 		cause: errors.New("redis: not connected yet"), since: time.Now()}
-	go s.run(ctx)
+	s.service = service.Start(s.run)
 	return s
 }
 
@@ -132,16 +127,12 @@ func (s *Subscriber) Refused() int {
 }
 
 // Close closes the connection. When it has returned, the listeners are not called any more.
-func (s *Subscriber) Close() {
-	s.stop()
-	<-s.done
-}
+func (s *Subscriber) Close() { s.service.Stop() }
 
 // run makes one connection after another until ctx ends.
 func (s *Subscriber) run(ctx context.Context) {
-	defer close(s.done)
 	defer s.end()
-	backoff := minBackoff
+	backoff := service.Backoff{Min: minBackoff, Max: maxBackoff}
 	for {
 		began := time.Now()
 		up, err := s.session(ctx)
@@ -151,7 +142,7 @@ func (s *Subscriber) run(ctx context.Context) {
 		s.lost(err)
 		s.hooks.State(false, err)
 		if up {
-			backoff = minBackoff
+			backoff.Reset()
 			select {
 			case <-s.nudge: // of before
 			default:
@@ -160,10 +151,9 @@ func (s *Subscriber) run(ctx context.Context) {
 				continue // what ends one connection in a while is over by now, more often than not
 			}
 		}
-		if !s.pause(ctx, backoff/2+rand.N(backoff/2)) {
+		if !s.pause(ctx, backoff.Next()) {
 			return
 		}
-		backoff = min(2*backoff, maxBackoff)
 	}
 }
 
@@ -218,8 +208,8 @@ func (s *Subscriber) session(ctx context.Context) (up bool, err error) {
 	s.found()
 	s.hooks.State(true, nil)
 	s.finish(nil)
-	wait := minRetry
-	again := time.NewTimer(wait)
+	patience := service.Backoff{Min: minRetry, Max: maxRetry}
+	again := time.NewTimer(patience.Next())
 	defer again.Stop()
 	for {
 		select {
@@ -241,14 +231,11 @@ func (s *Subscriber) session(ctx context.Context) (up bool, err error) {
 			s.finish(nil)
 		case <-again.C:
 			if s.Refused() == 0 {
-				wait = minRetry
-			} else {
-				if err := s.retry(ctx, conn); err != nil {
-					return true, err
-				}
-				wait = min(2*wait, maxRetry)
+				patience.Reset()
+			} else if err := s.retry(ctx, conn); err != nil {
+				return true, err
 			}
-			again.Reset(wait)
+			again.Reset(patience.Next())
 		}
 	}
 }
