@@ -25,7 +25,7 @@ type okReply struct {
 }
 
 // grantKey is the key of a socket's data under which its grant is, if a token gave it one.
-const grantKey = "grant"
+const grantKey socketio.Key[grant] = "grant"
 
 // serveClients registers what Socket.IO clients can do in a namespace.
 func (s *Server) serveClients(ns *socketio.Namespace) {
@@ -58,7 +58,7 @@ func (s *Server) admit(_ context.Context, sock *socketio.Socket) error {
 		return refuseConnection(&apiError{CodeInvalidToken, "auth must be an object whose token is a string: {token: KEY}"})
 	}
 	if auth.Token == "" {
-		if _, had := sock.Get(grantKey).(grant); had {
+		if _, had := grantKey.Lookup(sock); had {
 			return refuseConnection(&apiError{CodeInvalidToken, "the session was opened with a token; send it again, or connect anew"})
 		}
 		return nil
@@ -67,12 +67,12 @@ func (s *Server) admit(_ context.Context, sock *socketio.Socket) error {
 	if err != nil {
 		return refuseConnection(err)
 	}
-	sock.Set(grantKey, g)
+	grantKey.Set(sock, g)
 	return nil
 }
 
 func (s *Server) grantOf(sock *socketio.Socket) grant {
-	if g, ok := sock.Get(grantKey).(grant); ok {
+	if g, ok := grantKey.Lookup(sock); ok {
 		return g
 	}
 	return grant{subscribe: s.access.subscribe, publish: s.access.publish}

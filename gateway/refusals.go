@@ -78,7 +78,7 @@ func (s *Server) refuseEvent(ctx context.Context, event string, err error) error
 const publishBurst = 2
 
 // paceKey is the key of a socket's data under which its pace is, once it has published.
-const paceKey = "pace"
+const paceKey socketio.Key[*rate.Limiter] = "pace"
 
 // checkPace refuses a client that publishes faster than one may. Whoever has the API key is a backend and may do so.
 func (s *Server) checkPace(sock *socketio.Socket) error {
@@ -86,10 +86,10 @@ func (s *Server) checkPace(sock *socketio.Socket) error {
 		return nil
 	}
 	limit := s.cfg.MaxPublishRate
-	pace, ok := sock.Get(paceKey).(*rate.Limiter)
+	pace, ok := paceKey.Lookup(sock)
 	if !ok { // a socket's events are handled one at a time, so that there is one
 		pace = rate.NewLimiter(rate.Limit(limit), publishBurst*limit)
-		sock.Set(paceKey, pace)
+		paceKey.Set(sock, pace)
 	}
 	if pace.Allow() {
 		return nil

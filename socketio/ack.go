@@ -224,6 +224,11 @@ type Replies struct {
 	// Unnamed are the acknowledgements of sockets on nodes that do not say whose they are, as Node.js nodes do not; in
 	// order of arrival.
 	Unnamed []*Reply
+	Unanswered
+}
+
+// Unanswered says who has not acknowledged a broadcast.
+type Unanswered struct {
 	// Missing are the ids of the sockets on this node that had not answered when the wait ended.
 	Missing []string
 	// MissingRemote is how many sockets on other nodes had not, of the nodes that said how many they asked.

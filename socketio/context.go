@@ -2,7 +2,6 @@ package socketio
 
 import (
 	"context"
-	"slices"
 	"time"
 )
 
@@ -59,42 +58,4 @@ func (c *socketContext) Value(key any) any {
 		return nil
 	}
 	return ctx.Value(key)
-}
-
-// datum is one value that the program keeps with a socket. There are few: a slice is smaller than a map.
-type datum struct {
-	key   string
-	value any
-}
-
-// Set keeps a value with the socket, under key. A nil value removes it.
-func (s *Socket) Set(key string, value any) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	x := s.more()
-	i := slices.IndexFunc(x.data, func(d datum) bool { return d.key == key })
-	switch {
-	case i >= 0 && value == nil:
-		x.data = slices.Delete(x.data, i, i+1)
-	case i >= 0:
-		x.data[i].value = value
-	case value != nil:
-		x.data = append(x.data, datum{key, value})
-	}
-}
-
-// Get returns the value that [Socket.Set] keeps under key, or nil.
-func (s *Socket) Get(key string) any {
-	x := s.extra.Load()
-	if x == nil {
-		return nil
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, d := range x.data {
-		if d.key == key {
-			return d.value
-		}
-	}
-	return nil
 }

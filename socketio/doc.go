@@ -41,4 +41,6 @@
 //
 // Arguments follow the rules of encoding/json, but a []byte anywhere in them travels as binary data. See package
 // sioproto.
+//
+// Values kept with a socket have a [Key] with their type, which finds them on every node.
 package socketio

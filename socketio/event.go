@@ -59,6 +59,29 @@ func (ev *Event) Arg(i int, v any) error {
 	return nil
 }
 
+// Decode stores the arguments in the values that vs point to, as Arg does each: missing ones leave their value alone,
+// surplus ones are ignored.
+func (ev *Event) Decode(vs ...any) error {
+	for i, v := range vs {
+		if err := ev.Arg(i, v); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Args returns the arguments as encoding/json decodes them into an any, with binary data as []byte: to look at, and to pass
+// on what JavaScript has sent, whose numbers are float64 too. The error is as for Arg.
+func (ev *Event) Args() ([]any, error) {
+	args := make([]any, len(ev.args))
+	for i := range args {
+		if err := ev.Arg(i, &args[i]); err != nil {
+			return nil, err
+		}
+	}
+	return args, nil
+}
+
 // SetArgs replaces the arguments, for the handlers still to come.
 func (ev *Event) SetArgs(args ...any) error {
 	data, attachments, err := sioproto.MarshalArgs(args...)

@@ -19,7 +19,7 @@ type RemoteSocket struct {
 	Rooms     []string // without the one that is its ID
 	Handshake RemoteHandshake
 	// Data is the JSON object of what [Socket.Set] keeps, as far as JSON can express it, or what a Node.js node has as
-	// socket.data. It is a copy.
+	// socket.data. It is a copy. [Key] and [RemoteSocket.DecodeData] decode it.
 	Data json.RawMessage
 
 	namespace *Namespace

@@ -49,11 +49,7 @@ func CallServers[Res any](ctx context.Context, ns *Namespace, event string, args
 	replies, err := ns.ServerSideEmitWithAck(ctx, event, args...)
 	results := make([]Res, 0, len(replies))
 	for _, r := range replies {
-		var res Res
-		failure := r.Decode(&res)
-		if e := r.failure(); e != nil {
-			failure = e
-		}
+		res, failure := decodeReply[Res](r)
 		if failure != nil {
 			err = errors.Join(err, failure)
 			continue

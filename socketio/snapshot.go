@@ -55,13 +55,10 @@ func (s *Socket) snapshot() *snapshot {
 		if x.auth != nil {
 			snap.Handshake.Auth = x.auth
 		}
-		s.mu.Lock()
-		data := append([]datum(nil), x.data...)
-		s.mu.Unlock()
-		for _, d := range data {
-			if raw, err := json.Marshal(d.value); err == nil {
-				kept[d.key] = raw
-			}
+	}
+	for _, d := range s.kept() {
+		if raw, err := json.Marshal(d.value); err == nil {
+			kept[d.key] = raw
 		}
 	}
 	snap.Data, _ = json.Marshal(kept) // of sound JSON: never fails

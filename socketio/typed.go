@@ -31,19 +31,83 @@ func Handle[Req, Res any](ns *Namespace, event string, fn func(ctx context.Conte
 	}))
 }
 
+// Arg returns argument i of an event; see [Event.Arg], which takes a place to store it in.
+func Arg[T any](ev *Event, i int) (T, error) {
+	var v, none T
+	if err := ev.Arg(i, &v); err != nil {
+		return none, err
+	}
+	return v, nil
+}
+
 // Call sends an event to a client and decodes the first argument of its acknowledgement. It returns what
 // [Socket.EmitWithAck] returns, an error when the argument is no Res, and an [*Error] when the client answered with
 // {"error":{"code":…,"message":…}}, as handlers of this package do.
 func Call[Res any](ctx context.Context, s *Socket, event string, args ...any) (Res, error) {
-	var res Res
 	reply, err := s.EmitWithAck(ctx, event, args...)
 	if err != nil {
-		return res, err
+		var none Res
+		return none, err
 	}
-	if e := reply.failure(); e != nil {
-		return res, e
+	return decodeReply[Res](reply)
+}
+
+// CallAll is [Broadcast.EmitWithAck] that decodes the first argument of each acknowledgement. Its error says only whether
+// somebody is missing; what is wrong with an answer is said with it.
+func CallAll[Res any](ctx context.Context, to Broadcast, event string, args ...any) (Answers[Res], error) {
+	replies, err := to.EmitWithAck(ctx, event, args...)
+	answers := Answers[Res]{Answers: make([]Answer[Res], 0, len(replies.Replies)+len(replies.Unnamed)), Unanswered: replies.Unanswered}
+	for id, reply := range replies.Replies {
+		answers.Answers = append(answers.Answers, answerOf[Res](id, reply))
 	}
-	return res, reply.Decode(&res)
+	for _, reply := range replies.Unnamed {
+		answers.Answers = append(answers.Answers, answerOf[Res]("", reply))
+	}
+	return answers, err
+}
+
+// Answers is what [CallAll] has gathered.
+type Answers[Res any] struct {
+	Answers []Answer[Res] // in no order
+	Unanswered
+}
+
+// Values returns the values of the answers that are without an error, in no order.
+func (a *Answers[Res]) Values() []Res {
+	values := make([]Res, 0, len(a.Answers))
+	for _, answer := range a.Answers {
+		if answer.Err == nil {
+			values = append(values, answer.Value)
+		}
+	}
+	return values
+}
+
+// Answer is what one client has answered.
+type Answer[Res any] struct {
+	// Socket is the id of the client's socket; "" if its node does not say, as Node.js nodes do not.
+	Socket string
+	// Value is the answer; the zero value beside an error.
+	Value Res
+	// Err is an [*Error] if the client has answered with one, as for [Call], or says why the answer is no Res.
+	Err error
+}
+
+func answerOf[Res any](id string, r *Reply) Answer[Res] {
+	value, err := decodeReply[Res](r)
+	return Answer[Res]{Socket: id, Value: value, Err: err}
+}
+
+// decodeReply returns the value that a reply is, or the error.
+func decodeReply[Res any](r *Reply) (Res, error) {
+	var res, none Res
+	if e := r.failure(); e != nil {
+		return none, e
+	}
+	if err := r.Decode(&res); err != nil {
+		return none, err
+	}
+	return res, nil
 }
 
 // failure returns the error that the reply stands for, or nil. Only an object with nothing but an error that has a
