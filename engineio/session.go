@@ -26,6 +26,7 @@ const (
 	PingTimeout    Reason = "ping timeout"         // a ping was not answered in time
 	ParseError     Reason = "parse error"          // bytes that are not Engine.IO packets
 	ServerShutdown Reason = "server shutting down" // Server.Shutdown
+	Moved          Reason = "moved"                // Server.Shed: the client may come back, to another node
 )
 
 // SendFlags says how a message is to be sent. The zero value sends it at once and for sure.

@@ -110,7 +110,14 @@ type Config struct {
 	// RecoveryBuffer bounds the memory of each namespace for what clients may have missed. When it is full they may be away
 	// for a shorter time.
 	RecoveryBuffer int `type:"size" default:"${recovery_buffer}" placeholder:"SIZE" help:"What is kept of each namespace for --recovery (default ${default})."`
-	// ShutdownTimeout bounds a clean shutdown by [Run].
+	// Drain is for how long clients are sent away, at an even pace, before the node shuts down: the nodes that they come back
+	// to are then not overrun. Zero means that all are sent away at once.
+	Drain time.Duration `placeholder:"DURATION" help:"How long to send clients away at an even pace before stopping, such as 30s (default at once)."`
+	// Rebalance is how many clients a second this node sends away while it has more than its share of those of the cluster, so
+	// that a node that joins gets its own. They come back by the load balancer, of which some to this node again: one that
+	// chooses the node with the fewest connections needs the least of it. Zero means none.
+	Rebalance int `placeholder:"N" help:"Clients a second to send away while this node has more than its share (default none)."`
+	// ShutdownTimeout bounds a clean shutdown by [Run], beside Drain.
 	ShutdownTimeout time.Duration `default:"${shutdown_timeout}" placeholder:"DURATION" help:"How long a clean shutdown may take (default ${default})."`
 	// Logger receives what goes wrong; nil means slog.Default().
 	Logger *slog.Logger `kong:"-"`
@@ -192,6 +199,9 @@ func (c *Config) Validate() error {
 			bad("redis", "%v; write for instance redis://127.0.0.1:6379/0", err)
 		}
 	}
+	if d.Rebalance > 0 && d.Redis == "" {
+		bad("rebalance", "a node without --redis has no others to share clients with; set both or neither")
+	}
 	if d.Advertise != "" {
 		if d.Redis == "" {
 			bad("advertise", "a node without --redis has no others to reach it; set both or neither")
@@ -207,7 +217,7 @@ func (c *Config) Validate() error {
 		{"max-connections", int64(d.MaxConnections)}, {"max-per-address", int64(d.MaxPerAddress)}, {"poll-buffer", int64(d.PollBuffer)},
 		{"ping-interval", int64(d.PingInterval)}, {"ping-timeout", int64(d.PingTimeout)},
 		{"keep-alive", int64(d.KeepAlive)}, {"shutdown-timeout", int64(d.ShutdownTimeout)},
-		{"recovery", int64(d.Recovery)}, {"recovery-buffer", int64(d.RecoveryBuffer)},
+		{"drain", int64(d.Drain)}, {"rebalance", int64(d.Rebalance)}, {"recovery", int64(d.Recovery)}, {"recovery-buffer", int64(d.RecoveryBuffer)},
 	} {
 		if n.value < 0 {
 			bad(n.setting, "must be positive")

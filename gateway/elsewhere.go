@@ -32,8 +32,10 @@ func (s *Server) joinCluster(ctx context.Context) error {
 	return nil
 }
 
-// load is what this node tells the others that it has to do.
-func (s *Server) load() cluster.Load { return cluster.Load{Clients: s.admission.Stats().Connections} }
+// load is what this node tells the others that it has to do. It may be asked before the doors are there.
+func (s *Server) load() cluster.Load {
+	return cluster.Load{Clients: s.admission.Stats().Connections}
+}
 
 // nodesReply is the body of GET /v1/nodes: the nodes of the cluster, those that started first before the others.
 type nodesReply struct {
@@ -43,7 +45,7 @@ type nodesReply struct {
 
 // nodes is GET /v1/nodes. A node without a cluster has no id.
 func (s *Server) nodes(w http.ResponseWriter, _ *http.Request) error {
-	reply := nodesReply{Nodes: []cluster.Info{{Name: s.node, Version: Version(), Started: s.started, Draining: s.draining.Load(), Load: s.load()}}}
+	reply := nodesReply{Nodes: []cluster.Info{{Name: s.node, Version: Version(), Started: s.started, Draining: s.leaving.Load(), Load: s.load()}}}
 	if s.cluster != nil {
 		reply = nodesReply{s.cluster.ID(), s.cluster.Nodes()}
 	}

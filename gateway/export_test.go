@@ -8,7 +8,10 @@ import (
 )
 
 // SetDraining puts the server into the state in which a shutdown finds requests that come in meanwhile, and back.
-func (s *Server) SetDraining(draining bool) { s.draining.Store(draining) }
+func (s *Server) SetDraining(draining bool) {
+	s.leaving.Store(draining)
+	s.draining.Store(draining)
+}
 
 // Defaults returns the configuration with the defaults of zero fields.
 func Defaults(c Config) Config { return c.withDefaults() }

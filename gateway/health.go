@@ -170,7 +170,7 @@ func (s *Server) ifReady(w http.ResponseWriter, r *http.Request) {
 
 func (s *Server) tellReady(w http.ResponseWriter, reply readyReply) {
 	status := http.StatusOK
-	if s.draining.Load() {
+	if s.leaving.Load() {
 		reply.Ready, reply.Draining = false, true
 	}
 	if !reply.Ready {

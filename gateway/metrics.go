@@ -76,6 +76,7 @@ var (
 	clusterForward  = describe("cluster_forwarded_total", "Requests for sessions of other nodes, by outcome.", "outcome")
 	clusterReceived = describe("cluster_received_total", "Requests for sessions of this node that other nodes have passed on.")
 	clusterForged   = describe("cluster_forged_total", "Requests refused that said to come from another node and did not.")
+	rebalanced      = describe("cluster_rebalanced_total", "Clients sent away because this node had more than its share.")
 	clusterCalls    = describe("cluster_calls_total", "Questions of this node to all others.", "namespace")
 	clusterErrors   = describe("cluster_call_errors_total", "Of these, those that failed or were answered in part, by reason.", "namespace", "reason")
 	unanswered      = describe("cluster_unanswered_total", "Questions of other nodes given up because too many waited.", "namespace")
@@ -92,7 +93,7 @@ var (
 	requestsRefused = describe("http_refused_total", "Requests to the HTTP API that were refused, by reason.", "reason")
 	eventsRefused   = describe("events_refused_total", "Events of Socket.IO clients (subscribe, unsubscribe, publish) that were refused, by reason.", "reason")
 	httpRequests    = describe("http_requests", "HTTP requests being served now; polls that wait are among them, WebSockets and event streams are not.")
-	draining        = describe("draining", "1 while the node shuts down.")
+	draining        = describe("draining", "1 while the node takes no new clients, because it is about to leave.")
 )
 
 // Describe sends nothing, which makes the collector unchecked: its series depend on namespaces and reasons.
@@ -211,11 +212,12 @@ func (c *nodeCollector) Collect(out chan<- prometheus.Metric) {
 		byReason(clusterForward, st.Forwarded)
 		count(clusterReceived, st.Received)
 		count(clusterForged, st.Forged)
+		count(rebalanced, s.rebalanced.Load())
 	}
 	byReason(requestsRefused, s.refusedRequests.Counts())
 	byReason(eventsRefused, s.refusedEvents.Counts())
 	gauge(httpRequests, s.requests.serving())
-	gauge(draining, oneIf(s.draining.Load()))
+	gauge(draining, oneIf(s.leaving.Load()))
 }
 
 func oneIf(b bool) int {

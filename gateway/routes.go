@@ -53,10 +53,10 @@ func (s *Server) clientRoutes() *http.ServeMux {
 	for _, name := range files {
 		mux.Handle("/socket.io/"+name, web.Compress(s.io))
 	}
-	mux.Handle("/v1/events", s.whileServing(s.streams, http.MethodGet))
-	mux.Handle("/v1/publish", s.whileServing(s.forPages(s.only(http.MethodPost, s.publish), http.MethodPost), http.MethodPost))
+	mux.Handle("/v1/events", s.unless(&s.leaving, s.streams, http.MethodGet))
+	mux.Handle("/v1/publish", s.unless(&s.draining, s.forPages(s.only(http.MethodPost, s.publish), http.MethodPost), http.MethodPost))
 	mux.Handle("/v1/", s.forPages(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		s.fail(w, r, &apiError{CodeNotFound, "there are GET /v1/events and POST /v1/publish, and for operators GET /v1/stats, /v1/nodes, /v1/rooms and /v1/members and POST /v1/disconnect"})
+		s.fail(w, r, &apiError{CodeNotFound, "there are GET /v1/events and POST /v1/publish, and for operators GET /v1/stats, /v1/nodes, /v1/rooms and /v1/members and POST /v1/disconnect and /v1/drain"})
 	})))
 	mux.Handle("/healthz", s.readable(s.only(http.MethodGet, func(w http.ResponseWriter, _ *http.Request) {
 		respond(w, http.StatusOK, map[string]bool{"ok": true})
@@ -72,6 +72,7 @@ func (s *Server) operatorRoutes(mux *http.ServeMux, to func(private, others http
 	mux.Handle("/v1/members", s.forPages(s.only(http.MethodGet, s.asOperator(s.members)), http.MethodGet, http.MethodHead))
 	mux.Handle("/v1/nodes", s.forPages(s.only(http.MethodGet, s.asOperator(s.nodes)), http.MethodGet, http.MethodHead))
 	mux.Handle("/v1/disconnect", s.forPages(s.only(http.MethodPost, s.asOperator(s.disconnect)), http.MethodPost))
+	mux.Handle("/v1/drain", s.forPages(s.only(http.MethodPost, s.asOperator(s.drainNode)), http.MethodPost))
 	mux.Handle("/metrics", s.readable(to(s.metrics().ServeHTTP, s.refuseWithoutKey)))
 	mux.Handle("/readyz", s.readable(s.only(http.MethodGet, to(s.readyz, s.ifReady))))
 	mux.Handle("/", web.Handler())

@@ -54,14 +54,20 @@ type Server struct {
 	internal   *internal  // nil without Config.InternalListen
 	failed     chan error // what ended an HTTP server, once for each
 	requests   requests
-	draining   atomic.Bool
-	publishing service.Gate // what is being published
+	leaving    atomic.Bool   // takes no new clients
+	draining   atomic.Bool   // and publishes nothing more
+	leave      chan struct{} // closed by Leave
+	leaveOnce  sync.Once
+	drainTime  atomic.Int64 // how long to send clients away before a shutdown, in nanoseconds
+	rebalanced atomic.Uint64
+	balancing  *service.Service // nil if it does not
+	publishing service.Gate     // what is being published
 
 	refusedRequests, refusedEvents tally.Tally // by code
 }
 
 // Run starts a node, calls started with it if that is not nil, and serves until ctx is done, whereupon it shuts down
-// within ShutdownTimeout. It returns nil after a clean shutdown.
+// within ShutdownTimeout, after Config.Drain. It returns nil after a clean shutdown.
 func Run(ctx context.Context, cfg Config, started func(*Server)) error {
 	s, err := Start(ctx, cfg)
 	if err != nil {
@@ -71,8 +77,11 @@ func Run(ctx context.Context, cfg Config, started func(*Server)) error {
 		started(s)
 	}
 	failure := s.Wait(ctx)
+	if failure != nil {
+		s.drainTime.Store(0) // clients could not come for what is left
+	}
 	// ctx may be done; the shutdown has its own time.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.cfg.ShutdownTimeout)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Duration(s.drainTime.Load())+s.cfg.ShutdownTimeout)
 	defer cancel()
 	return errors.Join(failure, s.Shutdown(ctx))
 }
@@ -88,7 +97,8 @@ func Start(ctx context.Context, cfg Config) (*Server, error) {
 		return nil, err
 	}
 	cfg = cfg.withDefaults()
-	s := &Server{cfg: cfg, log: cfg.Logger, often: lograte.New(cfg.Logger, lograte.Every), node: nodeName(), started: time.Now(), access: newAccess(&cfg), failed: make(chan error, 2)}
+	s := &Server{cfg: cfg, log: cfg.Logger, often: lograte.New(cfg.Logger, lograte.Every), node: nodeName(), started: time.Now(), access: newAccess(&cfg), failed: make(chan error, 2), leave: make(chan struct{})}
+	s.drainTime.Store(int64(cfg.Drain))
 	listener, err := listening.Listen(ctx, "tcp", cfg.Listen)
 	if err != nil {
 		return nil, listenError("listen", cfg.Listen, err)
@@ -118,6 +128,9 @@ func Start(ctx context.Context, cfg Config) (*Server, error) {
 	serving.Go(func() { s.serve(s.http, s.listener) })
 	if s.internal != nil {
 		serving.Go(func() { s.serve(s.internal.http, s.internal.listener) })
+	}
+	if s.cluster != nil && cfg.Rebalance > 0 {
+		s.balancing = service.Start(s.rebalance)
 	}
 	go func() { // ends with both
 		serving.Wait()
@@ -206,10 +219,12 @@ func (s *Server) Addr() string { return s.listener.Addr().String() }
 // Node returns the node's name, unlike that of any other node.
 func (s *Server) Node() string { return s.node }
 
-// Wait returns nil when ctx is done or the server was shut down, or else what made it stop serving.
+// Wait returns nil when ctx is done, the node is to leave or the server was shut down, or else what made it stop serving.
 func (s *Server) Wait(ctx context.Context) error {
 	select {
 	case <-ctx.Done():
+		return nil
+	case <-s.leave:
 		return nil
 	case err := <-s.failed:
 		return err

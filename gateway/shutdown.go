@@ -6,13 +6,16 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"sync/atomic"
 	"time"
 )
 
 // Shutdown takes the node out of service, in order:
 //
-//  1. It turns unready, and refuses new clients and publications.
-//  2. What is being published is finished.
+//  1. It turns unready and refuses new clients. If Config.Drain says so, it sends those there are away at an even pace, and
+//     serves them, publications and other nodes meanwhile. If ctx has a deadline, half of Config.ShutdownTimeout is left for
+//     the rest.
+//  2. It refuses publications, and finishes what is being published.
 //  3. Event streams end, and after them Socket.IO connections, when what was sent to them has been taken; see
 //     [sse.Handler.Shutdown] and [socketio.Server.Shutdown]. What a client does not take in its share of the time is
 //     dropped. So whatever was acknowledged to its publisher has reached every client of this node that reads.
@@ -23,8 +26,18 @@ import (
 // When ctx ends before that is done, what is left is cut and ctx's error returned. Only the first call does anything;
 // others return nil at once.
 func (s *Server) Shutdown(ctx context.Context) error {
-	if s.draining.Swap(true) {
+	if s.leaving.Swap(true) {
 		return nil
+	}
+	over := time.Duration(s.drainTime.Load())
+	if deadline, ok := ctx.Deadline(); ok {
+		over = min(over, time.Until(deadline)-s.cfg.ShutdownTimeout/2)
+	}
+	s.drain(ctx, over)
+	s.draining.Store(true)
+	s.Leave(0) // for Wait to return
+	if s.balancing != nil {
+		s.balancing.Stop()
 	}
 	err := within("finish what is being published", s.publishing.Close(ctx))
 	err = errors.Join(err, within("end the event streams", s.endStreams(ctx)))
@@ -67,16 +80,16 @@ func within(step string, err error) error {
 	return fmt.Errorf("%s: %w", step, err)
 }
 
-// whileServing refuses requests once the server shuts down; clients then try another node. Next takes the given methods
-// and knows the policy about pages.
-func (s *Server) whileServing(next http.Handler, methods ...string) http.Handler {
+// unless refuses requests once a state has come, leaving or draining; clients then try another node. Next takes the given
+// methods and knows the policy about pages.
+func (s *Server) unless(state *atomic.Bool, next http.Handler, methods ...string) http.Handler {
 	gone := s.forPages(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Retry-After", "1")
 		w.Header().Set("Connection", "close") // the next request should come to another node
 		s.fail(w, r, errShuttingDown)
 	}), methods...)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if s.draining.Load() {
+		if state.Load() {
 			gone.ServeHTTP(w, r)
 			return
 		}
@@ -87,9 +100,9 @@ func (s *Server) whileServing(next http.Handler, methods ...string) http.Handler
 // sessions serves Socket.IO clients. Those that are there are served until their session has ended: they have messages to
 // fetch.
 func (s *Server) sessions() http.Handler {
-	others := s.whileServing(s.io, http.MethodGet, http.MethodPost)
+	others := s.unless(&s.leaving, s.io, http.MethodGet, http.MethodPost)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if s.draining.Load() && r.URL.Query().Get("sid") != "" {
+		if s.leaving.Load() && r.URL.Query().Get("sid") != "" {
 			s.io.ServeHTTP(w, r)
 			return
 		}

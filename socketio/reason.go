@@ -23,4 +23,6 @@ const (
 	ReasonParseError = Reason(engineio.ParseError)
 	// ReasonServerShutdown: [Server.Shutdown].
 	ReasonServerShutdown = Reason(engineio.ServerShutdown)
+	// ReasonMoved: [Server.Shed].
+	ReasonMoved = Reason(engineio.Moved)
 )

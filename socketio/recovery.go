@@ -125,7 +125,7 @@ const idLength = 20
 // recoverable reports whether somebody who was disconnected for that reason may come back.
 func recoverable(reason Reason) bool {
 	switch reason {
-	case ReasonTransportClose, ReasonTransportError, ReasonPingTimeout, ReasonForcedClose:
+	case ReasonTransportClose, ReasonTransportError, ReasonPingTimeout, ReasonForcedClose, ReasonMoved:
 		return true
 	}
 	return false

@@ -47,6 +47,10 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	return err
 }
 
+// Shed closes up to n connections, so that their clients come back to another node, and returns how many; see
+// [engineio.Server.Shed]. The events that they have sent are still handled, and who may recover its connection may do so.
+func (s *Server) Shed(n int) int { return s.engine.Shed(n) }
+
 // turnAway answers an event that came too late.
 func (s *Socket) turnAway(p *sioproto.Packet) {
 	srv := s.namespace.server

@@ -61,6 +61,7 @@ const (
 var reasons = [...]Reason{
 	ReasonClientDisconnect, ReasonServerDisconnect, ReasonTransportClose, ReasonTransportError, ReasonPingTimeout,
 	ReasonForcedClose, ReasonParseError, ReasonServerShutdown,
+	ReasonMoved,
 }
 
 // refused counts a CONNECT that was refused, and tells of it.

@@ -263,6 +263,24 @@ func (h *Handler) Shutdown(ctx context.Context) error {
 	}
 }
 
+// Shed ends up to n streams with the reason Moved, after what waits for them has been written, and returns how many. Their
+// clients connect anew by themselves, after the time of Options.Retry, to another node if the load balancer has it so. Which
+// streams these are is left to chance. Shed does not wait for them.
+func (h *Handler) Shed(n int) int {
+	shed := 0
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for s := range h.streams {
+		if shed >= n {
+			break
+		}
+		if s.out.close(Moved) {
+			shed++
+		}
+	}
+	return shed
+}
+
 // cut ends the streams that are left at once.
 func (h *Handler) cut(ctx context.Context) {
 	h.mu.Lock()

@@ -57,13 +57,15 @@ func (o *responseOutlet) post(b []byte, volatile bool) {
 	o.signal()
 }
 
-func (o *responseOutlet) close(reason Reason) {
+func (o *responseOutlet) close(reason Reason) bool {
 	o.mu.Lock()
-	if o.reason == "" {
+	first := o.reason == ""
+	if first {
 		o.reason = reason
 	}
 	o.mu.Unlock()
 	o.signal()
+	return first
 }
 
 func (o *responseOutlet) abort(reason Reason) {

@@ -157,3 +157,38 @@ func TestOpeningStreamIsBounded(t *testing.T) {
 		}
 	}
 }
+
+// TestShed ends some of the streams, with all that was sent to them; the others stay, and new ones come.
+func TestShed(t *testing.T) {
+	t.Parallel()
+	protocols(t, sse.Options{}, func(t *testing.T, b *bundle) {
+		var bodies []io.Reader
+		for range 3 {
+			res, _ := b.open(t, "/")
+			bodies = append(bodies, res.Body)
+		}
+		b.publish(t, `["last"]`, message.Target{})
+		if n := b.handler.Shed(0) + b.handler.Shed(-1); n != 0 {
+			t.Errorf("%d were sent away, and none should be", n)
+		}
+		if n := b.handler.Shed(2); n != 2 {
+			t.Errorf("%d were sent away", n)
+		}
+		b.await(t, "two do not end", func() bool { return b.handler.Stats().Streams == 1 })
+		if n := b.handler.Shed(9); n != 1 {
+			t.Errorf("%d more were sent away", n)
+		}
+		for _, body := range bodies {
+			if events, err := readAll(sse.NewReader(body)); err != io.EOF || len(events) != 1 || events[0].Name != "last" {
+				t.Errorf("got %v, %v", events, err)
+			}
+		}
+		b.waitEnded(t)
+		if got := b.handler.Stats().Closed[sse.Moved]; got != 3 {
+			t.Errorf("counted %d", got)
+		}
+		if res, _ := b.open(t, "/"); res.StatusCode != http.StatusOK {
+			t.Errorf("a new stream got %d", res.StatusCode)
+		}
+	})
+}

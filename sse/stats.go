@@ -13,9 +13,10 @@ const (
 	WriteError     Reason = "write error"          // the connection broke under a write
 	Disconnected   Reason = "disconnected"         // the server disconnected the member
 	ServerShutdown Reason = "server shutting down" // Shutdown
+	Moved          Reason = "moved"                // Shed: the client may come back, to another node
 )
 
-var reasons = [...]Reason{ClientLeft, SlowConsumer, WriteTimeout, WriteError, Disconnected, ServerShutdown}
+var reasons = [...]Reason{ClientLeft, SlowConsumer, WriteTimeout, WriteError, Disconnected, ServerShutdown, Moved}
 
 func (r Reason) index() int { return slices.Index(reasons[:], r) }
 

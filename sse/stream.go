@@ -10,9 +10,9 @@ type outlet interface {
 	// post hands over one whole event. It never blocks; b is shared and must not be changed. It is called in the order
 	// of the messages.
 	post(b []byte, volatile bool)
-	// close ends the stream for the given reason once what waits has been written; of several calls the first counts. It never
-	// blocks.
-	close(reason Reason)
+	// close ends the stream for the given reason once what waits has been written. Of several calls the first counts, which
+	// returns true. It never blocks.
+	close(reason Reason) bool
 	// abort ends the stream at once and drops what waits. The reason of an earlier close counts. It never blocks.
 	abort(reason Reason)
 }

@@ -151,14 +151,15 @@ func (o *takenOutlet) account(err error) {
 }
 
 // close ends the stream after what waits for it has been written. Expire goes on to look whether its client reads.
-func (o *takenOutlet) close(reason Reason) {
+func (o *takenOutlet) close(reason Reason) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.reason != "" {
-		return
+		return false
 	}
 	o.reason = reason
 	o.conn.HangUp()
+	return true
 }
 
 // abort ends the stream and drops what waits for it.
