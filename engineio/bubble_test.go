@@ -2,9 +2,12 @@ package engineio_test
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -60,11 +63,21 @@ func bubbleWith(t *testing.T, h engineio.Handler, opts engineio.Options, hs *htt
 		server := engineio.NewServer(h, &opts)
 		network := &pipes{conns: make(chan net.Conn), closed: make(chan struct{})}
 		hs.Handler = server
-		served := make(chan error, 1)
-		go func() { served <- hs.Serve(network) }()
+		served, secured := make(chan error, 1), hs.TLSConfig
+		go func() {
+			if secured != nil {
+				served <- hs.ServeTLS(network, "", "")
+				return
+			}
+			served <- hs.Serve(network)
+		}()
 		transport := &http.Transport{DisableCompression: true, Protocols: hs.Protocols,
 			DialContext: func(context.Context, string, string) (net.Conn, error) { return network.dial(), nil }}
 		f := &fixture{T: t, echo: e, server: server, url: "http://192.0.2.1/engine.io/", client: &http.Client{Transport: transport}}
+		if secured != nil {
+			f.url = "https://192.0.2.1/engine.io/"
+			transport.TLSClientConfig = &tls.Config{RootCAs: secured.RootCAs, ServerName: certified}
+		}
 		test(t, f, network)
 		if err := server.Shutdown(t.Context()); err != nil {
 			t.Error(err)
@@ -83,4 +96,16 @@ func answers(c net.Conn) <-chan string {
 		got <- string(b)
 	}()
 	return got
+}
+
+// certified is the name that the certificate is for.
+const certified = "example.com"
+
+// secure returns the settings of a server with a certificate, and the root that clients are to trust.
+func secure() *tls.Config {
+	ts := httptest.NewTLSServer(nil)
+	defer ts.Close()
+	roots := x509.NewCertPool()
+	roots.AddCert(ts.Certificate())
+	return &tls.Config{Certificates: ts.TLS.Certificates, RootCAs: roots}
 }

@@ -55,17 +55,27 @@ func (s *Server) turnAway(w http.ResponseWriter, r *http.Request, status int) {
 	w.WriteHeader(status)
 }
 
-// write writes the body of an answer. Its client has WriteTimeout for every chunk as long as the session lives, and half
-// of it for all that is left when that has ended.
-func (s *Session) write(w http.ResponseWriter, b []byte) error {
-	for over := false; ; {
-		if !over {
-			within := s.server.opts.WriteTimeout
-			if over = s.over(); over {
-				within /= 2
-			}
-			_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(within))
+// write writes the body of an answer to a poll. Its client has WriteTimeout for every chunk until the session is gone,
+// which ends the writing. Only an answer that begins after that, to tell of the end, gets half of it for all.
+func (s *Session) write(t *polling, w http.ResponseWriter, b []byte) error {
+	c := http.NewResponseController(w)
+	defer func() {
+		s.mu.Lock()
+		if t.answer == c {
+			t.answer = nil // what net/http still holds leaves within the time of the last chunk
 		}
+		s.mu.Unlock()
+	}()
+	for begun := false; ; begun = true {
+		s.mu.Lock()
+		switch {
+		case s.polling == t && s.stage() != gone:
+			t.answer = c
+			_ = c.SetWriteDeadline(time.Now().Add(s.server.opts.WriteTimeout))
+		case !begun:
+			_ = c.SetWriteDeadline(time.Now().Add(s.server.opts.WriteTimeout / 2))
+		}
+		s.mu.Unlock()
 		n := min(len(b), answerChunk)
 		if _, err := w.Write(b[:n]); err != nil {
 			return err
@@ -76,10 +86,21 @@ func (s *Session) write(w http.ResponseWriter, b []byte) error {
 	}
 }
 
-// cut ends the reading of a body whose session has ended. It is called with the session's mutex held.
-func (p *polling) cut() {
-	if p != nil && p.body != nil {
-		_ = p.body.SetReadDeadline(time.Unix(1, 0))
+// longAgo is a deadline that ends what goes on.
+var longAgo = time.Unix(1, 0)
+
+// stopReading ends the reading of a body, of which nothing is wanted any more. It is called with the session's mutex held.
+func (p *polling) stopReading() {
+	if p.body != nil {
+		_ = p.body.SetReadDeadline(longAgo)
 		p.body = nil
+	}
+}
+
+// stopWriting ends the writing of an answer, which then fails. It is called with the session's mutex held.
+func (p *polling) stopWriting() {
+	if p.answer != nil {
+		_ = p.answer.SetWriteDeadline(longAgo)
+		p.answer = nil
 	}
 }

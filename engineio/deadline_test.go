@@ -205,33 +205,161 @@ func TestUnreadAnswersEnd(t *testing.T) {
 	}
 }
 
-// TestAnAnswerDoesNotOutliveItsSession reads an answer as slowly as is allowed, after the session has ended.
+// TestAnAnswerDoesNotOutliveItsSession ends sessions in every way while the answer to their poll is being written to a
+// client that does not read, or that reads as slowly as is allowed. What was sent before an orderly end has its time.
 func TestAnAnswerDoesNotOutliveItsSession(t *testing.T) {
 	t.Parallel()
-	bubble(t, engineio.Options{PingInterval: time.Second, PingTimeout: time.Second, WriteTimeout: 5 * time.Second}, &http.Server{},
-		func(t *testing.T, f *fixture, network *pipes) {
-			p := f.openPolling()
-			message := engineio.Prepare(engineio.Message{Data: make([]byte, 1<<20)})
-			if err := receive(t, f.sessions).Send(message, 0); err != nil {
-				t.Fatal(err)
+	const writeTimeout = 5 * time.Second
+	endings := map[string]struct {
+		end          func(f *fixture, s *engineio.Session, p *poller)
+		unread, slow time.Duration // how long the answer may go on after that
+	}{
+		"CloseWith":    {func(_ *fixture, s *engineio.Session, _ *poller) { s.CloseWith(engineio.ForcedClose, nil) }, 0, 0},
+		"heartbeat":    {func(f *fixture, _ *engineio.Session, _ *poller) { f.ended(engineio.PingTimeout) }, 0, 0},
+		"bad packet":   {func(_ *fixture, _ *engineio.Session, p *poller) { p.post("x") }, 0, 0},
+		"another poll": {func(f *fixture, _ *engineio.Session, p *poller) { f.expect(p.poll(), http.StatusBadRequest, "") }, 0, 0},
+		"close packet": {func(_ *fixture, _ *engineio.Session, p *poller) { p.post("1") }, time.Second, time.Second},
+		"Close":        {func(_ *fixture, s *engineio.Session, _ *poller) { s.Close() }, writeTimeout, 30 * time.Second},
+		"shutdown":     {func(f *fixture, _ *engineio.Session, _ *poller) { f.shutdown(16 * time.Second) }, writeTimeout, 13 * time.Second},
+	}
+	servers := map[string]func() *http.Server{
+		"HTTP/1": func() *http.Server { return &http.Server{} },
+		"HTTP/2": func() *http.Server { return &http.Server{Protocols: httpServers()["HTTP/2, none"].Protocols} },
+		"TLS":    func() *http.Server { return &http.Server{TLSConfig: secure()} },
+	}
+	opts := engineio.Options{PingInterval: time.Minute, PingTimeout: time.Minute, WriteTimeout: writeTimeout}
+	for over, server := range servers {
+		for name, ending := range endings {
+			for how, limit := range map[string]time.Duration{"unread": ending.unread, "read slowly": ending.slow} {
+				t.Run(over+", "+name+", "+how, func(t *testing.T) {
+					t.Parallel()
+					opts := opts
+					if name == "heartbeat" {
+						opts.PingInterval, opts.PingTimeout = time.Second, 2*time.Second
+					}
+					bubble(t, opts, server(), func(t *testing.T, f *fixture, _ *pipes) {
+						p := f.openPolling()
+						s := receive(t, f.sessions)
+						begun := f.halfAnswer(p, s, 8<<20)
+						defer begun.Body.Close()
+						if how == "read slowly" {
+							over := make(chan struct{})
+							defer close(over)
+							go func() { // ends with the test
+								for {
+									_, _ = io.CopyN(io.Discard, begun.Body, 2*answerPart)
+									select {
+									case <-time.After(writeTimeout - time.Second):
+									case <-over:
+										return
+									}
+								}
+							}()
+						}
+						ending.end(f, s, p)
+						limit := limit
+						if over == "TLS" {
+							limit += 5 * time.Second // in which crypto/tls tries to say that it closes
+						}
+						time.Sleep(limit)
+						synctest.Wait()
+						if n := f.server.Stats().Requests; n != 0 {
+							t.Errorf("%d answers go on after %v", n, limit)
+						}
+						time.Sleep(time.Minute) // until a shutdown is over
+					})
+				})
 			}
-			conn := network.dial()
-			defer conn.Close()
-			fmt.Fprintf(conn, "GET /?%s HTTP/1.1\r\nHost: x\r\n\r\n", p.query)
-			begin := time.Now()
-			for {
-				if _, err := io.CopyN(io.Discard, conn, answerPart); err != nil {
-					break
-				}
-				time.Sleep(4 * time.Second)
-			}
-			if took := time.Since(begin); took > 20*time.Second {
-				t.Errorf("the answer took %v", took)
-			}
-		})
+		}
+	}
 }
 
+// TestAnUpgradeOverAnAnswerEndsTheSession upgrades without having read what was sent.
+func TestAnUpgradeOverAnAnswerEndsTheSession(t *testing.T) {
+	t.Parallel()
+	bubble(t, engineio.Options{PingInterval: time.Hour}, &http.Server{}, func(t *testing.T, f *fixture, _ *pipes) {
+		p := f.openPolling()
+		begun := f.halfAnswer(p, receive(t, f.sessions), 1<<20)
+		defer begun.Body.Close()
+		ws := f.dial("EIO=4&transport=websocket&sid=" + p.sid)
+		ws.send("2probe")
+		if got := ws.read(); got != "3probe" {
+			t.Errorf("the probe was answered with %q", got)
+		}
+		ws.send("5")
+		f.ended(engineio.TransportError)
+		synctest.Wait()
+		if n := f.server.Stats().Requests; n != 0 {
+			t.Errorf("%d answers go on", n)
+		}
+	})
+}
+
+// TestAnOrderlyEndWaitsForTheAnswer ends sessions while their client reads, though not fast.
+func TestAnOrderlyEndWaitsForTheAnswer(t *testing.T) {
+	t.Parallel()
+	for name, end := range map[string]func(f *fixture, s *engineio.Session) <-chan error{
+		"Close":    func(_ *fixture, s *engineio.Session) <-chan error { s.Close(); return nil },
+		"shutdown": func(f *fixture, _ *engineio.Session) <-chan error { return f.shutdown(time.Minute) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			bubble(t, engineio.Options{WriteTimeout: 5 * time.Second}, &http.Server{}, func(t *testing.T, f *fixture, _ *pipes) {
+				p := f.openPolling()
+				s := receive(t, f.sessions)
+				begun := f.halfAnswer(p, s, 1<<20)
+				defer begun.Body.Close()
+				done := end(f, s)
+				left := 1<<20 - answerPart
+				for ; left > answerPart; left -= answerPart {
+					if _, err := io.CopyN(io.Discard, begun.Body, answerPart); err != nil {
+						t.Errorf("%d bytes were to come: %v", left, err)
+						return
+					}
+					time.Sleep(time.Second)
+				}
+				select {
+				case err := <-done:
+					t.Errorf("the shutdown ended before the answer: %v", err)
+				default:
+				}
+				if n, err := io.Copy(io.Discard, begun.Body); err != nil || int(n) != left+1 { // and the type of the packet
+					t.Errorf("the rest are %d bytes of %d: %v", n, left+1, err)
+				}
+				f.expect(p.poll(), http.StatusOK, "6\x1e1")
+				if done != nil {
+					if err := <-done; err != nil {
+						t.Error(err)
+					}
+				}
+			})
+		})
+	}
+}
+
+// answerPart is what is written under one deadline.
 const answerPart = 64 << 10
+
+// halfAnswer begins to read a poll's answer, a message of that size.
+func (f *fixture) halfAnswer(p *poller, s *engineio.Session, size int) *http.Response {
+	f.Helper()
+	if err := s.Send(engineio.Prepare(engineio.Message{Data: make([]byte, size)}), 0); err != nil {
+		f.Fatal(err)
+	}
+	req, err := http.NewRequestWithContext(f.Context(), http.MethodGet, f.url+"?"+p.query, nil)
+	if err != nil {
+		f.Fatal(err)
+	}
+	resp, err := f.client.Do(req)
+	if err != nil {
+		f.Fatal(err)
+	}
+	if _, err := io.CopyN(io.Discard, resp.Body, answerPart); err != nil {
+		f.Fatal(err)
+	}
+	synctest.Wait()
+	return resp
+}
 
 func TestAConnectionIsAsBeforeAfterAnAnswer(t *testing.T) {
 	t.Parallel()

@@ -20,8 +20,8 @@ import (
 //
 // Each move is made once, under the session's mutex, and what follows from it is done by who made it, in Session.end. With
 // the one out of living the receiver is told and what still arrives is dropped. With the one into gone the session leaves
-// the table and its place at the gate; all that is left of it is its connection, if it has one, until the client has taken
-// what was sent or its time for that is over. A session that is leaving does nothing but answer polls with what there is.
+// the table and its place at the gate, and an answer that is being written to a poll ends; all that is left of it is its
+// WebSocket, if it has one, until the client has taken what was sent or its time for that is over. A session that is leaving does nothing but answer polls with what there is.
 type stage uint32
 
 const (
@@ -79,7 +79,7 @@ func (s *Session) part(reason Reason, flush bool) (conn *netconn.Conn, tried *up
 		return conn, tried
 	}
 	t := s.polling
-	t.cut()
+	t.stopReading()
 	t.missed = reason == PingTimeout
 	var pollToCome bool
 	var patience time.Duration
@@ -108,6 +108,9 @@ func (s *Session) depart() {
 // become moves the session on. Its client has that long to take what is left, if anything is. It is called with s.mu held.
 func (s *Session) become(to stage, patience time.Duration) {
 	s.life.Store(uint32(to))
+	if s.polling != nil && to == gone {
+		s.polling.stopWriting()
+	}
 	if patience > 0 {
 		s.server.wheel.Set(&s.timer, (*expirer)(s), patience)
 	} else {

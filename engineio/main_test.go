@@ -206,7 +206,7 @@ func (f *fixture) dial(query string) *wsClient {
 	f.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), wait)
 	defer cancel()
-	conn, _, err := websocket.Dial(ctx, "ws"+strings.TrimPrefix(f.url, "http")+"?"+query, nil)
+	conn, _, err := websocket.Dial(ctx, "ws"+strings.TrimPrefix(f.url, "http")+"?"+query, &websocket.DialOptions{HTTPClient: f.client})
 	if err != nil {
 		f.Fatalf("dial %s: %v", query, err)
 	}

@@ -49,8 +49,8 @@ type Options struct {
 	// http.Server's ReadTimeout, bounds bodies. Zero means 30 s.
 	BodyTimeout time.Duration
 	// WriteTimeout is how long the client of a poll may take to read 64 KiB of its answer before its session is closed. It
-	// counts from when there is an answer, so that an http.Server's WriteTimeout does not cut polls that wait. Zero means
-	// 10 s.
+	// counts from when there is an answer, so that an http.Server's WriteTimeout does not cut polls that wait. When the
+	// session ends, by its heartbeat too, so does the answer. Zero means 10 s.
 	WriteTimeout time.Duration
 	// MaxPayload is the length in bytes of the longest POST body and WebSocket message that is accepted. Clients are told.
 	// Zero means 1,000,000.

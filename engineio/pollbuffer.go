@@ -8,12 +8,14 @@ import (
 
 // polling is the state of a session on HTTP long-polling. It is guarded by the session's mutex.
 type polling struct {
-	buffer  []*Prepared   // what waits for a poll
-	bytes   int           // what it counts for
-	parked  chan struct{} // the poll that waits for something to send; closed to wake it
-	last    *Prepared     // the packet a poll gets in the end, once the session is over
-	posting bool
+	buffer  []*Prepared              // what waits for a poll
+	bytes   int                      // what it counts for
+	parked  chan struct{}            // the poll that waits for something to send; closed to wake it
+	last    *Prepared                // the packet a poll gets in the end, once the session is over
 	body    *http.ResponseController // of the POST whose body is being read
+	answer  *http.ResponseController // of the poll whose answer is being written
+	posting bool                     // a POST is being served
+	polling bool                     // a poll is
 	jsonp   bool                     // fixed by the handshake
 	moved   bool                     // the session moved to WebSocket while a poll was parked
 	suspect bool                     // the parked poll is of a client that had not answered a ping in time

@@ -77,7 +77,7 @@ func (s *Session) servePoll(w http.ResponseWriter, r *http.Request) {
 		s.mu.Unlock()
 		s.server.refuse(w, r, refused(UnknownSession, "", "it has ended"))
 		return
-	case t.parked != nil:
+	case t.polling:
 		s.mu.Unlock()
 		s.CloseWith(TransportError, errOverlap)
 		s.server.turnAway(w, r, http.StatusBadRequest)
@@ -87,11 +87,18 @@ func (s *Session) servePoll(w http.ResponseWriter, r *http.Request) {
 		s.CloseWith(PingTimeout, nil)
 		s.server.refuse(w, r, refused(UnknownSession, "", "it has missed a ping"))
 		return
-	case len(t.buffer) > 0 || t.last != nil:
+	}
+	t.polling = true
+	defer func() {
+		s.mu.Lock()
+		t.polling = false
+		s.mu.Unlock()
+	}()
+	if len(t.buffer) > 0 || t.last != nil {
 		payload := t.take()
 		last := s.stage() == leaving && t.last == nil
 		s.mu.Unlock()
-		s.respond(w, r, payload)
+		s.respond(t, w, r, payload)
 		if last {
 			s.CloseWith(ForcedClose, nil)
 		}
@@ -127,7 +134,7 @@ func (s *Session) servePoll(w http.ResponseWriter, r *http.Request) {
 		s.server.refuse(w, r, refused(UnknownSession, "", "it has missed a ping"))
 		return
 	}
-	s.respond(w, r, payload)
+	s.respond(t, w, r, payload)
 }
 
 // servePost takes a POST's packets and answers ok once they have been handled.
@@ -276,23 +283,17 @@ func (s *Session) common(w http.ResponseWriter, r *http.Request) {
 }
 
 // respond answers a poll.
-func (s *Session) respond(w http.ResponseWriter, r *http.Request, payload []byte) {
+func (s *Session) respond(t *polling, w http.ResponseWriter, r *http.Request, payload []byte) {
 	h := w.Header()
 	h.Set("Content-Type", "text/plain; charset=UTF-8")
-	if s.jsonp() {
+	if t.jsonp {
 		h.Set("Content-Type", "text/javascript; charset=UTF-8")
 		payload = eioproto.AppendJSONP(nil, r.URL.Query().Get("j"), payload)
 	}
 	s.common(w, r)
 	payload = s.server.encode(h, r, payload)
 	s.server.dismiss(w, r) // a GET may have a body too
-	if err := s.write(w, payload); err != nil {
+	if err := s.write(t, w, payload); err != nil {
 		s.CloseWith(TransportError, errPollGone) // what it was to read is lost
 	}
-}
-
-func (s *Session) jsonp() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.polling != nil && s.polling.jsonp
 }

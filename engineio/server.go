@@ -203,7 +203,8 @@ func (s *Server) openOn(w http.ResponseWriter, r *http.Request, q query, sess *S
 	if isUpgrade(r) {
 		return s.openWebSocket(w, r, sess, transport)
 	}
-	sess.polling = newPolling(q)
+	t := newPolling(q)
+	sess.polling = t
 	if !s.add(sess) {
 		s.refuseShutdown(w, r)
 		return false
@@ -215,7 +216,7 @@ func (s *Server) openOn(w http.ResponseWriter, r *http.Request, q query, sess *S
 		return true
 	}
 	s.setCookie(w, sess)
-	sess.respond(w, r, packet.in(pollingPayload))
+	sess.respond(t, w, r, packet.in(pollingPayload))
 	return true
 }
 

@@ -105,5 +105,5 @@ func (s *Session) owed() bool {
 	if conn := s.conn.Load(); conn != nil {
 		return conn.Queued() > 0
 	}
-	return s.stage() == leaving && slices.ContainsFunc(s.polling.buffer, func(p *Prepared) bool { return p.size > 0 })
+	return s.stage() == leaving && (s.polling.answer != nil || slices.ContainsFunc(s.polling.buffer, func(p *Prepared) bool { return p.size > 0 }))
 }

@@ -120,7 +120,8 @@ func (s *Session) completeUpgrade(ws *webSocket) {
 	s.upgrade = nil
 	t := s.polling
 	err := ws.carry(t.next(t.bytes))
-	t.cut()                   // a client that upgrades has had the answers to its POSTs
+	t.stopReading()           // a client that upgrades has had the answers to all it asked
+	t.stopWriting()           // and one that has not loses messages, and so the session
 	t.moved = t.parked != nil // a client stops polling before it completes an upgrade: this poll is late
 	t.wake()
 	ws.probing = false
