@@ -1,9 +1,10 @@
 // Package faultproxy stands between a client and a server in tests and does to their connections what networks do: delay,
-// silence, cut, refuse.
+// silence, lose, cut, refuse.
 package faultproxy
 
 import (
 	"context"
+	"io"
 	"net"
 	"sync"
 	"testing"
@@ -18,12 +19,19 @@ type Proxy struct {
 
 	mu       sync.Mutex
 	changed  *sync.Cond // held or closed
-	conns    map[net.Conn]struct{}
+	conns    map[*link]struct{}
 	accepted int
 	delay    time.Duration
 	held     bool
+	lossy    bool
 	refused  bool
 	closed   bool
+}
+
+// link is one connection that is passed on.
+type link struct {
+	client, server net.Conn // server is nil if there was none to be reached
+	dead           bool     // nothing arrives any more, and neither side is told
 }
 
 // chunk is something read from one side, and when the other gets it.
@@ -40,7 +48,7 @@ func Start(t testing.TB, targets ...string) *Proxy {
 	if err != nil {
 		t.Fatalf("faultproxy: %v", err)
 	}
-	p := &Proxy{listener: l, targets: targets, conns: make(map[net.Conn]struct{})}
+	p := &Proxy{listener: l, targets: targets, conns: make(map[*link]struct{})}
 	p.changed = sync.NewCond(&p.mu)
 	p.running.Go(p.accept)
 	t.Cleanup(p.close)
@@ -63,6 +71,35 @@ func (p *Proxy) Hold() { p.set(&p.held, true) }
 // Release ends a Hold: what was held goes on its way.
 func (p *Proxy) Release() { p.set(&p.held, false) }
 
+// Lose has all that is sent from now on get lost, until Find, and nobody told: of the ends of connections neither. Those that
+// are there, or are made meanwhile, stay dead for good: what is missing of them cannot come any more.
+func (p *Proxy) Lose() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.lossy = true
+	for l := range p.conns {
+		l.dead = true
+	}
+	p.changed.Broadcast()
+}
+
+// Find ends a Lose: connections that are made from now on are passed on.
+func (p *Proxy) Find() { p.set(&p.lossy, false) }
+
+// HalfOpen closes the connections that are there on the side of the server, and does not tell the client: for it they stand,
+// and nothing comes.
+func (p *Proxy) HalfOpen() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for l := range p.conns {
+		l.dead = true
+		if l.server != nil {
+			_ = l.server.Close()
+		}
+	}
+	p.changed.Broadcast()
+}
+
 // Refuse closes new connections at once, until Admit. Those that are there stay.
 func (p *Proxy) Refuse() { p.set(&p.refused, true) }
 
@@ -84,8 +121,11 @@ func (p *Proxy) Cut() {
 }
 
 func (p *Proxy) cut() {
-	for c := range p.conns {
-		_ = c.Close()
+	for l := range p.conns {
+		_ = l.client.Close()
+		if l.server != nil {
+			_ = l.server.Close()
+		}
 	}
 }
 
@@ -112,23 +152,39 @@ func (p *Proxy) accept() {
 // serve leads client to a target until one of them ends the connection.
 func (p *Proxy) serve(client net.Conn) {
 	defer client.Close()
-	target, ok := p.register(client)
+	l := &link{client: client}
+	target, ok := p.register(l)
 	if !ok {
 		return
 	}
-	defer p.unregister(client)
+	defer p.unregister(l)
+	if p.isDead(l) {
+		_, _ = io.Copy(io.Discard, client) // until the client gives up
+		return
+	}
 	server, err := (&net.Dialer{}).DialContext(context.Background(), "tcp", target)
 	if err != nil {
 		return
 	}
 	defer server.Close()
+	p.mu.Lock()
+	l.server = server
+	p.mu.Unlock()
 	var both sync.WaitGroup
-	both.Go(func() { p.pass(client, server) })
-	both.Go(func() { p.pass(server, client) })
+	both.Go(func() {
+		p.pass(l, client, server)
+		_ = server.Close() // the client is gone, whatever it knew
+	})
+	both.Go(func() {
+		p.pass(l, server, client)
+		if !p.isDead(l) {
+			_ = client.Close()
+		}
+	})
 	both.Wait()
 }
 
-func (p *Proxy) register(c net.Conn) (target string, ok bool) {
+func (p *Proxy) register(l *link) (target string, ok bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.refused || p.closed {
@@ -136,21 +192,29 @@ func (p *Proxy) register(c net.Conn) (target string, ok bool) {
 	}
 	target = p.targets[p.accepted%len(p.targets)]
 	p.accepted++
-	p.conns[c] = struct{}{}
+	l.dead = p.lossy
+	p.conns[l] = struct{}{}
 	return target, true
 }
 
-func (p *Proxy) unregister(c net.Conn) {
+func (p *Proxy) unregister(l *link) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	delete(p.conns, c)
+	delete(p.conns, l)
+}
+
+func (p *Proxy) isDead(l *link) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return l.dead
 }
 
 // maxChunks is how much waits in one direction at most.
 const maxChunks = 256
 
-// pass carries what is read from one side to the other, and closes that one when there is nothing more.
-func (p *Proxy) pass(from, to net.Conn) {
+// pass carries what is read from one side to the other, until there is nothing more. What is sent on a dead connection is
+// read, and lost.
+func (p *Proxy) pass(l *link, from, to net.Conn) {
 	chunks := make(chan chunk, maxChunks)
 	var reader sync.WaitGroup
 	reader.Go(func() {
@@ -168,13 +232,17 @@ func (p *Proxy) pass(from, to net.Conn) {
 	})
 	for c := range chunks {
 		time.Sleep(time.Until(c.due))
-		p.whileHeld()
-		if _, err := to.Write(c.data); err != nil {
+		p.whileHeld(l)
+		if p.isDead(l) {
+			continue
+		}
+		if _, err := to.Write(c.data); err != nil && !p.isDead(l) {
 			break
 		}
 	}
-	_ = to.Close()
-	_ = from.Close()
+	if !p.isDead(l) {
+		_ = from.Close()
+	}
 	for range chunks { // so that the reader ends
 	}
 	reader.Wait()
@@ -186,10 +254,10 @@ func (p *Proxy) delayed() time.Duration {
 	return p.delay
 }
 
-func (p *Proxy) whileHeld() {
+func (p *Proxy) whileHeld(l *link) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for p.held && !p.closed {
+	for p.held && !p.closed && !l.dead {
 		p.changed.Wait()
 	}
 }

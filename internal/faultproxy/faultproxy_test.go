@@ -1,6 +1,7 @@
 package faultproxy_test
 
 import (
+	"errors"
 	"io"
 	"net"
 	"testing"
@@ -109,6 +110,52 @@ func TestFaults(t *testing.T) {
 	for _, c := range []net.Conn{one, two} {
 		if _, err := c.Read(make([]byte, 1)); err == nil {
 			t.Error("a connection was not cut")
+		}
+	}
+}
+
+// silent fails the test if the connection ends or says something within a moment.
+func silent(t *testing.T, c net.Conn) {
+	t.Helper()
+	if err := c.SetReadDeadline(time.Now().Add(30 * time.Millisecond)); err != nil {
+		t.Fatal(err)
+	}
+	n, err := c.Read(make([]byte, 1))
+	if timeout := net.Error(nil); !errors.As(err, &timeout) || !timeout.Timeout() {
+		t.Errorf("read %d bytes, %v, want none and that the time is over", n, err)
+	}
+	if err := c.SetReadDeadline(time.Time{}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestLosses(t *testing.T) {
+	t.Parallel()
+	p := faultproxy.Start(t, echo(t, "one"))
+	first := dial(t, p)
+	want(t, first, "one")
+
+	p.Lose()
+	send(t, first, "lost")
+	silent(t, first)
+	meanwhile := dial(t, p)
+	silent(t, meanwhile)
+	p.Find()
+	for _, dead := range []net.Conn{first, meanwhile} {
+		send(t, dead, "still lost")
+		silent(t, dead)
+	}
+	second := dial(t, p)
+	want(t, second, "one")
+
+	p.HalfOpen()
+	send(t, second, "to nobody")
+	silent(t, second)
+	want(t, dial(t, p), "one")
+	p.Cut()
+	for _, c := range []net.Conn{first, second} {
+		if _, err := c.Read(make([]byte, 1)); err == nil {
+			t.Error("a dead connection was not cut")
 		}
 	}
 }

@@ -21,9 +21,10 @@ const patience = 20 * time.Second
 
 // Server is a running redis-server. Its methods are for the goroutine of the test.
 type Server struct {
-	t    testing.TB
-	dir  string
-	addr string
+	t     testing.TB
+	addr  string
+	ready string
+	args  func(host, port string) []string
 
 	cmd  *exec.Cmd
 	log  *buffer
@@ -33,10 +34,26 @@ type Server struct {
 // Start starts a server that stops at the end of t. It fails the test when there is no redis-server to be found.
 func Start(t testing.TB) *Server {
 	t.Helper()
+	return start(t)
+}
+
+// start starts a server with more arguments.
+func start(t testing.TB, args ...string) *Server {
+	t.Helper()
+	dir := t.TempDir()
+	return startAs(t, "Ready to accept connections", func(host, port string) []string {
+		return append([]string{"--bind", host, "--port", port, "--dir", dir, "--save", "", "--appendonly", "no", "--daemonize", "no",
+			"--loglevel", "notice", "--client-output-buffer-limit", "pubsub 256mb 64mb 60"}, args...)
+	})
+}
+
+// startAs starts the process with the arguments it has at an address. It prints what it prints when it is ready.
+func startAs(t testing.TB, ready string, args func(host, port string) []string) *Server {
+	t.Helper()
 	if _, err := exec.LookPath("redis-server"); err != nil {
 		t.Fatalf("testredis: %v: this test needs a real Redis; install the package redis-server (Debian: apt-get install redis-server)", err)
 	}
-	s := &Server{t: t, dir: t.TempDir()}
+	s := &Server{t: t, ready: ready, args: args}
 	t.Cleanup(s.Stop)
 	// Between choosing the port and binding it somebody else may take it.
 	for range 5 {
@@ -184,9 +201,8 @@ func (s *Server) run() error {
 	if err != nil {
 		return err
 	}
-	s.log = newBuffer("Ready to accept connections")
-	cmd := exec.Command("redis-server", "--bind", host, "--port", port, "--dir", s.dir, "--save", "", "--appendonly", "no",
-		"--daemonize", "no", "--loglevel", "notice", "--client-output-buffer-limit", "pubsub 256mb 64mb 60")
+	s.log = newBuffer(s.ready)
+	cmd := exec.Command("redis-server", s.args(host, port)...)
 	cmd.Stdout, cmd.Stderr = s.log, s.log
 	if err := cmd.Start(); err != nil {
 		return err

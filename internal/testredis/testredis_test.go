@@ -63,3 +63,28 @@ func TestServersAreApart(t *testing.T) {
 		t.Errorf("PING of a resumed server: %q, %v", answer, err)
 	}
 }
+
+func TestSentinel(t *testing.T) {
+	t.Parallel()
+	s := testredis.StartSentinel(t)
+	first := s.Primary()
+	first.Do("SET", "k", "v")
+	first.Do("WAIT", "1", "10000")
+	s.Failover()
+	second := s.AwaitPrimary(first)
+	if got := second.Do("GET", "k"); second == first || got != "v" {
+		t.Errorf("the primary is %s after %s, with %q", second.Addr(), first.Addr(), got)
+	}
+}
+
+func TestCluster(t *testing.T) {
+	t.Parallel()
+	c := testredis.StartCluster(t)
+	before := c.Owner("k")
+	before.Do("SET", "k", "v")
+	c.Migrate("k")
+	after := c.Owner("k")
+	if got := after.Do("GET", "k"); after == before || got != "v" {
+		t.Errorf("the slot is at %s, and was at %s, with %q", after.Addr(), before.Addr(), got)
+	}
+}
