@@ -3,12 +3,9 @@ package interop_test
 import (
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/url"
-	"os"
-	"os/exec"
-	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -17,108 +14,22 @@ import (
 	"github.com/peal-dev/peal/internal/testredis"
 )
 
-// nginxConf is what docs/guide.md tells to write, and what lets nginx run without an installation of its own.
-const nginxConf = `
-daemon off;
-master_process off;
-error_log stderr error;
-pid %[1]s/pid;
-events { worker_connections 4096; }
-http {
-	access_log off;
-	client_body_temp_path %[1]s/body;
-	proxy_temp_path %[1]s/proxy;
-	fastcgi_temp_path %[1]s/fastcgi;
-	uwsgi_temp_path %[1]s/uwsgi;
-	scgi_temp_path %[1]s/scgi;
-	map $http_upgrade $connection_upgrade { default upgrade; '' ''; }
-	upstream peal { %[3]s keepalive 64; }
-	server {
-		listen %[2]s;
-		location / {
-			proxy_pass http://peal;
-			proxy_http_version 1.1;
-			proxy_set_header Host $http_host;
-			proxy_set_header Upgrade $http_upgrade;
-			proxy_set_header Connection $connection_upgrade;
-			proxy_buffering off;
-			proxy_read_timeout 60s;
-			proxy_next_upstream off;
-		}
-	}
-}
-`
-
-// startNginx runs nginx as a load balancer that takes the nodes in turn, and returns its URL.
-func startNginx(t *testing.T, nodes ...*program) string {
-	t.Helper()
-	binary, err := exec.LookPath("nginx")
-	if err != nil {
-		binary = "/usr/sbin/nginx" // where Debian has it, which is not in everybody's path
-	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	addr := l.Addr().String()
-	_ = l.Close() // nginx takes no port 0
-	var servers strings.Builder
-	for i, n := range nodes {
-		// Clients that all do the same would be in step with nodes that are taken in turn one by one.
-		fmt.Fprintf(&servers, "server %s weight=%d; ", n.addr, i+1)
-	}
-	dir := t.TempDir()
-	conf := filepath.Join(dir, "nginx.conf")
-	if err := os.WriteFile(conf, fmt.Appendf(nil, nginxConf, dir, addr, &servers), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	cmd := exec.Command(binary, "-e", "stderr", "-p", dir, "-c", conf)
-	output := newTranscript()
-	cmd.Stderr = output
-	if err := cmd.Start(); err != nil {
-		t.Fatalf("starting nginx, which scripts/setup-tests installs: %v", err)
-	}
-	exited := make(chan struct{})
-	go func() {
-		_ = cmd.Wait() // it was told to end
-		close(exited)
-	}()
-	t.Cleanup(func() {
-		_ = cmd.Process.Kill()
-		<-exited
-	})
-	for deadline := time.Now().Add(patience); ; {
-		c, err := net.Dial("tcp", addr)
-		if err == nil {
-			_ = c.Close()
-			return "http://" + addr
-		}
-		select {
-		case <-exited:
-			text, _ := output.read()
-			t.Fatalf("nginx ended: %s", text)
-		default:
-		}
-		if time.Now().After(deadline) {
-			t.Fatalf("nginx does not listen: %v", err)
-		}
-	}
-}
-
-// balanced is two nodes of `peal serve` behind nginx, and official clients that know only nginx.
+// balanced is three nodes of `peal serve` behind a load balancer, and official clients that know only that.
 type balanced struct {
 	t       *testing.T
-	nodes   [2]*program
+	nodes   [3]*program
 	url     string
 	clients *peer
 }
 
-func startBalanced(t *testing.T, flags ...string) *balanced {
+func startBalanced(t *testing.T, by balancer, flags ...string) *balanced {
 	t.Helper()
 	redis := testredis.Start(t)
 	b := &balanced{t: t, clients: startPeer(t, "client.mjs")}
-	b.nodes = [2]*program{startPeal(t, redis.URL(), flags...), startPeal(t, redis.URL(), flags...)}
-	b.url = startNginx(t, b.nodes[0], b.nodes[1])
+	for i := range b.nodes {
+		b.nodes[i] = startPeal(t, redis.URL(), flags...)
+	}
+	b.url = by.start(t, b.nodes[:]...)
 	return b
 }
 
@@ -140,7 +51,7 @@ func (b *balanced) connect(count int, with func(i int) params) (names []string) 
 	return names
 }
 
-// metric returns the sum of a metric of both nodes.
+// metric returns the sum of a metric of the nodes that are left.
 func (b *balanced) metric(name string) (sum float64) {
 	b.t.Helper()
 	for _, n := range b.nodes {
@@ -170,10 +81,11 @@ func (b *balanced) subscribe(client, room string) {
 func TestRoundRobin(t *testing.T) {
 	t.Parallel()
 	const clients, messages = 50, 200
-	for _, transport := range transports {
-		t.Run(transport.name, func(t *testing.T) {
+	for i, transport := range slices.Concat(transports, transports) {
+		by := balancers[i/len(transports)]
+		t.Run(by.name+"/"+transport.name, func(t *testing.T) {
 			t.Parallel()
-			b := startBalanced(t)
+			b := startBalanced(t, by)
 			names := b.connect(clients, func(int) params { return params{"options": transport.options} })
 			for _, name := range names {
 				if transport.name == "default" {
@@ -191,7 +103,7 @@ func TestRoundRobin(t *testing.T) {
 			}
 			b.clients.do("publish", params{"client": names[7], "publication": publication{Event: "from client", Rooms: []string{"all"}}, "count": messages}, nil)
 			publishing.Wait()
-			for _, event := range []string{"from 0", "from 1", "from client"} {
+			for _, event := range []string{"from 0", "from 1", "from 2", "from client"} {
 				for _, name := range names {
 					requireNumbered(t, event+" at "+name, b.clients.awaitEvents(name, event, messages), messages)
 				}
@@ -226,7 +138,7 @@ func TestRoundRobin(t *testing.T) {
 func TestRoundRobinUpgradesInTheMiddle(t *testing.T) {
 	t.Parallel()
 	const clients, messages = 20, 100
-	b := startBalanced(t)
+	b := startBalanced(t, balancers[0])
 	b.clients.do("connect", params{"client": "listener", "url": b.nodes[0].url()}, nil)
 	b.subscribe("listener", "said")
 	for _, name := range b.connect(clients, func(int) params { return params{"hold": true} }) {
@@ -268,7 +180,7 @@ func TestRoundRobinUpgradesInTheMiddle(t *testing.T) {
 // When a node is killed its sessions are unknown at once, and all clients are served by the other, wherever they were.
 func TestRoundRobinOwnerDies(t *testing.T) {
 	t.Parallel()
-	b := startBalanced(t)
+	b := startBalanced(t, balancers[0])
 	names := b.connect(30, func(i int) params { return params{"options": transports[i%len(transports)].options} })
 	for i, name := range names {
 		if transports[i%len(transports)].name == "default" { // one that loses its upgrade half-way polls no more until its ping timeout
@@ -317,7 +229,7 @@ func TestRoundRobinOwnerDies(t *testing.T) {
 // JSONP, as pages of very old browsers speak it: forms and scripts, each to another node.
 func TestRoundRobinJSONP(t *testing.T) {
 	t.Parallel()
-	b := startBalanced(t, "--jsonp")
+	b := startBalanced(t, balancers[0], "--jsonp")
 	answer := func(res *http.Response, err error) string {
 		t.Helper()
 		if err != nil {
