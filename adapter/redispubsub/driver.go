@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -40,6 +41,14 @@ type Options struct {
 	URL string
 	// Username and Password are of Redis' access control list. What is set takes the place of what URL says.
 	Username, Password string
+	// Credentials is asked who the node is each time a connection is made, for passwords that change; it takes the place of
+	// Username, Password and what URL says. Its context ends after Timeout. An error counts as a connection that was not
+	// made. It may be called by several goroutines. The program's own client has such a function, or its options.
+	Credentials func(ctx context.Context) (username, password string, err error)
+	// Dial makes the connections, such as through a proxy or a tunnel: net.Dialer.DialContext has its form, and so has
+	// golang.org/x/net/proxy. What URL says of TLS is done on top. Its context ends after Timeout. It may be called by several
+	// goroutines. Nil means a net.Dialer that has the kernel probe silent connections.
+	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
 	// TLS is how a server of rediss:// is spoken to: by which authorities it is known, by which certificate it knows this
 	// node. Without a ServerName it is the host of URL. Nil means what URL says. It is copied.
 	TLS *tls.Config
@@ -75,7 +84,8 @@ type Options struct {
 func (o *Options) Validate() error { return o.redis().Validate() }
 
 func (o *Options) redis() redisx.Options {
-	return redisx.Options{URL: o.URL, Username: o.Username, Password: o.Password, TLS: o.TLS, Timeout: o.Timeout}
+	return redisx.Options{URL: o.URL, Username: o.Username, Password: o.Password, Credentials: o.Credentials, Dial: o.Dial,
+		TLS: o.TLS, Timeout: o.Timeout}
 }
 
 // Stats counts what a [Driver] did since it was made. Those of now aside, all only grow.

@@ -3,6 +3,8 @@ package redispubsub_test
 import (
 	"context"
 	"log"
+	"net"
+	"os"
 
 	"github.com/peal-dev/peal/adapter"
 	"github.com/peal-dev/peal/adapter/redispubsub"
@@ -46,4 +48,20 @@ func ExampleDriver_Stats() {
 	if gap := stats.LastGap; gap.Cause != "" && gap.To.IsZero() {
 		log.Printf("messages may be missing since %v", gap.From)
 	}
+}
+
+// A program that has a client of Redis already gives the driver what that one has: how to get there, and who it is.
+func ExampleOptions() {
+	tunnel := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)}} // or what golang.org/x/net/proxy makes
+	driver, err := redispubsub.New(redispubsub.Options{
+		URL:  "redis://localhost:6379",
+		Dial: tunnel.DialContext,
+		Credentials: func(ctx context.Context) (username, password string, err error) {
+			return "peal", os.Getenv("REDIS_TOKEN"), ctx.Err() // asked for with each connection, so that it may change
+		},
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer driver.Close(context.Background())
 }

@@ -34,13 +34,12 @@ type Client struct {
 
 // New returns a client for the server opts describe. It does not connect yet: an error means that the options are wrong.
 func New(opts Options) (*Client, error) {
-	opt, err := opts.clientOption()
+	closed := make(chan struct{})
+	opt, err := opts.clientOption(closed)
 	if err != nil {
 		return nil, err
 	}
-	c := &Client{opt: opt, timeout: opts.Timeout, closed: make(chan struct{}), absent: make(map[*Subscriber]struct{})}
-	c.opt.DialCtxFn = dialer(opt.DialCtxFn, c.closed)
-	return c, nil
+	return &Client{opt: opt, timeout: opts.Timeout, closed: closed, absent: make(map[*Subscriber]struct{})}, nil
 }
 
 // Timeout returns how long a connection and an answer may take.

@@ -24,6 +24,12 @@ type Options struct {
 	URL string
 	// Username and Password are of Redis' access control list. What is set takes the place of what URL says.
 	Username, Password string
+	// Credentials is asked who the client is each time a connection is made, instead of Username, Password and what URL
+	// says, for passwords that change. It is told to end after Timeout.
+	Credentials func(ctx context.Context) (username, password string, err error)
+	// Dial makes the connections instead of a net.Dialer, such as through a proxy. What URL says of TLS is done on top. It is
+	// told to end after Timeout.
+	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
 	// TLS is how a server of rediss:// is spoken to, such as by which authorities it is known and by which certificate
 	// it knows its clients. Without a ServerName it is the host of URL. Nil means what URL says. It is copied.
 	TLS *tls.Config
@@ -33,7 +39,7 @@ type Options struct {
 
 // Validate returns what is wrong with o. It does not repeat the URL, which may hold a password, and connects to nothing.
 func (o Options) Validate() error {
-	_, err := o.clientOption()
+	_, err := o.clientOption(nil)
 	return err
 }
 
@@ -43,8 +49,9 @@ const keepAlive = 2 * time.Second
 // bufferSize is a connection's read and write buffer each. The library's default is half a megabyte.
 const bufferSize = 64 << 10
 
-// clientOption turns o into the library's options. Errors do not repeat the URL, which may hold a password.
-func (o *Options) clientOption() (rueidis.ClientOption, error) {
+// clientOption turns o into the library's options, for a client that lives until closed is closed. Errors do not repeat the URL,
+// which may hold a password.
+func (o *Options) clientOption(closed <-chan struct{}) (rueidis.ClientOption, error) {
 	if o.URL == "" {
 		return rueidis.ClientOption{}, errors.New("redis: no URL; want redis://host:port")
 	}
@@ -87,6 +94,17 @@ func (o *Options) clientOption() (rueidis.ClientOption, error) {
 		config.ServerName = cmp.Or(config.ServerName, opt.TLSConfig.ServerName)
 		opt.TLSConfig = config
 	}
+	network := "tcp"
+	if u.Scheme == "unix" {
+		network = "unix"
+	}
+	opt.DialCtxFn = o.dialer(network, closed)
+	if o.Credentials != nil {
+		if o.Username != "" || o.Password != "" {
+			return rueidis.ClientOption{}, errors.New("redis: both Credentials and a Username or Password; set one of the two")
+		}
+		opt.AuthCredentialsFn = o.credentials(closed)
+	}
 	opt.Username, opt.Password = cmp.Or(o.Username, opt.Username), cmp.Or(o.Password, opt.Password)
 	opt.Dialer.Timeout = o.Timeout
 	opt.Dialer.KeepAlive = keepAlive
@@ -111,26 +129,50 @@ func (o *Options) clientOption() (rueidis.ClientOption, error) {
 	return opt, nil
 }
 
-// dialer returns a dial function that gives up when closed is.
-func dialer(next func(context.Context, string, *net.Dialer, *tls.Config) (net.Conn, error), closed <-chan struct{}) func(context.Context, string, *net.Dialer, *tls.Config) (net.Conn, error) {
-	if next == nil {
-		next = func(ctx context.Context, addr string, d *net.Dialer, config *tls.Config) (net.Conn, error) {
-			if config == nil {
-				return d.DialContext(ctx, "tcp", addr)
-			}
-			return (&tls.Dialer{NetDialer: d, Config: config}).DialContext(ctx, "tcp", addr)
-		}
-	}
+// dialer returns the library's dial function. It gives up when closed is.
+func (o *Options) dialer(network string, closed <-chan struct{}) func(context.Context, string, *net.Dialer, *tls.Config) (net.Conn, error) {
 	return func(ctx context.Context, addr string, d *net.Dialer, config *tls.Config) (net.Conn, error) {
-		ctx, cancel := context.WithCancel(ctx)
+		ctx, cancel := o.bounded(ctx, closed)
 		defer cancel()
-		go func() {
-			select {
-			case <-closed:
-				cancel()
-			case <-ctx.Done():
-			}
-		}()
-		return next(ctx, addr, d, config)
+		dial := o.Dial
+		if dial == nil {
+			dial = d.DialContext
+		}
+		conn, err := dial(ctx, network, addr)
+		if err != nil || config == nil {
+			return conn, err
+		}
+		secure := tls.Client(conn, config)
+		if err := secure.HandshakeContext(ctx); err != nil {
+			_ = conn.Close()
+			return nil, err
+		}
+		return secure, nil
 	}
+}
+
+// credentials returns the function by which the library learns who it is on a new connection.
+func (o *Options) credentials(closed <-chan struct{}) func(rueidis.AuthCredentialsContext) (rueidis.AuthCredentials, error) {
+	return func(rueidis.AuthCredentialsContext) (rueidis.AuthCredentials, error) {
+		ctx, cancel := o.bounded(context.Background(), closed)
+		defer cancel()
+		username, password, err := o.Credentials(ctx)
+		if err != nil {
+			return rueidis.AuthCredentials{}, fmt.Errorf("credentials: %w", err)
+		}
+		return rueidis.AuthCredentials{Username: username, Password: password}, nil
+	}
+}
+
+// bounded returns ctx that ends when closed is closed too, and after Timeout.
+func (o *Options) bounded(ctx context.Context, closed <-chan struct{}) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithTimeout(ctx, o.Timeout)
+	go func() {
+		select {
+		case <-closed:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	return ctx, cancel
 }
