@@ -16,7 +16,7 @@ var samples = map[string]struct {
 		keep: []map[string]string{
 			{"sse/a.go": `package sse; import _ "github.com/peal-dev/peal/adapter"`},
 			{"sse/a_test.go": `package sse; import _ "github.com/peal-dev/peal/internal/testredis"`},
-			{"adapter/internal/x/a.go": `package x; import _ "github.com/peal-dev/peal/internal/jsonscan"`},
+			{"adapter/internal/jsonpack/a.go": `package x; import _ "github.com/peal-dev/peal/internal/jsonscan"`},
 			{"bench/load/a.go": `package load; import _ "github.com/peal-dev/peal/bench/wire"`},
 			{"lab/curves/a.go": `package main; import _ "github.com/peal-dev/peal/bench"`},
 		},

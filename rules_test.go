@@ -39,8 +39,12 @@ var layers = map[string][]string{
 	"eventlog/logtest":    {"eventlog", "message"},
 	"adapter":             {"eventlog", "internal/service", "message"},
 	"adapter/adaptertest": {"adapter", "message"},
-	"adapter/internal":    {"internal/jsonscan", "internal/utf8text"},
-	"adapter/redispubsub": {"adapter", "adapter/internal/...", "adapter/redispubsub/...", "message", "internal/jsonscan", "internal/lograte", "internal/redisx", "internal/service", "internal/tally"},
+	"adapter/nodewire":    {"adapter", "adapter/internal/jsonpack", "message", "internal/jsonscan", "internal/utf8text"},
+	"adapter/redispubsub": {"adapter", "adapter/internal/...", "message", "internal/jsonscan", "internal/redisx", "internal/service"},
+
+	"adapter/internal/jsonpack":    {"internal/jsonscan", "internal/utf8text"},
+	"adapter/internal/reception":   {"adapter", "adapter/nodewire", "internal/lograte", "internal/service", "internal/tally"},
+	"adapter/internal/nodecluster": {"adapter", "adapter/nodewire", "adapter/internal/reception", "internal/service"},
 
 	"admission":         {},
 	"cluster":           {"adapter", "message", "internal/lograte", "internal/netconn", "internal/service", "internal/tally"},
@@ -248,7 +252,9 @@ func oneWayToRedis(sources []source) (breaches []string) {
 	return breaches
 }
 
-func isCodec(dir string) bool { return strings.HasSuffix(path.Base(dir), "proto") }
+func isCodec(dir string) bool {
+	return strings.HasSuffix(path.Base(dir), "proto") || path.Base(dir) == "nodewire"
+}
 
 func codecsArePure(sources []source) (breaches []string) {
 	for _, s := range sources {

@@ -2,6 +2,7 @@ package adapter
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -27,14 +28,22 @@ type pendingCall struct {
 	each func(Answer)
 
 	mu       sync.Mutex
-	others   int // how many nodes are asked; -1 while that is not known
+	others   int // how many nodes are asked
 	there    int // how many of them are there still, as far as is known
 	answered int
-	asked    int // members, of all nodes that have said so
-	replied  int // of them
-	nodes    map[NodeID]struct{}
+	asked    int                   // members, of all nodes that have said so
+	replied  int                   // of them
+	nodes    map[NodeID]struct{}   // which have answered
+	named    map[NodeID]*askedNode // if the driver knows which nodes it asks
 	ended    bool
 	done     chan struct{}
+}
+
+// askedNode is one of the nodes that a driver asks by name.
+type askedNode struct {
+	answered       bool
+	gone           bool
+	asked, replied int // members
 }
 
 // CallQuestion is how a driver asks one call of [Calls].
@@ -43,6 +52,9 @@ type CallQuestion struct {
 	ID string
 	// Others returns how many other nodes there are. It is called before Ask, and while answers are missing.
 	Others func(ctx context.Context) (int, error)
+	// Names returns which other nodes there are, where a driver knows that; Others is not called then. It is called once,
+	// before Ask, and must not block. The driver tells by [Calls.Gone] when one of them is there no more.
+	Names func() []NodeID
 	// Ask sends the question.
 	Ask func(ctx context.Context) error
 	// Closed is closed when the link is: the call fails with [ErrClosed] then.
@@ -51,20 +63,26 @@ type CallQuestion struct {
 
 // Do asks a call and waits for the answers as [Caller] says.
 func (c *Calls) Do(ctx context.Context, call *Call, q CallQuestion, each func(Answer)) (missing []NodeID, err error) {
-	others, err := q.Others(ctx)
-	if err != nil || others <= 0 {
-		return nil, err
+	p := &pendingCall{kind: call.Kind, each: each, nodes: make(map[NodeID]struct{}), done: make(chan struct{})}
+	if q.Names == nil {
+		if p.others, err = q.Others(ctx); err != nil || p.others <= 0 {
+			return nil, err
+		}
 	}
-	p := &pendingCall{kind: call.Kind, each: each, others: others, there: others, nodes: make(map[NodeID]struct{}), done: make(chan struct{})}
 	c.mu.Lock()
 	if c.waiting == nil {
 		c.waiting = make(map[string]*pendingCall)
 	}
 	c.waiting[q.ID] = p
 	c.mu.Unlock()
-	err = q.Ask(ctx)
-	if err == nil {
-		err = c.wait(ctx, p, q)
+	if q.Names != nil {
+		p.name(q.Names)
+	}
+	p.there = p.others
+	if p.others > 0 {
+		if err = q.Ask(ctx); err == nil {
+			err = c.wait(ctx, p, q)
+		}
 	}
 	c.mu.Lock()
 	delete(c.waiting, q.ID)
@@ -76,7 +94,7 @@ func (c *Calls) Do(ctx context.Context, call *Call, q CallQuestion, each func(An
 	switch {
 	case err != nil:
 		return missing, err
-	case len(missing) > 0 || p.replied < p.asked:
+	case len(missing) > 0 || p.replied < p.asked: // a node that is gone too: what its members would say is missing
 		return missing, &IncompleteError{Missing: missing, Nodes: p.others, Asked: p.asked, Silent: max(p.asked-p.replied, 0)}
 	}
 	return nil, nil
@@ -95,6 +113,9 @@ func (c *Calls) wait(ctx context.Context, p *pendingCall, q CallQuestion) error 
 		case <-q.Closed:
 			return ErrClosed
 		case <-ticker.C:
+			if q.Names != nil {
+				continue // those who are gone are told of
+			}
 		}
 		// A node that comes meanwhile was not asked, and one that is gone will not answer.
 		if n, err := q.Others(ctx); err == nil {
@@ -130,6 +151,22 @@ func (c *Calls) Answer(id string, a Answer) {
 	}
 }
 
+// Gone is told by a driver that knows its nodes by name that one of them is there no more: nobody waits for what it has not
+// answered.
+func (c *Calls) Gone(node NodeID) {
+	c.mu.Lock()
+	waiting := slices.Collect(maps.Values(c.waiting))
+	c.mu.Unlock()
+	for _, p := range waiting {
+		p.mu.Lock()
+		if n := p.named[node]; n != nil {
+			n.gone = true
+			p.check()
+		}
+		p.mu.Unlock()
+	}
+}
+
 // Late returns how many answers nobody waited for any more.
 func (c *Calls) Late() uint64 { return c.late.Load() }
 
@@ -141,6 +178,17 @@ func (c *Calls) know(n NodeID) {
 		c.known = make(map[NodeID]struct{})
 	}
 	c.known[n] = struct{}{}
+}
+
+// name notes which nodes are asked. Whoever is gone by the time that it returns is told of to a call that knows it.
+func (p *pendingCall) name(names func() []NodeID) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.named = make(map[NodeID]*askedNode)
+	for _, node := range names() {
+		p.named[node] = &askedNode{}
+	}
+	p.others = len(p.named)
 }
 
 // take counts an answer and passes it on. It reports false if the call has ended.
@@ -163,6 +211,13 @@ func (p *pendingCall) take(a Answer) bool {
 	default:
 		p.replied++
 	}
+	if n := p.named[a.Node]; n != nil {
+		if a.Part == AnswerWhole || a.Part == AnswerCount {
+			n.answered, n.asked = true, max(a.Count, 0)
+		} else {
+			n.replied++
+		}
+	}
 	p.each(a)
 	p.check()
 	return true
@@ -170,7 +225,7 @@ func (p *pendingCall) take(a Answer) bool {
 
 // check ends the wait when all has come.
 func (p *pendingCall) check() {
-	if p.answered < p.there || p.replied < p.asked {
+	if !p.complete() {
 		return
 	}
 	select {
@@ -180,9 +235,31 @@ func (p *pendingCall) check() {
 	}
 }
 
+func (p *pendingCall) complete() bool {
+	if p.named == nil {
+		return p.answered >= p.there && p.replied >= p.asked
+	}
+	for _, n := range p.named {
+		if !n.gone && (!n.answered || n.replied < n.asked) {
+			return false
+		}
+	}
+	return true
+}
+
 // missing names the nodes that have not answered, as far as they are known: those that answered other calls and not this
 // one, if there are not more of them than are missing. The caller holds p.mu.
 func (c *Calls) missing(p *pendingCall) []NodeID {
+	if p.named != nil {
+		var list []NodeID
+		for node, n := range p.named {
+			if !n.answered {
+				list = append(list, node)
+			}
+		}
+		slices.Sort(list)
+		return list
+	}
 	n := p.others - p.answered
 	c.mu.Lock()
 	defer c.mu.Unlock()

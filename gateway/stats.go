@@ -4,7 +4,7 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/peal-dev/peal/adapter/redispubsub"
+	"github.com/peal-dev/peal/adapter"
 )
 
 // statsReply is the body of GET /v1/stats. Counters are since the start of the node.
@@ -21,17 +21,17 @@ type statsReply struct {
 	Uptime      float64 `json:"uptime_seconds"`
 
 	// Of a cluster only: how often messages of other nodes may not have reached this one, by cause, and the last time.
-	Gaps    map[redispubsub.GapCause]uint64 `json:"gaps,omitempty"`
-	LastGap *gapReply                       `json:"last_gap,omitempty"`
+	Gaps    map[adapter.GapCause]uint64 `json:"gaps,omitempty"`
+	LastGap *gapReply                   `json:"last_gap,omitempty"`
 }
 
 // gapReply is a time in which messages of other nodes may not have reached this one.
 type gapReply struct {
-	Cause     redispubsub.GapCause `json:"cause"`
-	Namespace string               `json:"namespace,omitempty"` // "" means all
-	From      time.Time            `json:"from"`
-	To        *time.Time           `json:"to,omitempty"` // none while it lasts
-	Dropped   uint64               `json:"dropped,omitempty"`
+	Cause     adapter.GapCause `json:"cause"`
+	Namespace string           `json:"namespace,omitempty"` // "" means all
+	From      time.Time        `json:"from"`
+	To        *time.Time       `json:"to,omitempty"` // none while it lasts
+	Dropped   uint64           `json:"dropped,omitempty"`
 }
 
 // stats is GET /v1/stats.

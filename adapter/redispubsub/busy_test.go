@@ -135,7 +135,7 @@ func TestOverflow(t *testing.T) {
 		t.Fatal(err)
 	}
 	s := near.Stats()
-	if s.Dropped != sent-size || s.Gaps[redispubsub.GapOverflow] != 1 || !s.LastGap.To.IsZero() || s.LastGap.Namespace != "/slow" || s.Waiting != size+1 {
+	if s.Dropped != sent-size || s.Gaps[adapter.GapOverflow] != 1 || !s.LastGap.To.IsZero() || s.LastGap.Namespace != "/slow" || s.Waiting != size+1 {
 		t.Errorf("stats = %+v, want %d dropped and a gap that lasts", s, sent-size)
 	}
 	close(g.open)
@@ -152,7 +152,7 @@ func TestOverflow(t *testing.T) {
 		t.Error("the join was dropped")
 	}
 	s = near.Stats()
-	if s.Gaps[redispubsub.GapOverflow] != 1 || s.LastGap.To.Before(s.LastGap.From) || s.LastGap.Dropped != sent-size {
+	if s.Gaps[adapter.GapOverflow] != 1 || s.LastGap.To.Before(s.LastGap.From) || s.LastGap.Dropped != sent-size {
 		t.Errorf("stats = %+v, want a gap of %d messages that is over", s, sent-size)
 	}
 	if got := log.text(); !strings.Contains(got, "may be missing") || !strings.Contains(got, fmt.Sprint("dropped=", sent-size)) {

@@ -66,12 +66,12 @@ var errDeaf = fmt.Errorf("%w: the connection that receives is away", adapter.Err
 // others counts the nodes that are there beside this one, which has to be subscribed itself: no answer would reach it, and
 // it would count itself out.
 func (l *link) others(ctx context.Context) (int, error) {
-	before := l.driver.reconnects.Load()
+	before := l.driver.monitor.Reconnects()
 	n, err := l.Nodes(ctx)
 	switch {
 	case err != nil:
 		return 0, err
-	case !l.driver.connected.Load() || l.driver.reconnects.Load() != before:
+	case !l.driver.monitor.Connected() || l.driver.monitor.Reconnects() != before:
 		return 0, errDeaf
 	}
 	return max(n-1, 0), nil

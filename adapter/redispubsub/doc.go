@@ -21,7 +21,7 @@
 //
 // Redis Pub/Sub delivers at most once: what is published while a node has no connection does not reach it. The node
 // connects again by itself, and joins, leaves and disconnects of its own members do not need Redis at all. Each time in
-// which something may be missing is a [Gap], which [Stats] counts and the log tells.
+// which something may be missing is an [adapter.Gap], which [Driver.Stats] counts and the log tells.
 //
 // What Redis sends waits in an inbox of each namespace, in order and bounded, so that namespaces do not wait for each
 // other, nor messages for answers to questions.

@@ -8,14 +8,12 @@ import (
 	"log/slog"
 	"net"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/peal-dev/peal/adapter"
-	"github.com/peal-dev/peal/internal/lograte"
+	"github.com/peal-dev/peal/adapter/internal/reception"
 	"github.com/peal-dev/peal/internal/redisx"
 	"github.com/peal-dev/peal/internal/service"
-	"github.com/peal-dev/peal/internal/tally"
 )
 
 // DefaultKey is the default of [Options].Key, the same as that of the Node.js adapter.
@@ -55,7 +53,7 @@ type Options struct {
 	// Key starts the names of all channels. It must be the same on all nodes. "" means DefaultKey.
 	Key string
 	// InboxSize is how many messages of Redis may wait in each namespace until this node handles them, and InboxBytes how
-	// many bytes. When they are reached, messages are dropped until half has been handled, which is counted as a [Gap];
+	// many bytes. When they are reached, messages are dropped until half has been handled, which is counted as an [adapter.Gap];
 	// changes of rooms have twice the room. 0 means DefaultInboxSize and DefaultInboxBytes.
 	InboxSize, InboxBytes int
 	// Timeout bounds making a connection and waiting for an answer of Redis, half of it waiting for room in a full queue.
@@ -88,46 +86,16 @@ func (o *Options) redis() redisx.Options {
 		TLS: o.TLS, Timeout: o.Timeout}
 }
 
-// Stats counts what a [Driver] did since it was made. Those of now aside, all only grow.
-type Stats struct {
-	Connected  bool   // whether the connection that receives is there now
-	Reconnects uint64 // how often it was made again
-	Received   uint64 // messages that Redis sent, without this node's own probes
-	Waiting    int    // messages that wait to be handled now
-	Dropped    uint64 // messages dropped because too many waited
-	Unanswered uint64 // answers to other nodes not sent: too much waited to be published
-	Late       uint64 // answers of other nodes that nobody waited for any more
-	Refused    int    // channels of which Redis lets this node hear nothing now
-
-	// Malformed counts the messages that were ignored because they are not what they should be, by reason: for an event
-	// that clients would not take "invalid payload", "illegal attachments" or "too many attachments", for bytes that are
-	// neither MessagePack nor JSON "encoding", and "form" for anything else.
-	Malformed map[string]uint64
-
-	// Gaps counts the times in which messages of other nodes may not have reached this one, by cause. Causes that did not
-	// occur are zero, not missing. LastGap is the latest that was noticed.
-	Gaps    map[GapCause]uint64
-	LastGap Gap
-}
-
 // Driver connects the adapters of a node to the others through Redis. It is safe for concurrent use.
 type Driver struct {
 	opts       Options
-	often      *lograte.Logger // for what may happen with every message
+	monitor    *reception.Monitor
 	client     *redisx.Client
 	subscriber *redisx.Subscriber
 	publisher  *publisher
-	gaps       gaps
 	counting   counting
 
-	connected              atomic.Bool
-	reconnects, unanswered atomic.Uint64
-	received, dropped      atomic.Uint64
-	late                   atomic.Uint64 // of links that are closed
-	malformed              tally.Tally
-	proven                 atomic.Int64 // what was published before, in Unix nanoseconds, was received, or is a gap that was told
-	absence                absence      // belongs to the subscriber's goroutine
-	probing                *service.Service
+	probing *service.Service
 
 	mu     sync.RWMutex
 	closed bool
@@ -159,10 +127,10 @@ func New(opts Options) (*Driver, error) {
 		return nil, fmt.Errorf("redispubsub: %w", err)
 	}
 	opts.Timeout = client.Timeout()
-	d := &Driver{opts: opts, often: lograte.New(opts.Logger, lograte.Every), client: client, links: make(map[string]*link)}
-	d.gaps.often = d.often
+	d := &Driver{opts: opts, client: client, links: make(map[string]*link)}
+	d.monitor = reception.New(reception.Options{Driver: "redispubsub", Broker: "Redis", OnState: opts.OnState, Logger: opts.Logger})
 	d.publisher = newPublisher(client, opts.QueueSize, d.unheard)
-	d.subscriber = client.Subscribe(redisx.Hooks{State: d.state, Refused: d.refused, Accepted: d.accepted})
+	d.subscriber = client.Subscribe(redisx.Hooks{State: d.monitor.State, Refused: d.refused, Accepted: d.accepted})
 	d.probing = service.Start(d.probe)
 	return d, nil
 }
@@ -174,7 +142,6 @@ func (d *Driver) Subscribe(ctx context.Context, namespace string, r adapter.Rece
 		return nil, err
 	}
 	l := newLink(d, namespace, r)
-	l.worker = service.Start(l.work)
 	if err := d.register(l); err != nil {
 		l.end()
 		return nil, err
@@ -218,7 +185,7 @@ func (d *Driver) unregister(l *link) {
 	defer d.mu.Unlock()
 	if d.links[l.namespace] == l {
 		delete(d.links, l.namespace)
-		d.late.Add(l.calls.Late())
+		d.monitor.Late.Add(l.calls.Late())
 	}
 }
 
@@ -239,7 +206,7 @@ func (d *Driver) Close(ctx context.Context) error {
 		d.probing.Stop()
 		d.subscriber.Close()
 		d.publisher.service.Stop()
-		d.often.Close()
+		d.monitor.Close()
 	})
 	if err != nil {
 		return fmt.Errorf("redispubsub: close: %w", err)
@@ -248,25 +215,14 @@ func (d *Driver) Close(ctx context.Context) error {
 }
 
 // Stats returns the counters.
-func (d *Driver) Stats() Stats {
-	waiting, late := 0, d.late.Load()
+func (d *Driver) Stats() adapter.DriverStats {
+	s := d.monitor.Stats()
+	s.Refused = d.subscriber.Refused()
 	d.mu.RLock()
+	defer d.mu.RUnlock()
 	for _, l := range d.links {
-		waiting += l.inbox.len()
-		late += l.calls.Late()
+		s.Waiting += l.inbox.Len()
+		s.Late += l.calls.Late()
 	}
-	d.mu.RUnlock()
-	s := Stats{
-		Connected:  d.connected.Load(),
-		Reconnects: d.reconnects.Load(),
-		Received:   d.received.Load(),
-		Waiting:    waiting,
-		Dropped:    d.dropped.Load(),
-		Malformed:  d.malformed.Counts(),
-		Unanswered: d.unanswered.Load(),
-		Late:       late,
-		Refused:    d.subscriber.Refused(),
-	}
-	s.Gaps, s.LastGap = d.gaps.stats()
 	return s
 }

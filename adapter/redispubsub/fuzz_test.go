@@ -11,7 +11,7 @@ import (
 
 	"github.com/peal-dev/peal/adapter"
 	"github.com/peal-dev/peal/adapter/internal/jsonpack"
-	"github.com/peal-dev/peal/internal/lograte"
+	"github.com/peal-dev/peal/adapter/internal/reception"
 	"github.com/peal-dev/peal/message"
 )
 
@@ -118,9 +118,10 @@ func FuzzRequest(f *testing.F) {
 		// A publisher without its goroutine keeps the answers.
 		p := &publisher{queue: make(chan *job, 16), client: newTestClient(t)}
 		d := &Driver{opts: Options{Key: "k"}, publisher: p,
-			often: lograte.New(slog.New(slog.DiscardHandler), lograte.Every)}
-		defer d.often.Close()
+			monitor: reception.New(reception.Options{Logger: slog.New(slog.DiscardHandler)})}
+		defer d.monitor.Close()
 		l := newLink(d, "/", crowd{t})
+		defer l.inbox.Close()
 		_ = l.receive(l.requests, payload)
 		for len(p.queue) > 0 {
 			answer := (<-p.queue).message

@@ -54,7 +54,7 @@ func TestPublishIsHeard(t *testing.T) {
 					t.Errorf("Redis took %d messages and this node received %d", taken, got)
 				}
 			}
-			if got := d.Stats().Gaps[redispubsub.GapReconnect] + d.Stats().Gaps[redispubsub.GapKilled]; got != 4 {
+			if got := d.Stats().Gaps[adapter.GapReconnect] + d.Stats().Gaps[adapter.GapKilled]; got != 4 {
 				t.Errorf("%d gaps, want 4: %v", got, d.Stats().Gaps)
 			}
 		})
@@ -111,15 +111,15 @@ func TestGapIsTold(t *testing.T) {
 	const kb = 1 << 10
 	for _, tt := range []struct {
 		name  string
-		cause redispubsub.GapCause
+		cause adapter.GapCause
 		fault func(t *testing.T, server *testredis.Server, proxy *faultproxy.Proxy, publish func(n int), lost func())
 	}{
-		{"CLIENT KILL", redispubsub.GapKilled, func(t *testing.T, server *testredis.Server, _ *faultproxy.Proxy, publish func(int), lost func()) {
+		{"CLIENT KILL", adapter.GapKilled, func(t *testing.T, server *testredis.Server, _ *faultproxy.Proxy, publish func(int), lost func()) {
 			server.Do("CLIENT", "KILL", "TYPE", "pubsub")
 			publish(100)
 			lost()
 		}},
-		{"the node does not read", redispubsub.GapKilled, func(t *testing.T, server *testredis.Server, proxy *faultproxy.Proxy, publish func(int), lost func()) {
+		{"the node does not read", adapter.GapKilled, func(t *testing.T, server *testredis.Server, proxy *faultproxy.Proxy, publish func(int), lost func()) {
 			server.Do("CONFIG", "SET", "client-output-buffer-limit", "pubsub 1mb 0 0")
 			proxy.Hold()
 			const requests = "socket.io-request#/#"
@@ -130,7 +130,7 @@ func TestGapIsTold(t *testing.T) {
 			proxy.Release()
 			lost()
 		}},
-		{"Redis is out of reach", redispubsub.GapReconnect, func(t *testing.T, _ *testredis.Server, proxy *faultproxy.Proxy, publish func(int), lost func()) {
+		{"Redis is out of reach", adapter.GapReconnect, func(t *testing.T, _ *testredis.Server, proxy *faultproxy.Proxy, publish func(int), lost func()) {
 			proxy.Refuse()
 			proxy.Cut()
 			lost()

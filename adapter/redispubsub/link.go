@@ -10,8 +10,8 @@ import (
 	"time"
 
 	"github.com/peal-dev/peal/adapter"
+	"github.com/peal-dev/peal/adapter/internal/reception"
 	"github.com/peal-dev/peal/internal/redisx"
-	"github.com/peal-dev/peal/internal/service"
 )
 
 // link is one namespace on this node. The uid is the node's name in that namespace.
@@ -29,23 +29,22 @@ type link struct {
 	joins        recentJoins
 
 	receiver adapter.Receiver
-	inbox    *inbox
-	worker   *service.Service // of the inbox
-	joined   atomic.Bool      // Subscribe has succeeded
+	inbox    *reception.Inbox[received]
+	joined   atomic.Bool // Subscribe has succeeded
 
 	calls   adapter.Calls
-	answers responses
+	answers *reception.Answers[[]byte]
+	probes  *reception.Probes
 	hearing atomic.Bool // the response channel of all nodes
 
 	once sync.Once
 	done chan struct{}
+}
 
-	pings struct {
-		sync.Mutex
-		last    uint64
-		waiting map[uint64]chan struct{}
-		stall   *Gap // since a probe has not come back
-	}
+// received is a message as Redis sent it.
+type received struct {
+	channel string
+	payload []byte
 }
 
 func newLink(d *Driver, namespace string, r adapter.Receiver) *link {
@@ -59,12 +58,13 @@ func newLink(d *Driver, namespace string, r adapter.Receiver) *link {
 		requests:     d.opts.Key + "-request#" + namespace + "#",
 		responses:    d.opts.Key + "-response#" + namespace + "#",
 		ownResponses: d.opts.Key + "-response#" + namespace + "#" + uid + "#",
-		inbox:        newInbox(namespace, d.opts.InboxSize, d.opts.InboxBytes, &d.gaps),
+		probes:       reception.NewProbes(d.monitor, namespace),
 		done:         make(chan struct{}),
 	}
+	l.answers = reception.NewAnswers(d.monitor, l.response)
+	l.inbox = reception.NewInbox(d.monitor, namespace, d.opts.InboxSize, d.opts.InboxBytes, l.work)
 	l.names = l.baseNames()
 	l.listener = d.subscriber.Listen(l.message)
-	l.pings.waiting = make(map[uint64]chan struct{})
 	return l
 }
 
@@ -147,8 +147,8 @@ func (l *link) end() bool {
 		first = true
 		close(l.done)
 		l.listener.Close()
-		l.worker.Stop()
-		<-l.answers.work.Shut()
+		l.inbox.Close()
+		l.answers.Close()
 	})
 	return first
 }
@@ -158,31 +158,18 @@ func (l *link) message(channel string, payload []byte) {
 	if channel == l.ownResponses && l.pong(payload) {
 		return
 	}
-	l.driver.received.Add(1)
+	l.driver.monitor.Received.Add(1)
 	if channel == l.responses || channel == l.ownResponses {
 		l.takeResponse(channel, payload)
 		return
 	}
-	if !l.inbox.put(received{channel, payload, time.Now()}, channel == l.requests) {
-		l.driver.dropped.Add(1)
-	}
+	l.inbox.Put(received{channel, payload}, len(channel)+len(payload), channel == l.requests)
 }
 
-// work handles one message of the inbox after another until the link ends.
-func (l *link) work(ctx context.Context) {
-	for ctx.Err() == nil {
-		m, ok := l.inbox.take()
-		if !ok {
-			select {
-			case <-ctx.Done():
-				return
-			case <-l.inbox.wake:
-			}
-			continue
-		}
-		if err := l.receive(m.channel, m.payload); err != nil {
-			l.driver.ignored(m.channel, err)
-		}
+// work handles a message of the inbox.
+func (l *link) work(m received) {
+	if err := l.receive(m.channel, m.payload); err != nil {
+		l.driver.monitor.Ignored(m.channel, err)
 	}
 }
 

@@ -20,37 +20,20 @@ func (l *link) Ping(ctx context.Context) error {
 	if err := l.listener.Refusal(l.names...); err != nil {
 		return fmt.Errorf("%w: %v", adapter.ErrUnavailable, err)
 	}
-	timeout := l.driver.opts.Timeout
-	id, pong := l.expectPong()
-	defer l.forgetPong(id)
-	timer := time.NewTimer(timeout)
-	defer timer.Stop()
-	again := l.driver.reconnects.Load()
-	sent := time.Now()
-	receivers, err := l.driver.publisher.probe(ctx, l.ownResponses, fmt.Appendf(nil, `{"peal":"ping","id":%d}`, id))
+	timeout, receivers := l.driver.opts.Timeout, int64(0)
+	err := l.probes.Do(ctx, timeout, l.done, func(ctx context.Context, number uint64) (err error) {
+		receivers, err = l.driver.publisher.probe(ctx, l.ownResponses, fmt.Appendf(nil, `{"peal":"ping","id":%d}`, number))
+		if err == nil && receivers == 0 && l.driver.counting.state.Load() == countsUs {
+			err = l.driver.unheard(true)
+		}
+		return err
+	})
 	if err != nil {
 		return err
 	}
-	if receivers == 0 && l.driver.counting.state.Load() == countsUs {
-		return l.driver.unheard(true)
-	}
-	select {
-	case <-pong:
-	case <-l.done:
-		return adapter.ErrClosed
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-timer.C:
-		if l.driver.reconnects.Load() == again && l.driver.connected.Load() {
-			l.stalled(sent)
-		}
-		return fmt.Errorf("%w: a ping did not come back in %v", adapter.ErrUnavailable, timeout)
-	}
 	l.driver.counting.learn(receivers)
-	l.driver.prove(sent)
-	l.goesOn()
-	if behind := l.inbox.behind(); behind > timeout {
-		return fmt.Errorf("%w: messages wait for %v to be handled, %d of them", adapter.ErrUnavailable, behind.Round(time.Millisecond), l.inbox.len())
+	if behind := l.inbox.Behind(); behind > timeout {
+		return fmt.Errorf("%w: messages wait for %v to be handled, %d of them", adapter.ErrUnavailable, behind.Round(time.Millisecond), l.inbox.Len())
 	}
 	return nil
 }
@@ -69,7 +52,7 @@ func (d *Driver) probe(ctx context.Context) {
 			return
 		case <-ticker.C:
 		}
-		if l := d.anyLink(); l != nil && d.connected.Load() {
+		if l := d.anyLink(); l != nil && d.monitor.Connected() {
 			_ = l.Ping(ctx) // it counts what is a gap; all else is for those to find out who ask
 		}
 	}
@@ -87,61 +70,12 @@ func (d *Driver) anyLink() *link {
 	return nil
 }
 
-// prove notes that what was published before at has come: Redis sends one connection everything in order.
-func (d *Driver) prove(at time.Time) {
-	for now := at.UnixNano(); ; {
-		before := d.proven.Load()
-		if before >= now || d.proven.CompareAndSwap(before, now) {
-			return
-		}
-	}
-}
-
-func (l *link) expectPong() (id uint64, pong chan struct{}) {
-	pong = make(chan struct{})
-	l.pings.Lock()
-	defer l.pings.Unlock()
-	l.pings.last++
-	l.pings.waiting[l.pings.last] = pong
-	return l.pings.last, pong
-}
-
-func (l *link) forgetPong(id uint64) {
-	l.pings.Lock()
-	defer l.pings.Unlock()
-	delete(l.pings.waiting, id)
-}
-
 // pong handles a probe that came back. It reports false if payload is none.
 func (l *link) pong(payload []byte) bool {
-	var id uint64
-	if _, err := fmt.Sscanf(string(payload), `{"peal":"ping","id":%d}`, &id); err != nil {
+	var number uint64
+	if _, err := fmt.Sscanf(string(payload), `{"peal":"ping","id":%d}`, &number); err != nil {
 		return false
 	}
-	l.pings.Lock()
-	defer l.pings.Unlock()
-	if pong := l.pings.waiting[id]; pong != nil {
-		close(pong)
-		delete(l.pings.waiting, id)
-	}
+	l.probes.Back(number)
 	return true
-}
-
-// stalled counts the gap that begins with a probe which Redis took and did not send back, although the connection stands.
-func (l *link) stalled(since time.Time) {
-	l.pings.Lock()
-	defer l.pings.Unlock()
-	if l.pings.stall == nil {
-		l.pings.stall = l.driver.gaps.begin(Gap{Cause: GapStall, Namespace: l.namespace, From: since})
-	}
-}
-
-func (l *link) goesOn() {
-	l.pings.Lock()
-	stall := l.pings.stall
-	l.pings.stall = nil
-	l.pings.Unlock()
-	if stall != nil {
-		l.driver.gaps.end(stall, time.Now(), 0)
-	}
 }

@@ -78,7 +78,7 @@ func TestRefusedNamespace(t *testing.T) {
 		if err := a.Ping(t.Context()); !errors.Is(err, adapter.ErrUnavailable) || !strings.Contains(err.Error(), "NOPERM") {
 			t.Errorf("Ping of a namespace whose messages are refused: %v", err)
 		}
-		if got := d.Stats().Gaps[redispubsub.GapRefused]; got == 0 {
+		if got := d.Stats().Gaps[adapter.GapRefused]; got == 0 {
 			t.Error("that messages are refused is no gap")
 		}
 	}

@@ -235,7 +235,7 @@ func (l *link) change(r *request) error {
 	}
 	l.receiver.Receive(e)
 	if r.RequestID != "" && !l.driver.publisher.post(l.responses, fmt.Appendf(nil, `{"requestId":%s}`, jsonString(r.RequestID))) {
-		l.driver.unanswered.Add(1)
+		l.driver.monitor.Unanswered.Add(1)
 	}
 	return nil
 }

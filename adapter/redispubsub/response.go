@@ -6,66 +6,24 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"sync"
 
 	"github.com/tinylib/msgp/msgp"
 
 	"github.com/peal-dev/peal/adapter"
 	"github.com/peal-dev/peal/adapter/internal/jsonpack"
-	"github.com/peal-dev/peal/internal/service"
 )
-
-// Bounds of the answers that came and were not decoded yet, of one namespace.
-const (
-	maxResponses     = 1 << 16
-	maxResponseBytes = 64 << 20
-)
-
-// responses are the answers to this node's calls that have come. They stand apart from the inbox: messages do not wait
-// for them, and one that is dropped is no gap. Its goroutine is there only while there is something to do.
-type responses struct {
-	mu      sync.Mutex
-	waiting [][]byte
-	bytes   int
-	running bool
-	work    service.Gate
-}
 
 // takeResponse takes what came on a response channel. It must not be held up.
 func (l *link) takeResponse(channel string, payload []byte) {
 	if channel == l.responses && !bytes.Contains(payload, []byte(l.uid)) {
 		return // to another node's request: the ids of our own begin with our uid
 	}
-	q := &l.answers
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	if len(q.waiting) > 0 && (len(q.waiting) >= maxResponses || q.bytes+len(payload) > maxResponseBytes) {
-		l.driver.dropped.Add(1)
-		return
-	}
-	q.waiting, q.bytes = append(q.waiting, payload), q.bytes+len(payload)
-	if !q.running {
-		q.running = q.work.Go(l.drainResponses)
-	}
+	l.answers.Put(payload, len(payload))
 }
 
-func (l *link) drainResponses() {
-	q := &l.answers
-	for {
-		q.mu.Lock()
-		batch := q.waiting
-		q.waiting, q.bytes = nil, 0
-		if len(batch) == 0 || q.work.IsShut() {
-			q.running = false
-			q.mu.Unlock()
-			return
-		}
-		q.mu.Unlock()
-		for _, payload := range batch {
-			if err := l.receiveResponse(payload); err != nil {
-				l.driver.ignored(l.responses, err)
-			}
-		}
+func (l *link) response(payload []byte) {
+	if err := l.receiveResponse(payload); err != nil {
+		l.driver.monitor.Ignored(l.responses, err)
 	}
 }
 
@@ -183,7 +141,7 @@ func (l *link) replier(r *request) func(adapter.Answer) {
 		}
 		payload, err := encodeAnswer(kind, id, node, a)
 		if err != nil || !l.driver.publisher.post(channel, payload) {
-			l.driver.unanswered.Add(1)
+			l.driver.monitor.Unanswered.Add(1)
 		}
 	}
 }

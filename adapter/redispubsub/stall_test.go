@@ -51,7 +51,7 @@ func TestStall(t *testing.T) {
 		if err := l.Ping(t.Context()); !errors.Is(err, adapter.ErrUnavailable) || !strings.Contains(err.Error(), "come back") {
 			t.Errorf("Ping that does not come back: %v", err)
 		}
-		if s := d.Stats(); s.Gaps[GapStall] != 1 || s.LastGap.Cause != GapStall || !s.LastGap.To.IsZero() {
+		if s := d.Stats(); s.Gaps[adapter.GapStall] != 1 || s.LastGap.Cause != adapter.GapStall || !s.LastGap.To.IsZero() {
 			t.Errorf("stats = %+v, want one stall that lasts", s)
 		}
 	}
@@ -63,7 +63,7 @@ func TestStall(t *testing.T) {
 	if err := l.Ping(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if s := d.Stats(); s.Gaps[GapStall] != 1 || s.LastGap.To.IsZero() {
+	if s := d.Stats(); s.Gaps[adapter.GapStall] != 1 || s.LastGap.To.IsZero() {
 		t.Errorf("stats = %+v, want one stall that is over", s)
 	}
 }

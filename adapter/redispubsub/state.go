@@ -1,7 +1,6 @@
 package redispubsub
 
 import (
-	"context"
 	"fmt"
 	"log/slog"
 	"sync/atomic"
@@ -11,58 +10,21 @@ import (
 	"github.com/peal-dev/peal/internal/redisx"
 )
 
-// absence is the time without the connection that receives.
-type absence struct {
-	ever bool // the connection was there before
-	from time.Time
-	gap  *Gap // once an attempt to connect has failed
-}
-
-// state is told by the subscriber that its connection is there, or not.
-func (d *Driver) state(up bool, err error) {
-	was := d.connected.Swap(up)
-	log, now, a := d.opts.Logger, time.Now(), &d.absence
-	switch {
-	case up:
-		if a.ever {
-			d.reconnects.Add(1)
-			log.Info("redispubsub: connected to Redis again")
-			if a.gap == nil {
-				a.gap = d.gaps.begin(Gap{Cause: GapKilled, From: a.from})
-			}
-			d.gaps.end(a.gap, now, 0)
-		}
-		*a = absence{ever: true}
-		d.proven.Store(now.UnixNano())
-	case was:
-		log.Warn("redispubsub: connection to Redis lost", "error", err)
-		a.from = time.Unix(0, d.proven.Load())
-	default:
-		log.Debug("redispubsub: no connection to Redis", "error", err)
-		if a.ever && a.gap == nil {
-			a.gap = d.gaps.begin(Gap{Cause: GapReconnect, From: a.from})
-		}
-	}
-	if d.opts.OnState != nil {
-		d.opts.OnState(up, err)
-	}
-}
-
 // refused is told by the subscriber that Redis refuses a name.
 func (d *Driver) refused(n redisx.Name, err error) {
-	d.often.Log(context.Background(), slog.LevelWarn, "refused", "redispubsub: Redis refuses a channel: messages of other nodes on it do not arrive; look at this user's ACL",
+	d.monitor.Log(slog.LevelWarn, "refused", "Redis refuses a channel: messages of other nodes on it do not arrive; look at this user's ACL",
 		slog.String("channel", n.String()), slog.Any("error", err))
 	if l := d.linkOf(n); l != nil && l.joined.Load() {
-		d.gaps.begin(Gap{Cause: GapRefused, Namespace: l.namespace, From: time.Now()})
+		d.monitor.Begin(adapter.Gap{Cause: adapter.GapRefused, Namespace: l.namespace, From: time.Now()})
 	}
 }
 
 // accepted is told by the subscriber that Redis does not refuse a name any more.
 func (d *Driver) accepted(n redisx.Name, since time.Time) {
-	d.often.Log(context.Background(), slog.LevelInfo, "accepted", "redispubsub: Redis accepts a channel it refused before",
+	d.monitor.Log(slog.LevelInfo, "accepted", "Redis accepts a channel it refused before",
 		slog.String("channel", n.String()), slog.Time("since", since))
 	if l := d.linkOf(n); l != nil && l.joined.Load() {
-		d.gaps.end(&Gap{Cause: GapRefused, Namespace: l.namespace, From: since}, time.Now(), 0)
+		d.monitor.End(&adapter.Gap{Cause: adapter.GapRefused, Namespace: l.namespace, From: since}, time.Now())
 	}
 }
 

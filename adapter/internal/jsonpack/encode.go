@@ -16,8 +16,8 @@ import (
 	"github.com/peal-dev/peal/internal/utf8text"
 )
 
-// MaxDepth is how deeply arrays and maps may nest, on either side.
-const MaxDepth = jsonscan.MaxDepth
+// MaxDepth is how deeply arrays and maps may nest, on either side: what a payload may have, and what is around it.
+const MaxDepth = jsonscan.MaxDepth + 8
 
 var (
 	// ErrSyntax means that the input is no JSON, or no MessagePack.

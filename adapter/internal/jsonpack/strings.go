@@ -1,6 +1,9 @@
 package jsonpack
 
-import "unicode/utf8"
+import (
+	"unicode/utf8"
+	"unsafe"
+)
 
 const hexDigits = "0123456789abcdef"
 
@@ -46,4 +49,9 @@ func appendString(dst, s []byte) []byte {
 	}
 	dst = append(dst, s[start:]...)
 	return append(dst, '"')
+}
+
+// AppendString appends s as a JSON string literal. What in it is no UTF-8 becomes U+FFFD.
+func AppendString(dst []byte, s string) []byte {
+	return appendString(dst, unsafe.Slice(unsafe.StringData(s), len(s)))
 }

@@ -1,0 +1,159 @@
+package nodecluster
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/peal-dev/peal/adapter"
+	"github.com/peal-dev/peal/adapter/nodewire"
+)
+
+// members are the other nodes of a namespace. The zero value has none.
+type members struct {
+	mu       sync.Mutex
+	seen     map[string]time.Time // when a node last said something
+	left     map[string]time.Time // nodes that said that they leave: what of theirs is handled later does not bring them back
+	greeting *greeting            // while this node is new
+}
+
+// keepLeft is how long a node that has left is remembered: as long as its messages may wait here.
+const keepLeft = time.Minute
+
+// greeting is a new node's waiting for all others to say that they know it.
+type greeting struct {
+	met    map[string]bool // who has
+	listed map[string]bool // whom others know
+	done   chan struct{}
+}
+
+// see notes that a node said something.
+func (g *members) see(uid string, now time.Time) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if _, gone := g.left[uid]; gone {
+		return
+	}
+	if g.seen == nil {
+		g.seen = make(map[string]time.Time)
+	}
+	g.seen[uid] = now
+}
+
+// leave forgets a node for good.
+func (g *members) leave(uid string, now time.Time) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.left == nil {
+		g.left = make(map[string]time.Time)
+	}
+	g.left[uid] = now
+	delete(g.seen, uid)
+}
+
+// expire forgets the nodes that have not been heard of since then, and returns them.
+func (g *members) expire(now, since time.Time) (gone []adapter.NodeID) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for uid, at := range g.seen {
+		if at.Before(since) {
+			delete(g.seen, uid)
+			gone = append(gone, adapter.NodeID(uid))
+		}
+	}
+	for uid, at := range g.left {
+		if now.Sub(at) > keepLeft {
+			delete(g.left, uid)
+		}
+	}
+	return gone
+}
+
+// names returns the other nodes.
+func (g *members) names() []adapter.NodeID {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	list := make([]adapter.NodeID, 0, len(g.seen))
+	for uid := range g.seen {
+		list = append(list, adapter.NodeID(uid))
+	}
+	return list
+}
+
+// greet starts the waiting for others. Before the first message of theirs is handled.
+func (g *members) greet() *greeting {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.greeting = &greeting{met: make(map[string]bool), listed: make(map[string]bool), done: make(chan struct{})}
+	return g.greeting
+}
+
+func (g *members) greeted() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.greeting = nil
+}
+
+// met takes a heartbeat: one that names this node is the answer to its first. Those of Node.js nodes name nobody.
+func (g *members) met(m *nodewire.Message, self string) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	n := g.greeting
+	if n == nil || m.Peal && !slices.Contains(m.Nodes, self) {
+		return
+	}
+	n.met[m.UID] = true
+	for _, uid := range m.Nodes {
+		if uid != self {
+			n.listed[uid] = true
+		}
+	}
+	// Without anybody who names others it is not known whom to wait for.
+	if len(m.Nodes) == 0 && len(n.listed) == 0 {
+		return
+	}
+	for uid := range n.listed {
+		if _, gone := g.left[uid]; !gone && !n.met[uid] {
+			return
+		}
+	}
+	select {
+	case <-n.done:
+	default:
+		close(n.done)
+	}
+}
+
+// greet makes this node known and waits until it knows the others, for else the first question would not be put to them.
+// Nobody says how many there are, unless another Peal node does: then it is not waited for longer than needed.
+func (l *Link) greet(ctx context.Context) {
+	greeting := l.members.greet()
+	defer l.members.greeted()
+	began := time.Now()
+	if l.send(ctx, &nodewire.Message{Type: nodewire.InitialHeartbeat, Peal: true}) != nil || l.Ping(ctx) != nil {
+		return // that it fails is for those to find out who ask
+	}
+	timer := time.NewTimer(max(l.hub.opts.Settle, 4*time.Since(began)))
+	defer timer.Stop()
+	select {
+	case <-greeting.done:
+	case <-timer.C:
+	case <-l.done:
+	case <-ctx.Done():
+	}
+}
+
+// beat says that this node is there, if it has been silent, and forgets nodes that have.
+func (l *Link) beat() {
+	if !l.joined.Load() || l.counter != nil || l.ended() {
+		return
+	}
+	now := time.Now()
+	if now.UnixNano()-l.spoke.Load() >= int64(l.hub.opts.HeartbeatInterval) {
+		l.post(&nodewire.Message{Type: nodewire.Heartbeat, Peal: true})
+	}
+	for _, node := range l.members.expire(now, now.Add(-l.hub.opts.HeartbeatTimeout)) {
+		l.calls.Gone(node)
+	}
+}

@@ -1,0 +1,147 @@
+package nodecluster
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/peal-dev/peal/adapter"
+	"github.com/peal-dev/peal/adapter/nodewire"
+)
+
+// Receive takes a message that came for the namespace, and does not wait. Messages are handled in the order in which they
+// come; heartbeats are at once, and answers beside the messages.
+func (l *Link) Receive(in Incoming) {
+	ready := false
+	select {
+	case <-l.ready:
+		ready = true
+	default:
+	}
+	switch {
+	case ready && (in.Type == nodewire.InitialHeartbeat || in.Type == nodewire.Heartbeat):
+		l.take(in)
+	case in.Type == nodewire.AdapterClose, in.Type.Response(): // what a node answers comes before its leaving
+		l.hub.Monitor.Received.Add(1)
+		l.answers.Put(in, in.Size)
+	default:
+		l.hub.Monitor.Received.Add(1)
+		change := in.Type == nodewire.SocketsJoin || in.Type == nodewire.SocketsLeave || in.Type == nodewire.DisconnectSockets
+		l.inbox.Put(in, in.Size, change)
+	}
+}
+
+// take decodes and handles a message, once the link can send.
+func (l *Link) take(in Incoming) {
+	<-l.ready
+	m, err := in.Decode()
+	if err == nil && m != nil {
+		err = l.handle(m)
+	}
+	if err != nil {
+		l.hub.Monitor.Ignored(in.Channel, err)
+	}
+}
+
+// handle does what a message says. An error means that it is malformed.
+func (l *Link) handle(m *nodewire.Message) error {
+	switch {
+	case m.UID == l.uid:
+		// Our own, which the adapter has applied before it was published: it must not need the cluster for its own members.
+		if m.Type == nodewire.Heartbeat && m.Probe > 0 {
+			l.probes.Back(m.Probe)
+		}
+		return nil
+	case m.Namespace != "" && m.Namespace != l.namespace:
+		return nil
+	}
+	if m.UID != "" && m.UID != nodewire.Emitter && m.Type != nodewire.AdapterClose {
+		l.members.see(m.UID, time.Now())
+	}
+	switch {
+	case m.Type == nodewire.InitialHeartbeat:
+		l.introduce()
+	case m.Type == nodewire.Heartbeat:
+		l.members.met(m, l.uid)
+	case m.Type == nodewire.AdapterClose:
+		l.members.leave(m.UID, time.Now())
+		l.calls.Gone(adapter.NodeID(m.UID))
+	case m.Type.Response():
+		return l.answer(m)
+	default:
+		return l.apply(m)
+	}
+	return nil
+}
+
+// answer takes an answer to a call.
+func (l *Link) answer(m *nodewire.Message) error {
+	if !strings.HasPrefix(m.RequestID, l.uid) {
+		return nil // another node's call: not every transport sends answers to one node only
+	}
+	kind := l.calls.Kind(m.RequestID)
+	if kind == 0 {
+		l.calls.Answer(m.RequestID, adapter.Answer{}) // nobody waits: it is counted
+		return nil
+	}
+	a, err := m.Answer(kind)
+	if err != nil {
+		return err
+	}
+	l.calls.Answer(m.RequestID, a)
+	return nil
+}
+
+// apply does what other nodes want of members or of this node, or answers what they ask.
+func (l *Link) apply(m *nodewire.Message) error {
+	e, err := m.Envelope(l.hub.opts.MaxAttachments)
+	if err != nil {
+		return err
+	}
+	if e != nil {
+		l.receiver.Receive(e)
+		return nil
+	}
+	c, err := m.Call(l.hub.opts.MaxAttachments)
+	if err != nil || c == nil { // of a type of the future
+		return err
+	}
+	asked := &nodewire.Message{Type: m.Type, UID: m.UID, RequestID: m.RequestID, Want: m.Want, Peal: m.Peal}
+	l.receiver.Answer(c, func(a adapter.Answer) { l.reply(asked, a) })
+	return nil
+}
+
+// reply sends what this node answers. It does not wait.
+func (l *Link) reply(asked *nodewire.Message, a adapter.Answer) {
+	if l.ended() {
+		return
+	}
+	m := nodewire.Answering(asked, a)
+	if m == nil {
+		return // the one who asks knows no such answer
+	}
+	if l.transport.Post(asked.UID, l.own(m)) != nil {
+		l.hub.Monitor.Unanswered.Add(1)
+	}
+}
+
+// introduce tells a new node, and all others, that this one is there. Node.js nodes read no more of it than that.
+func (l *Link) introduce() {
+	if l.ended() || l.counter != nil {
+		return
+	}
+	names := l.members.names()
+	nodes := make([]string, 0, len(names))
+	for _, n := range names {
+		nodes = append(nodes, string(n))
+	}
+	slices.Sort(nodes)
+	l.post(&nodewire.Message{Type: nodewire.Heartbeat, Peal: true, Nodes: nodes})
+}
+
+// post sends a message to all nodes, for which nobody waits: if it fails, the next heartbeat does as well.
+func (l *Link) post(m *nodewire.Message) {
+	if l.transport.Post("", l.own(m)) == nil {
+		l.spoke.Store(time.Now().UnixNano())
+	}
+}

@@ -1,0 +1,44 @@
+package nodecluster
+
+import (
+	"context"
+
+	"github.com/peal-dev/peal/adapter/nodewire"
+)
+
+// Transport is how the messages of one namespace travel. All methods are safe for concurrent use. The messages must not be
+// changed.
+type Transport interface {
+	// Send sends m to the nodes of the namespace; that it comes back to this one does no harm. It returns when the broker
+	// has accepted it, or with an error, as [adapter.Link]'s Publish does. Calls made one after another arrive in that
+	// order.
+	Send(ctx context.Context, m *nodewire.Message) error
+	// Post sends m to the node called to, others may get it too; "" means all nodes. It does not wait. An error means that
+	// it was not sent.
+	Post(to string, m *nodewire.Message) error
+	// Probe sends m on the way that messages of other nodes take, so that it comes back to this one; others may get it too.
+	// It returns as Send does, and fails also if it knows that messages of other nodes do not arrive although m would.
+	Probe(ctx context.Context, m *nodewire.Message) error
+	// Close stops receiving: when it has returned, Receive is not called any more. Nothing is sent afterwards.
+	Close(ctx context.Context) error
+}
+
+// Counter is a [Transport] that can count the nodes itself. There are no heartbeats then, and no names.
+type Counter interface {
+	// Nodes returns how many nodes are in the namespace, with this one, as Node.js nodes count them.
+	Nodes(ctx context.Context) (int, error)
+}
+
+// Incoming is a message that has come and is not decoded yet.
+type Incoming struct {
+	// Channel is where it came from, for the log.
+	Channel string
+	// Type is the message's, by which it is sorted; see [nodewire.TypeOf]. 0 means that it is not known: then the message
+	// waits among all others.
+	Type nodewire.Type
+	// Size is how many bytes of memory it holds.
+	Size int
+	// Decode reads it. It is called once at most, perhaps later and from another goroutine; no message and no error mean
+	// that there is nothing to do.
+	Decode func() (*nodewire.Message, error)
+}
