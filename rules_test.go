@@ -43,6 +43,7 @@ var layers = map[string][]string{
 	"adapter/redispubsub": {"adapter", "adapter/internal/...", "message", "internal/jsonscan", "internal/redisx", "internal/service"},
 
 	"adapter/internal/jsonpack":    {"internal/jsonscan", "internal/utf8text"},
+	"adapter/internal/outbox":      {"adapter", "internal/service"},
 	"adapter/internal/reception":   {"adapter", "adapter/nodewire", "internal/lograte", "internal/service", "internal/tally"},
 	"adapter/internal/nodecluster": {"adapter", "adapter/nodewire", "adapter/internal/reception", "internal/service"},
 

@@ -205,7 +205,7 @@ func (d *Driver) Close(ctx context.Context) error {
 		d.client.Close()
 		d.probing.Stop()
 		d.subscriber.Close()
-		d.publisher.service.Stop()
+		d.publisher.outbox.Close()
 		d.monitor.Close()
 	})
 	if err != nil {

@@ -1,6 +1,7 @@
 package redispubsub
 
 import (
+	"context"
 	"encoding/hex"
 	"encoding/json"
 	"log/slog"
@@ -11,7 +12,9 @@ import (
 
 	"github.com/peal-dev/peal/adapter"
 	"github.com/peal-dev/peal/adapter/internal/jsonpack"
+	"github.com/peal-dev/peal/adapter/internal/outbox"
 	"github.com/peal-dev/peal/adapter/internal/reception"
+	"github.com/peal-dev/peal/internal/redisx"
 	"github.com/peal-dev/peal/message"
 )
 
@@ -115,16 +118,24 @@ func FuzzRequest(f *testing.F) {
 	}
 	f.Add(sample(f, "85a3756964a6326551664373a9726571756573744964a66a414e51396ea47479706507a67061636b657483a47479706502a46461746192a561636b6d6507a36e7370a12fa46f70747383a5726f6f6d7390a665786365707490a5666c61677381a774696d656f757464"))
 	f.Fuzz(func(t *testing.T, payload []byte) {
-		// A publisher without its goroutine keeps the answers.
-		p := &publisher{queue: make(chan *job, 16), client: newTestClient(t)}
+		var answers []redisx.Message
+		p := &publisher{outbox: outbox.New(outbox.Options[job]{Flush: func(_ context.Context, batch []*outbox.Item[job]) {
+			for _, item := range batch {
+				answers = append(answers, item.Value.message)
+			}
+		}})}
 		d := &Driver{opts: Options{Key: "k"}, publisher: p,
 			monitor: reception.New(reception.Options{Logger: slog.New(slog.DiscardHandler)})}
 		defer d.monitor.Close()
 		l := newLink(d, "/", crowd{t})
 		defer l.inbox.Close()
 		_ = l.receive(l.requests, payload)
-		for len(p.queue) > 0 {
-			answer := (<-p.queue).message
+		// What is sent last is there last.
+		if _, err := p.outbox.Send(t.Context(), job{}, 0); err != nil {
+			t.Fatal(err)
+		}
+		p.outbox.Close()
+		for _, answer := range answers[:len(answers)-1] {
 			if !strings.HasPrefix(answer.Channel, l.responses) {
 				t.Errorf("answered on %s", answer.Channel)
 			}

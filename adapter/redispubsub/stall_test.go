@@ -67,24 +67,3 @@ func TestStall(t *testing.T) {
 		t.Errorf("stats = %+v, want one stall that is over", s)
 	}
 }
-
-// TestPostedIsBounded posts answers that nobody takes: what waits is bounded by bytes, and one that is larger goes alone.
-func TestPostedIsBounded(t *testing.T) {
-	t.Parallel()
-	p := &publisher{queue: make(chan *job, 16), client: newTestClient(t)}
-	half := make([]byte, maxPosted/2)
-	for i, want := range []bool{true, true, false} {
-		if got := p.post("c", half); got != want {
-			t.Errorf("answer %d was posted: %v", i, got)
-		}
-	}
-	for len(p.queue) > 0 {
-		p.finish(<-p.queue, nil)
-	}
-	if got := p.posted.Load(); got != 0 {
-		t.Errorf("%d bytes wait of none", got)
-	}
-	if large := make([]byte, maxPosted+1); !p.post("c", large) || p.post("c", []byte("x")) {
-		t.Error("a large answer does not go alone")
-	}
-}
