@@ -50,8 +50,8 @@ func New(ctx context.Context, namespace string, driver Driver, opts *Options) (*
 	a := &Adapter{namespace: namespace, index: newIndex(opts.Shards), onEvent: opts.OnEvent}
 	a.index.observers = slices.Clone(opts.Observers)
 	if opts.Log != nil {
-		a.order = &ordered{log: opts.Log, joins: &joins{log: opts.Log}}
-		a.index.observers = append(a.index.observers, a.order.joins)
+		a.index.joins = newJoins(opts.Log)
+		a.order = &ordered{log: opts.Log, joins: a.index.joins}
 	}
 	if driver == nil {
 		return a, nil
@@ -70,7 +70,7 @@ func New(ctx context.Context, namespace string, driver Driver, opts *Options) (*
 func (a *Adapter) Namespace() string { return a.namespace }
 
 // Add registers m and puts it into rooms. If a member with m's ID is registered already, that one stays and only joins
-// the rooms; added is false then. It returns when messages that other nodes publish from now on reach the rooms, for
+// the rooms; added is false then. One that is away is forgotten. It returns when messages that other nodes publish from now on reach the rooms, for
 // which it may wait no longer than the driver's own timeout. An error, which wraps the driver's or that of ctx, means
 // only that this cannot be said: the member is there and in the rooms, and hears other nodes once the cluster is back.
 func (a *Adapter) Add(ctx context.Context, m Member, rooms ...string) (added bool, err error) {
@@ -78,14 +78,15 @@ func (a *Adapter) Add(ctx context.Context, m Member, rooms ...string) (added boo
 	return added, a.wait(ctx, opening)
 }
 
-// Remove forgets the member and returns the rooms it was in, in no order; nil if there is no such member.
+// Remove forgets the member, though it be away, and returns the rooms it was in, in no order; nil if there is no such
+// member.
 func (a *Adapter) Remove(id string) (rooms []string) { return a.index.remove(id, nil, nil) }
 
 // Withdraw is [Adapter.Remove] for m alone: a member that has come back under the same id stays.
 func (a *Adapter) Withdraw(m Member) (rooms []string) { return a.index.remove(m.ID(), m, nil) }
 
-// Join puts the member into rooms and reports whether there is such a member. Joining twice changes nothing. It waits,
-// and fails, as [Adapter.Add] does.
+// Join puts the member into rooms and reports whether there is such a member, though it be away. Joining twice changes
+// nothing. It waits, and fails, as [Adapter.Add] does.
 func (a *Adapter) Join(ctx context.Context, id string, rooms ...string) (present bool, err error) {
 	present, opening := a.index.join(id, rooms)
 	return present, a.wait(ctx, opening)
@@ -103,10 +104,10 @@ func (a *Adapter) wait(ctx context.Context, opening openings) error {
 	return nil
 }
 
-// Leave takes the member out of rooms. Its own ID is no room it can leave.
+// Leave takes the member, though it be away, out of rooms. Its own ID is no room it can leave.
 func (a *Adapter) Leave(id string, rooms ...string) { a.index.leave(id, rooms) }
 
-// RoomsOf returns the rooms the member is in, in no order and without the room that is its own ID.
+// RoomsOf returns the rooms the member is in, though it be away, in no order and without the room that is its own ID.
 func (a *Adapter) RoomsOf(id string) []string { return a.index.roomsOf(id) }
 
 // HasRoom reports whether a member of this node is in room, or has room as its ID.
@@ -119,7 +120,7 @@ func (a *Adapter) RoomLen(room string) int {
 	if r != nil {
 		n = r.len()
 	}
-	if e != nil {
+	if e != nil && !e.away {
 		n++
 	}
 	return n
@@ -127,6 +128,10 @@ func (a *Adapter) RoomLen(room string) int {
 
 // Len returns the number of members of this node.
 func (a *Adapter) Len() int { return int(a.index.length.Load()) }
+
+// Away returns how many members of this node are away and may come back; see [Adapter.Suspend]. Those are no members to
+// anything that counts, names or describes members.
+func (a *Adapter) Away() int { return int(a.index.absent.Load()) }
 
 // Rooms returns the rooms of this node, in no order and without those that are just a member's ID.
 func (a *Adapter) Rooms() []string { return a.index.names(false) }
@@ -136,7 +141,7 @@ func (a *Adapter) RoomCount() int { return a.index.roomCount() }
 
 // Member returns the member of this node with that id, or nil.
 func (a *Adapter) Member(id string) Member {
-	if e := a.index.entry(id); e != nil {
+	if e := a.index.entry(id); e != nil && !e.away {
 		return e.member
 	}
 	return nil
@@ -146,7 +151,7 @@ func (a *Adapter) Member(id string) Member {
 // collected first and yield is called without locks, so it may use the adapter.
 func (a *Adapter) Each(t message.Target, yield func(Member) bool) {
 	for _, m := range a.index.members(&t) {
-		if !yield(m) {
+		if _, away := m.(*Absence); !away && !yield(m) {
 			return
 		}
 	}
@@ -163,21 +168,23 @@ func (a *Adapter) Broadcast(ctx context.Context, m *message.Message, t message.T
 	return a.publish(ctx, &Envelope{Kind: KindBroadcast, Message: m, Rooms: t.Rooms, Except: t.Except})
 }
 
-// JoinRooms puts the members t means into rooms, on this node and through the driver on the others. The joins of this
+// JoinRooms puts the members t means into rooms, on this node and through the driver on the others, those that are away
+// included. The joins of this
 // node are waited for as [Adapter.Add] does, those of the others are not. An error means that the cluster did not take
 // it, or that a room may not hear other nodes yet; it is done on this node then.
 func (a *Adapter) JoinRooms(ctx context.Context, t message.Target, rooms ...string) error {
 	return a.change(ctx, t, &Envelope{Kind: KindJoin, ChangeRooms: rooms})
 }
 
-// LeaveRooms takes the members t means out of rooms, on this node and through the driver on the others. An error means
+// LeaveRooms takes the members t means out of rooms, on this node and through the driver on the others, those that are
+// away included. An error means
 // that the cluster did not take it; it is done on this node then.
 func (a *Adapter) LeaveRooms(ctx context.Context, t message.Target, rooms ...string) error {
 	return a.change(ctx, t, &Envelope{Kind: KindLeave, ChangeRooms: rooms})
 }
 
 // Disconnect disconnects the members t means, on this node and through the driver on the others; see
-// [Member.Disconnect]. An error means that the cluster did not take it; it is done on this node then.
+// [Member.Disconnect]. Those that are away are forgotten. An error means that the cluster did not take it; it is done on this node then.
 func (a *Adapter) Disconnect(ctx context.Context, t message.Target, closeConnection bool) error {
 	return a.change(ctx, t, &Envelope{Kind: KindDisconnect, CloseConnection: closeConnection})
 }
@@ -212,17 +219,17 @@ func (a *Adapter) apply(e *Envelope) (opening openings) {
 	case KindBroadcast:
 		a.deliver(e.Message, t)
 	case KindJoin:
-		for _, m := range a.index.members(&t) {
+		for _, m := range a.meant(&t) {
 			_, more := a.index.join(m.ID(), e.ChangeRooms)
 			opening = append(opening, more...)
 		}
 	case KindLeave:
-		for _, m := range a.index.members(&t) {
+		for _, m := range a.meant(&t) {
 			a.index.leave(m.ID(), e.ChangeRooms)
 		}
 	case KindDisconnect:
-		for _, m := range a.index.members(&t) {
-			m.Disconnect(e.CloseConnection)
+		for _, m := range a.meant(&t) {
+			a.disconnect(m, e.CloseConnection)
 		}
 	}
 	return opening
@@ -286,4 +293,8 @@ func (r *receiver) Receive(e *Envelope) {
 	_ = (*Adapter)(r).apply(e)
 }
 
-func (r *receiver) HasRoom(room string) bool { return (*Adapter)(r).HasRoom(room) }
+// HasRoom implements [Receiver]. A member that is away misses what its rooms do not hear.
+func (r *receiver) HasRoom(room string) bool {
+	e, in := r.index.resolve(room)
+	return e != nil || in != nil && in.inhabited()
+}

@@ -62,7 +62,8 @@ type Receiver interface {
 	// from other goroutines, if it comes at all: too many questions are given up. Reply must not block, and may still be
 	// called after the link was closed.
 	Answer(c *Call, reply func(Answer))
-	// HasRoom reports whether a member of this node is in room, so that a driver can drop a message before decoding it.
+	// HasRoom reports whether a member of this node, though it be away, is in room, so that a driver can drop a message
+	// before decoding it.
 	HasRoom(room string) bool
 }
 

@@ -12,6 +12,8 @@ type entry struct {
 	id     string
 	// num is a small number that no other present entry has: its bit in a [marks].
 	num uint32
+	// away says that member is an [Absence].
+	away bool
 
 	// mu guards the following. Deliveries do not take it.
 	mu    sync.Mutex

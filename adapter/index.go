@@ -15,10 +15,12 @@ type index struct {
 	shards  []shard
 	all     []room // the room of everyone, split by entry number so that joining does not wait for one long walk
 	numbers numbers
-	length  atomic.Int64
-	filter  RoomFilter // is told which names have a meaning here; nil without a driver that wants to know
-	// observers are told who is in which room.
+	length  atomic.Int64 // without those that are away
+	absent  atomic.Int64 // those that are away
+	filter  RoomFilter   // is told which names have a meaning here; nil without a driver that wants to know
+	// observers are told who is in which room, except of members that are away.
 	observers []Observer
+	joins     *joins // is told of all; nil without a log
 }
 
 // shard holds the rooms and the entries whose name hashes to it.
@@ -123,7 +125,7 @@ func (ix *index) add(m Member, rooms []string) (added bool, opening openings) {
 			s.mu.Unlock()
 		}
 		if added {
-			ix.joined(id, id)
+			ix.joined(e, id)
 			e.self.entry = e
 			ix.all[int(e.num)&(len(ix.all)-1)].add(&e.self)
 			ix.length.Add(1)
@@ -132,6 +134,11 @@ func (ix *index) add(m Member, rooms []string) (added bool, opening openings) {
 			if e.gone {
 				// Its remover has taken it out of the map before it unlocked.
 				e.mu.Unlock()
+				continue
+			}
+			if e.away { // m is somebody else
+				e.mu.Unlock()
+				ix.remove(id, e.member, nil)
 				continue
 			}
 		}
@@ -167,16 +174,20 @@ func (ix *index) remove(id string, m Member, leaving func(rooms []string)) []str
 	e.list, e.many, e.count = nil, nil, 0
 	e.self.room.remove(&e.self)
 	for _, name := range names {
-		ix.left(id, name)
+		ix.left(e, name)
 	}
-	ix.left(id, id)
+	ix.left(e, id)
 	s := ix.shard(id)
 	s.mu.Lock()
 	delete(s.ids, id)
 	ix.closed(s, id)
 	s.mu.Unlock()
 	ix.numbers.give(e.num)
-	ix.length.Add(-1)
+	if e.away {
+		ix.absent.Add(-1)
+	} else {
+		ix.length.Add(-1)
+	}
 	return names
 }
 
@@ -187,16 +198,27 @@ func (ix *index) drop(m *membership) {
 }
 
 func (ix *index) join(id string, rooms []string) (present bool, opening openings) {
-	e := ix.entry(id)
+	e := ix.locked(id)
 	if e == nil {
 		return false, nil
 	}
-	e.mu.Lock()
 	defer e.mu.Unlock()
-	if e.gone {
-		return false, nil
-	}
 	return true, ix.joinLocked(e, rooms, nil)
+}
+
+// locked returns the entry of the member called id with its lock held, or nil.
+func (ix *index) locked(id string) *entry {
+	for {
+		e := ix.entry(id)
+		if e == nil {
+			return nil
+		}
+		e.mu.Lock()
+		if !e.gone {
+			return e
+		}
+		e.mu.Unlock() // it is out of the map by now, and another may have its place
+	}
 }
 
 // joinLocked puts e, whose lock the caller holds, into rooms and appends their openings to list.
@@ -210,7 +232,7 @@ func (ix *index) joinLocked(e *entry, rooms []string, list openings) openings {
 			continue
 		}
 		m := &membership{entry: e}
-		ix.joined(e.id, name)
+		ix.joined(e, name)
 		r, o := ix.roomFor(name)
 		for !r.add(m) {
 			r, o = ix.roomFor(name)
@@ -222,48 +244,68 @@ func (ix *index) joinLocked(e *entry, rooms []string, list openings) openings {
 }
 
 func (ix *index) leave(id string, rooms []string) {
-	e := ix.entry(id)
+	e := ix.locked(id)
 	if e == nil {
 		return
 	}
-	e.mu.Lock()
 	defer e.mu.Unlock()
 	for _, name := range rooms {
 		if m := e.unlink(name); m != nil {
 			ix.drop(m)
-			ix.left(id, name)
+			ix.left(e, name)
 		}
 	}
 }
 
-func (ix *index) joined(id, room string) {
+// joined tells that the member of e, whose lock is held, is in room.
+func (ix *index) joined(e *entry, room string) {
+	if ix.joins != nil {
+		ix.joins.joined(e.id, room)
+	}
+	if e.away {
+		return
+	}
 	for _, o := range ix.observers {
-		o.Joined(id, room)
+		o.Joined(e.id, room)
 	}
 }
 
-func (ix *index) left(id, room string) {
+// left tells that the member of e, whose lock is held, is in room no more.
+func (ix *index) left(e *entry, room string) {
+	if ix.joins != nil {
+		ix.joins.left(e.id, room)
+	}
+	if e.away {
+		return
+	}
 	for _, o := range ix.observers {
-		o.Left(id, room)
+		o.Left(e.id, room)
 	}
 }
 
 func (ix *index) roomsOf(id string) []string {
-	e := ix.entry(id)
+	e := ix.locked(id)
 	if e == nil {
 		return nil
 	}
-	e.mu.Lock()
 	defer e.mu.Unlock()
 	return e.rooms()
 }
 
 func (ix *index) roomCount() int {
 	n := 0
+	away := ix.absent.Load() > 0
 	for i := range ix.shards {
 		s := &ix.shards[i]
 		s.mu.RLock()
 		n += len(s.rooms)
+		if away {
+			for _, r := range s.rooms {
+				if r.deserted() {
+					n--
+				}
+			}
+		}
 		s.mu.RUnlock()
 	}
 	return n
@@ -273,15 +315,18 @@ func (ix *index) roomCount() int {
 // not happened yet may be among them.
 func (ix *index) names(ids bool) []string {
 	var names []string
+	away := ix.absent.Load() > 0
 	for i := range ix.shards {
 		s := &ix.shards[i]
 		s.mu.RLock()
-		for name := range s.rooms {
-			names = append(names, name)
+		for name, r := range s.rooms {
+			if !away || !r.deserted() {
+				names = append(names, name)
+			}
 		}
 		if ids {
-			for id := range s.ids {
-				if s.rooms[id] == nil {
+			for id, e := range s.ids {
+				if s.rooms[id] == nil && !e.away {
 					names = append(names, id)
 				}
 			}

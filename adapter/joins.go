@@ -13,7 +13,10 @@ import (
 type joins struct {
 	log eventlog.Log
 
-	mu    sync.Mutex // protects the following
+	mu sync.Mutex // protects the following
+	// done is up to where all has been delivered. Who joins while a message is on its way has not joined before it: the
+	// message may reach it.
+	done  message.Offset
 	since map[stay]message.Offset
 	order []stayed // oldest first, but for those that were restored
 }
@@ -26,20 +29,30 @@ type stayed struct {
 	since message.Offset
 }
 
-var _ Observer = (*joins)(nil)
-
 // maxJoins bounds how many joins are known; with more of them the log goes back less far.
 const maxJoins = 1 << 18
 
-// Joined implements [Observer].
-func (j *joins) Joined(id, room string) {
-	if b := j.log.Bounds(); b.Count > 0 {
-		j.set(id, room, b.Top)
+// joined notes that the member is in room from now on.
+func (j *joins) joined(id, room string) {
+	if j.log.Bounds().Count > 0 {
+		j.mu.Lock()
+		done := j.done
+		j.mu.Unlock()
+		j.set(id, room, done)
 	}
 }
 
-// Left implements [Observer].
-func (j *joins) Left(id, room string) {
+func newJoins(log eventlog.Log) *joins { return &joins{log: log, done: log.Bounds().Top} }
+
+// delivered notes that all up to at has been delivered.
+func (j *joins) delivered(at message.Offset) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.done = at
+}
+
+// left forgets it.
+func (j *joins) left(id, room string) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	delete(j.since, stay{id, room})
@@ -87,6 +100,13 @@ func (j *joins) of(id, room string) message.Offset {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	return j.since[stay{id, room}]
+}
+
+// take is of and left.
+func (j *joins) take(id, room string) message.Offset {
+	since := j.of(id, room)
+	j.left(id, room)
+	return since
 }
 
 // trim forgets what is older than all that the log has. j.mu is held.

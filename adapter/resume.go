@@ -3,6 +3,7 @@ package adapter
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"sync"
 
@@ -26,18 +27,10 @@ type Membership struct {
 	Since message.Offset
 }
 
-// Suspended is what is left of a member that was removed and may come back.
-type Suspended struct {
-	// Since is the place in the log at which the member was registered; zero if that was before all that the log has.
-	Since message.Offset
-	// Rooms are those it was in, without its own id.
-	Rooms []Membership
-	// At is the place in the log at which it was removed.
-	At message.Offset
-}
-
 // Resumption says what [Adapter.Resume] gives a member.
 type Resumption struct {
+	// Absence is who the member is, if it was suspended: it takes its place and its rooms. Rooms and Since are not read then.
+	Absence *Absence
 	// Rooms are the rooms to join. What a room received up to Membership.Since is not given again.
 	Rooms []Membership
 	// Since is the same for the member's own id and for what everyone received.
@@ -67,39 +60,17 @@ func (a *Adapter) Bounds() eventlog.Bounds {
 	return a.order.log.Bounds()
 }
 
-// Suspend is [Adapter.Withdraw] for a member that may come back, which takes an adapter with a log. It reports false if m
-// is no member, though it may have come back as another under the same id. It waits for the message that is being
-// delivered.
-func (a *Adapter) Suspend(m Member) (s Suspended, present bool) {
-	o, id := a.order, m.ID()
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	top := o.log.Bounds().Top
-	a.index.remove(id, m, func(rooms []string) {
-		s.Since, s.At, present = o.joins.of(id, id), top, true
-		for _, room := range rooms {
-			s.Rooms = append(s.Rooms, Membership{Room: room, Since: o.joins.of(id, room)})
-		}
-	})
-	return s, present
-}
-
-// Resume registers m, which must not be registered, as [Adapter.Add] does, and before that delivers what r says that it
-// missed: in order, once, and without a seam to what comes later. It returns the place in the log at which that was. If
-// the log does not cover it, or it is too much, nothing was done, and the error is an [*eventlog.OffsetError] or a
-// [*MissedError]. Other errors mean what they mean for Add. It takes an adapter with a log.
+// Resume registers m, which must not be registered, as [Adapter.Add] does, and delivers what r says that it missed: in
+// order, once, and without a seam to what comes later. It returns the place in the log at which that was. If the log does
+// not cover it, or it is too much, nothing was done, and the error is an [*eventlog.OffsetError] or a [*MissedError]; if it
+// is no longer for m to come back, [ErrNotAway]. Other errors mean what they mean for Add. It takes an adapter with a log.
 func (a *Adapter) Resume(ctx context.Context, m Member, r Resumption) (at message.Offset, err error) {
-	rooms := make([]string, len(r.Rooms))
-	since := make(map[string]message.Offset, len(r.Rooms)+1)
-	since[m.ID()] = r.Since
-	for i, in := range r.Rooms {
-		rooms[i], since[in.Room] = in.Room, in.Since
-	}
+	in := r.memberships(m.ID())
 	// Most of it is looked for while others publish, and only the rest while nobody does.
-	missed, at, err := r.missed(a.order.log, r.After, m.ID(), since)
+	missed, at, err := r.missed(a.order.log, r.After, m.ID(), in)
 	if err == nil {
 		var opening openings
-		if opening, at, err = a.rejoin(m, &r, missed, at, rooms, since); err == nil {
+		if opening, at, err = a.rejoin(m, &r, missed, at, in); err == nil {
 			return at, a.wait(ctx, opening)
 		}
 	}
@@ -107,12 +78,37 @@ func (a *Adapter) Resume(ctx context.Context, m Member, r Resumption) (at messag
 	return at, fmt.Errorf("adapter %s: resume: %w", a.namespace, err)
 }
 
-// rejoin delivers to m what it missed, which was looked for up to at, and registers it.
-func (a *Adapter) rejoin(m Member, r *Resumption, missed []*eventlog.Entry, at message.Offset, rooms []string, since map[string]message.Offset) (openings, message.Offset, error) {
-	o := a.order
+// memberships returns where a member with that id was, and since when.
+func (r *Resumption) memberships(id string) map[string]message.Offset {
+	if r.Absence != nil {
+		return r.Absence.memberships()
+	}
+	in := make(map[string]message.Offset, len(r.Rooms)+1)
+	in[id] = r.Since
+	for _, room := range r.Rooms {
+		in[room.Room] = room.Since
+	}
+	return in
+}
+
+// rejoin registers m and delivers to it what it missed, which was looked for up to at.
+func (a *Adapter) rejoin(m Member, r *Resumption, missed []*eventlog.Entry, at message.Offset, in map[string]message.Offset) (openings, message.Offset, error) {
+	o, id := a.order, m.ID()
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	rest, at, err := r.missed(o.log, at, m.ID(), since)
+	if x := r.Absence; x != nil {
+		if x.claimant != m || !a.isAway(x) {
+			return nil, at, ErrNotAway
+		}
+		if now := x.memberships(); !maps.Equal(now, in) { // it was put into a room, or out of one
+			in, missed, at = now, nil, r.After
+		}
+	}
+	rest, at, err := r.missed(o.log, at, id, in)
+	if err != nil {
+		return nil, at, err
+	}
+	opening, err := a.register(m, r, in)
 	if err != nil {
 		return nil, at, err
 	}
@@ -121,13 +117,34 @@ func (a *Adapter) rejoin(m Member, r *Resumption, missed []*eventlog.Entry, at m
 			m.Deliver(e.Message())
 		}
 	}
-	_, opening := a.index.add(m, rooms)
-	for room, from := range since {
-		o.joins.set(m.ID(), room, from)
-	}
 	a.counters.resumed.Add(1)
 	a.counters.replayed.Add(uint64(len(missed) + len(rest)))
 	return opening, at, nil
+}
+
+// register registers m, or puts it in the place of the absence. o.mu is held.
+func (a *Adapter) register(m Member, r *Resumption, in map[string]message.Offset) (opening openings, err error) {
+	id := m.ID()
+	var rooms []string
+	if r.Absence == nil {
+		for room := range in {
+			rooms = append(rooms, room)
+		}
+		_, opening = a.index.add(m, rooms)
+	} else {
+		if !a.index.replace(r.Absence, m, func(names []string) { rooms = names }) {
+			return nil, ErrNotAway // it was forgotten this moment
+		}
+		for _, room := range rooms { // they are open, but that may not have ended
+			opening = opening.add(room, a.index.opening(room))
+		}
+	}
+	for room, since := range in {
+		if room == id || slices.Contains(rooms, room) { // and was not left this moment
+			a.order.joins.set(id, room, since)
+		}
+	}
+	return opening, nil
 }
 
 // missedCost is what a message takes on a wire beside its payload, at most.
@@ -177,17 +194,25 @@ func (r *Resumption) meant(e *eventlog.Entry, id string, rooms map[string]messag
 	return false
 }
 
-// Send keeps m in the log as a message to the member called id on this node, and has deliver deliver it in the log's
-// order; without a log it only calls deliver. deliver must not call the adapter. Send returns its error, in which case
-// the message may be kept.
-func (a *Adapter) Send(m *message.Message, id string, deliver func(*message.Message) error) error {
-	o := a.order
+// Send keeps m in the log as a message to one member of this node, and has deliver deliver it in the log's order; without
+// a log it only calls deliver. If another has come back as that member, it is the other's Deliver that is called, and if it
+// is away, neither is: it is given m when it is back. Else deliver is told whether the member is registered. It must not
+// call the adapter. Send returns its error, in which case the message may be kept.
+func (a *Adapter) Send(m *message.Message, to Member, deliver func(m *message.Message, registered bool) error) error {
+	o, id := a.order, to.ID()
 	if o == nil {
-		return deliver(m)
+		return deliver(m, a.Member(id) == to)
 	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	return deliver(o.append(m, message.Target{Rooms: []string{id}, Private: true}))
+	m = o.append(m, message.Target{Rooms: []string{id}, Private: true})
+	defer o.joins.delivered(m.Offset)
+	e := a.index.entry(id)
+	if e != nil && e.member != to {
+		e.member.Deliver(m)
+		return nil
+	}
+	return deliver(m, e != nil)
 }
 
 // AtTop calls fn with the offset of the last message while none is being delivered, and reports false without calling it
@@ -216,5 +241,7 @@ func (a *Adapter) deliver(m *message.Message, t message.Target) {
 	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	a.counters.deliveries.Add(uint64(a.index.deliver(o.append(m, t), &t)))
+	m = o.append(m, t)
+	a.counters.deliveries.Add(uint64(a.index.deliver(m, &t)))
+	o.joins.delivered(m.Offset)
 }

@@ -50,6 +50,17 @@ func logged(t *testing.T, limits *eventlog.Limits, observers ...adapter.Observer
 	return a
 }
 
+// back has m come back as the one that is away.
+func back(t *testing.T, a *adapter.Adapter, x *adapter.Absence, m adapter.Member, after message.Offset) {
+	t.Helper()
+	if _, away := a.Claim(x, m); !away {
+		t.Fatalf("%s is not away", x.ID())
+	}
+	if _, err := a.Resume(t.Context(), m, adapter.Resumption{Absence: x, After: after}); err != nil {
+		t.Fatal(err)
+	}
+}
+
 func publish(t *testing.T, a *adapter.Adapter, n int, to message.Target) {
 	t.Helper()
 	if err := a.Broadcast(context.Background(), message.New(fmt.Appendf(nil, `["n",%d]`, n)), to); err != nil {
@@ -67,9 +78,9 @@ func TestResume(t *testing.T) {
 		t.Fatal(err)
 	}
 	publish(t, a, 1, room)
-	s, ok := a.Suspend(m)
-	if _, again := a.Suspend(m); !ok || again {
-		t.Fatalf("suspended: %v, and again: %v", ok, again)
+	s, _ := a.Suspend(m)
+	if again, _ := a.Suspend(m); s == nil || again != nil {
+		t.Fatalf("suspended: %v, and again: %v", s, again)
 	}
 	publish(t, a, 2, room)
 	publish(t, a, 3, message.Target{Rooms: []string{"room", "m"}})
@@ -78,7 +89,13 @@ func TestResume(t *testing.T) {
 	publish(t, a, 6, message.Target{Except: []string{"room"}})
 	publish(t, a, 7, message.Target{Rooms: []string{"room"}, Except: []string{"m"}})
 
-	r := adapter.Resumption{Rooms: s.Rooms, Since: s.Since, After: s.At}
+	r := adapter.Resumption{Absence: s, After: s.At}
+	if _, err := a.Resume(t.Context(), m, r); !errors.Is(err, adapter.ErrNotAway) {
+		t.Fatalf("without a claim: %v", err)
+	}
+	if rival, away := a.Claim(s, m); rival != nil || !away {
+		t.Fatalf("claimed in place of %v (%v)", rival, away)
+	}
 	var much *adapter.MissedError
 	tight := r
 	tight.MaxBytes = 10
@@ -105,15 +122,13 @@ func TestResume(t *testing.T) {
 	if !slices.IsSortedFunc(m.offsets, message.Offset.Compare) {
 		t.Fatalf("offsets %v", m.offsets)
 	}
-	if st := a.Stats(); st.Resumed != 1 || st.NotResumed != 2 || st.Replayed != 3 {
+	if st := a.Stats(); st.Resumed != 1 || st.NotResumed != 3 || st.Replayed != 3 {
 		t.Fatalf("counted %d resumed, %d not, %d messages", st.Resumed, st.NotResumed, st.Replayed)
 	}
 	// From the beginning of its time, as one that received nothing: not what was before.
 	s, _ = a.Suspend(m)
 	fresh := &reader{id: "m"}
-	if _, err := a.Resume(t.Context(), fresh, adapter.Resumption{Rooms: s.Rooms, Since: s.Since, After: s.Since}); err != nil {
-		t.Fatal(err)
-	}
+	back(t, a, s, fresh, s.Since)
 	if got := fmt.Sprint(fresh.got()); got != "[[1] [2] [3] [5] [8]]" {
 		t.Fatalf("given %s", got)
 	}
@@ -148,12 +163,13 @@ func TestResumeHasNoSeam(t *testing.T) {
 					last = true
 				default:
 				}
-				s, ok := a.Suspend(m)
-				if !ok {
+				s, _ := a.Suspend(m)
+				if s == nil {
 					t.Error("not there")
 					return
 				}
-				if _, err := a.Resume(t.Context(), m, adapter.Resumption{Rooms: s.Rooms, Since: s.Since, After: s.At}); err != nil {
+				a.Claim(s, m)
+				if _, err := a.Resume(t.Context(), m, adapter.Resumption{Absence: s, After: s.At}); err != nil {
 					t.Error(err)
 					return
 				}
@@ -183,23 +199,21 @@ func TestResumeHasNoSeam(t *testing.T) {
 func TestOneThatCameBackStays(t *testing.T) {
 	t.Parallel()
 	a := logged(t, nil)
-	old, back := &reader{id: "m"}, &reader{id: "m"}
+	old, again := &reader{id: "m"}, &reader{id: "m"}
 	if _, err := a.Add(t.Context(), old, "room"); err != nil {
 		t.Fatal(err)
 	}
 	s, _ := a.Suspend(old)
-	if _, err := a.Resume(t.Context(), back, adapter.Resumption{Rooms: s.Rooms, Since: s.Since, After: s.At}); err != nil {
-		t.Fatal(err)
-	}
-	if _, present := a.Suspend(old); present || a.Withdraw(old) != nil {
+	back(t, a, s, again, s.At)
+	if x, _ := a.Suspend(old); x != nil || a.Withdraw(old) != nil {
 		t.Error("the old one was a member still")
 	}
 	publish(t, a, 1, message.Target{Rooms: []string{"room"}})
 	publish(t, a, 2, message.Target{Rooms: []string{"m"}})
-	if got := fmt.Sprint(back.got()); got != "[[1] [2]]" {
+	if got := fmt.Sprint(again.got()); got != "[[1] [2]]" {
 		t.Errorf("the one that came back was given %s", got)
 	}
-	if rooms := a.Withdraw(back); !slices.Equal(rooms, []string{"room"}) || a.Len() != 0 {
+	if rooms := a.Withdraw(again); !slices.Equal(rooms, []string{"room"}) || a.Len() != 0 {
 		t.Errorf("withdrawn from %v, %d members are left", rooms, a.Len())
 	}
 }
@@ -212,23 +226,31 @@ func TestSendIsKept(t *testing.T) {
 	if _, err := a.Add(t.Context(), m); err != nil {
 		t.Fatal(err)
 	}
-	s, _ := a.Suspend(m)
-	publish(t, a, 1, message.Target{})
 	failed := errors.New("failed")
-	err := a.Send(message.New([]byte(`["n",2]`)), "m", func(m *message.Message) error {
-		if m.Offset != a.Bounds().Top {
-			t.Errorf("sent with the offset %v", m.Offset)
-		}
-		return failed
-	})
-	if !errors.Is(err, failed) {
+	send := func(n int) error {
+		return a.Send(message.New(fmt.Appendf(nil, `["n",%d]`, n)), m, func(m *message.Message, registered bool) error {
+			if m.Offset != a.Bounds().Top || !registered {
+				t.Errorf("sent with the offset %v, registered: %v", m.Offset, registered)
+			}
+			return failed
+		})
+	}
+	from := a.Bounds().Top
+	if err := send(1); !errors.Is(err, failed) {
 		t.Fatalf("error %v", err)
 	}
-	publish(t, a, 3, message.Target{})
-	if _, err := a.Resume(t.Context(), m, adapter.Resumption{Since: s.Since, After: s.At}); err != nil {
-		t.Fatal(err)
+	s, _ := a.Suspend(m)
+	publish(t, a, 2, message.Target{})
+	if err := send(3); err != nil {
+		t.Fatalf("sent to one that is away: %v", err)
 	}
-	if got := fmt.Sprint(m.got()); got != "[[1] [2] [3]]" {
+	publish(t, a, 4, message.Target{})
+	other := &reader{id: "m"}
+	back(t, a, s, other, from)
+	if err := send(5); err != nil {
+		t.Fatalf("sent to one that has come back as another: %v", err)
+	}
+	if got := fmt.Sprint(other.got()); got != "[[1] [2] [3] [4] [5]]" {
 		t.Fatalf("given %s", got)
 	}
 }
@@ -245,18 +267,16 @@ func TestSendIsPrivate(t *testing.T) {
 		}
 	}
 	from := a.Bounds().Top
-	if err := a.Send(message.New([]byte(`["n","secret"]`)), "m", func(msg *message.Message) error { m.Deliver(msg); return nil }); err != nil {
+	if err := a.Send(message.New([]byte(`["n","secret"]`)), m, func(msg *message.Message, _ bool) error { m.Deliver(msg); return nil }); err != nil {
 		t.Fatal(err)
 	}
 	publish(t, a, 1, message.Target{Rooms: []string{"m"}})
 	for _, who := range []*reader{m, spy} {
 		s, _ := a.Suspend(who)
 		live := fmt.Sprint(who.got())
-		back := &reader{id: who.id}
-		if _, err := a.Resume(t.Context(), back, adapter.Resumption{Rooms: s.Rooms, Since: s.Since, After: from}); err != nil {
-			t.Fatal(err)
-		}
-		if again := fmt.Sprint(back.got()); again != live {
+		other := &reader{id: who.id}
+		back(t, a, s, other, from)
+		if again := fmt.Sprint(other.got()); again != live {
 			t.Errorf("%s was given %s, and as one that had nothing %s", who.id, live, again)
 		}
 	}
@@ -271,7 +291,7 @@ func TestAtTop(t *testing.T) {
 	if !a.AtTop(func(at message.Offset) { top = at }) || top != a.Bounds().Top {
 		t.Fatalf("the top is %v, told %v", a.Bounds().Top, top)
 	}
-	_ = a.Send(message.New([]byte(`["n",2]`)), "m", func(*message.Message) error {
+	_ = a.Send(message.New([]byte(`["n",2]`)), &reader{id: "m"}, func(*message.Message, bool) error {
 		if a.AtTop(func(message.Offset) {}) {
 			t.Error("told the top while a message was being delivered")
 		}
@@ -466,9 +486,7 @@ func TestChurnLeavesTheLogAlone(t *testing.T) {
 		}
 		a.Leave("busy", "other")
 	}
-	if _, err := a.Resume(t.Context(), m, adapter.Resumption{Rooms: s.Rooms, Since: s.Since, After: s.At}); err != nil {
-		t.Fatal(err)
-	}
+	back(t, a, s, m, s.At)
 	if got := fmt.Sprint(m.got()); got != "[[1] [2]]" {
 		t.Errorf("given %s", got)
 	}
@@ -497,9 +515,12 @@ func TestSuspendedWhileWithdrawn(t *testing.T) {
 		}
 		withdrawn := make(chan []string)
 		go func() { withdrawn <- a.Withdraw(m) }()
-		s, present := a.Suspend(m)
-		if rooms := <-withdrawn; present != (len(s.Rooms) == 1) || present != (len(rooms) == 0) {
-			t.Fatalf("suspended: %v in %v, and withdrawn from %v", present, s.Rooms, rooms)
+		s, in := a.Suspend(m)
+		if rooms := <-withdrawn; s != nil != (len(in) == 1) || s != nil != (len(rooms) == 0) {
+			t.Fatalf("suspended: %v in %v, and withdrawn from %v", s != nil, in, rooms)
+		}
+		if s != nil {
+			a.Withdraw(s)
 		}
 	}
 }

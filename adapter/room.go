@@ -6,6 +6,7 @@ import "sync"
 type room struct {
 	mu    sync.RWMutex
 	slots []slot
+	away  int // how many of them are of members that are away
 	name  string
 	// dead says that the room was taken out of the map. Whoever found it there before must look again.
 	dead bool
@@ -37,6 +38,9 @@ func (r *room) add(m *membership) bool {
 	}
 	m.room, m.pos = r, len(r.slots)
 	r.slots = append(r.slots, slot{m.entry.member, m})
+	if m.entry.away {
+		r.away++
+	}
 	return true
 }
 
@@ -44,6 +48,9 @@ func (r *room) add(m *membership) bool {
 func (r *room) remove(m *membership) (empty bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if m.entry.away {
+		r.away--
+	}
 	last := len(r.slots) - 1
 	moved := r.slots[last]
 	r.slots[m.pos] = moved
@@ -56,8 +63,37 @@ func (r *room) remove(m *membership) (empty bool) {
 	return last == 0
 }
 
+// pass gives the place of m to the member of e, which has the same id. From now on to is the membership; it may be m.
+func (r *room) pass(m, to *membership, e *entry) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if m.entry.away {
+		r.away--
+	}
+	if e.away {
+		r.away++
+	}
+	to.entry, to.room, to.pos = e, r, m.pos
+	r.slots[m.pos] = slot{e.member, to}
+}
+
+// inhabited reports whether there are members, though they be away.
+func (r *room) inhabited() bool {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return len(r.slots) > 0
+}
+
+// deserted reports whether there are members and all are away.
+func (r *room) deserted() bool {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return r.away > 0 && r.away == len(r.slots)
+}
+
+// len returns how many members there are that are not away.
 func (r *room) len() int {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
-	return len(r.slots)
+	return len(r.slots) - r.away
 }

@@ -2,12 +2,13 @@ package adapter
 
 import "github.com/peal-dev/peal/message"
 
-// deliver hands m to the members of this node that t means, each once, and returns how many there were.
+// deliver hands m to the members of this node that t means, each once, and returns how many there were, without those
+// that are away.
 func (ix *index) deliver(m *message.Message, t *message.Target) int {
 	return walk(ix, t, m, func(m *message.Message, e *entry, member Member) { member.Deliver(m) })
 }
 
-// members returns the members of this node that t means, each once.
+// members returns the members of this node that t means, each once, those that are away included.
 func (ix *index) members(t *message.Target) []Member {
 	var found []Member
 	walk(ix, t, &found, func(found *[]Member, _ *entry, member Member) { *found = append(*found, member) })
@@ -39,8 +40,7 @@ func walk[A any](ix *index, t *message.Target, arg A, visit func(A, *entry, Memb
 	for _, name := range t.Rooms {
 		e, r := ix.resolve(name)
 		if e != nil && !w.skip(e) {
-			w.count++
-			visit(arg, e, e.member)
+			w.meet(e, e.member)
 		}
 		if r != nil {
 			w.room(r)
@@ -118,14 +118,20 @@ func (w *walker[A]) room(r *room) {
 		for i := range r.slots {
 			w.visit(w.arg, nil, r.slots[i].member)
 		}
-		w.count += len(r.slots)
+		w.count += len(r.slots) - r.away
 		return
 	}
 	for i := range r.slots {
 		s := &r.slots[i]
 		if !w.skip(s.ref.entry) {
-			w.count++
-			w.visit(w.arg, s.ref.entry, s.member)
+			w.meet(s.ref.entry, s.member)
 		}
 	}
+}
+
+func (w *walker[A]) meet(e *entry, m Member) {
+	if _, away := m.(*Absence); !away { // which takes no look at e
+		w.count++
+	}
+	w.visit(w.arg, e, m)
 }

@@ -102,7 +102,7 @@ func (g *Gate) Leave(remoteAddr string, pending bool) {
 	if g.addresses == nil {
 		return
 	}
-	addr := addressOf(remoteAddr)
+	addr := Address(remoteAddr)
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.addresses[addr]--; g.addresses[addr] <= 0 {
@@ -130,7 +130,7 @@ func (g *Gate) enterFrom(remoteAddr string) bool {
 	if g.addresses == nil {
 		return true
 	}
-	addr := addressOf(remoteAddr)
+	addr := Address(remoteAddr)
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.addresses[addr] >= g.limits.PerAddress {
@@ -143,8 +143,9 @@ func (g *Gate) enterFrom(remoteAddr string) bool {
 // prefix is how much of an IPv6 address belongs to a network rather than to a host in it.
 const prefix = 64
 
-// addressOf returns what counts as one client's address. What is no address, as on a Unix socket, is all one.
-func addressOf(remoteAddr string) netip.Addr {
+// Address returns what counts as the address of one client of that http.Request.RemoteAddr: see [Limits].PerAddress. What
+// is no address, as on a Unix socket, is all one.
+func Address(remoteAddr string) netip.Addr {
 	var addr netip.Addr
 	if ap, err := netip.ParseAddrPort(remoteAddr); err == nil {
 		addr = ap.Addr()

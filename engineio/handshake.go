@@ -3,10 +3,13 @@ package engineio
 import (
 	"cmp"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/peal-dev/peal/admission"
 )
 
 // Handshake is what a session keeps of the request that opened it. It is stored packed, because there is one for each
@@ -145,6 +148,9 @@ func (h *Handshake) Query() url.Values {
 
 // RemoteAddr returns the network address of the client, as net/http gives it. Behind a proxy it is the proxy's.
 func (h *Handshake) RemoteAddr() string { return h.remote }
+
+// ClientAddr returns what the addresses of one client have in common, which is what [admission.Limits] count by.
+func (h *Handshake) ClientAddr() netip.Addr { return admission.Address(h.remote) }
 
 // Time returns when the session was opened, to the millisecond.
 func (h *Handshake) Time() time.Time { return time.UnixMilli(h.at) }

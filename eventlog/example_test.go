@@ -2,6 +2,7 @@ package eventlog_test
 
 import (
 	"fmt"
+	"net/netip"
 	"time"
 
 	"github.com/peal-dev/peal/eventlog"
@@ -33,13 +34,15 @@ func ExampleMemory() {
 }
 
 func ExampleSessions() {
-	sessions := eventlog.NewSessions[string](2*time.Minute, 1000, 1<<20)
+	sessions := eventlog.NewSessions(eventlog.SessionLimits{Age: 2 * time.Minute, Count: 2, Bytes: 1 << 20},
+		func(session string) { fmt.Println("forgotten:", session) })
 	defer sessions.Close()
-	sessions.Save("id", "what is left of it", 100)
-	fmt.Println(sessions.Take("id"))
-	_, again := sessions.Take("id")
-	fmt.Println(again)
+	one, other := netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("192.0.2.2")
+	sessions.Save("a", "Ann's", 100, one)
+	sessions.Save("b", "Bob's first", 100, other)
+	sessions.Save("c", "Bob's second", 100, other)
+	fmt.Println(sessions.Get("a"))
 	// Output:
-	// what is left of it true
-	// false
+	// forgotten: Bob's first
+	// Ann's true
 }

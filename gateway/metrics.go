@@ -34,7 +34,9 @@ var (
 	connected       = describe("socketio_connected_total", "Socket.IO sockets that connected.")
 	recovered       = describe("socketio_recovered_total", "Socket.IO sockets whose clients came back and went on where they were.")
 	notRecovered    = describe("socketio_not_recovered_total", "Clients that asked for that in vain: too late, too much was missing, or another node's.")
-	forgotten       = describe("socketio_forgotten_total", "Sessions of clients that were away which had to go for newer ones.")
+	forgotten       = describe("socketio_forgotten_total", "Sessions of clients that were away which had to go for others.")
+	away            = describe("socketio_away", "Clients that are away and may come back, in all namespaces.")
+	awayOfOne       = describe("socketio_away_of_one_address", "Of these, those of the address that has the most.")
 	refused         = describe("socketio_refused_total", "Socket.IO sockets refused, by reason.", "reason")
 	disconnected    = describe("socketio_disconnected_total", "Socket.IO sockets that disconnected, by reason.", "reason")
 	socketEvents    = describe("socketio_events_total", "Socket.IO events, by direction.", "direction")
@@ -115,6 +117,8 @@ func (c *nodeCollector) Collect(out chan<- prometheus.Metric) {
 	count(recovered, io.Recovered)
 	count(notRecovered, io.NotRecovered)
 	count(forgotten, io.Forgotten)
+	gauge(away, io.Away)
+	gauge(awayOfOne, io.AwayOfOne)
 	byReason := func(d *prometheus.Desc, counts map[string]uint64) {
 		for reason, n := range counts {
 			count(d, n, reason)

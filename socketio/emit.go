@@ -2,6 +2,7 @@ package socketio
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -41,13 +42,28 @@ func (s *Socket) sendEvent(p *sioproto.Packet, flags engineio.SendFlags) error {
 		return s.send(prepare(p), flags)
 	}
 	m := &message.Message{Data: p.Data, Attachments: p.Attachments, Volatile: flags&engineio.Volatile != 0}
-	return ns.adapter.Send(m, s.id, func(m *message.Message) error {
+	return ns.adapter.Send(m, (*member)(s), func(m *message.Message, registered bool) error {
 		s.note(m)
-		if s.state.Load() == stateClosed {
+		err := s.deliver(wire.Of(m, ns.wire), flags, registered)
+		if registered && errors.Is(err, ErrDisconnected) {
 			return nil // it is kept, for the client to come back
 		}
-		return s.send(wire.Of(m, ns.wire), flags)
+		return err
 	})
+}
+
+// deliver sends p in the log's order. A socket that is registered before it is connected comes back: p is behind what it
+// missed.
+func (s *Socket) deliver(p *engineio.Prepared, flags engineio.SendFlags, registered bool) error {
+	switch state := s.state.Load(); {
+	case state == stateClosed:
+		return ErrDisconnected
+	case state == stateOpening, state == statePending && registered:
+		if held, err := s.hold(p, flags); held {
+			return err
+		}
+	}
+	return s.client.send(p, flags)
 }
 
 // EmitWithAck sends an event and waits for the client's acknowledgement until ctx ends, or for [DefaultAckTimeout] if ctx

@@ -17,7 +17,7 @@ func (s *Socket) join() {
 	}
 	for _, middleware := range middlewares {
 		if s.state.Load() == stateClosed {
-			s.undo()
+			s.undo(back)
 			return
 		}
 		var err error
@@ -30,7 +30,7 @@ func (s *Socket) join() {
 		}
 	}
 	if !s.enter(back) {
-		s.undo()
+		s.undo(back)
 		return
 	}
 	if len(hs.connect) == 0 {
@@ -58,7 +58,7 @@ func (s *Socket) enter(back *comeback) bool {
 	s.client.inbox.held.reset() // of what a socket before this one left when it closed
 	if back == nil {
 		_, _ = a.Add(ctx, (*member)(s), s.takeRooms()...)
-	} else if !s.resume(back) {
+	} else if s.state.Load() == stateClosed || !s.resume(back) {
 		return false
 	}
 	s.mu.Lock()
@@ -91,11 +91,21 @@ func (s *Socket) takeRooms() []string {
 }
 
 // undo leaves the adapter again: the socket was closed before it was connected, and no handler has heard of it. A client
-// that the server disconnected so early waits for an answer to its CONNECT.
-func (s *Socket) undo() {
-	s.namespace.adapter.Withdraw((*member)(s)) // not a rival that goes on under its id
-	s.shut(ReasonTransportClose)               // in case it was only the answer that could not be sent
-	if s.shutReason() == ReasonServerDisconnect {
+// that is coming back may do so again, unless the server disconnected it. One that is disconnected so early waits for an
+// answer to its CONNECT.
+func (s *Socket) undo(back *comeback) {
+	s.shut(ReasonTransportClose) // in case it was only the answer that could not be sent
+	disconnected := s.shutReason() == ReasonServerDisconnect
+	switch {
+	case back == nil:
+		s.namespace.adapter.Withdraw((*member)(s))
+	case disconnected:
+		s.namespace.recovery.drop(back.absent)
+		fallthrough
+	default:
+		s.depart() // if it is in
+	}
+	if disconnected {
 		s.client.refuse(s.namespace.name, &Error{Message: "disconnected by the server"})
 	}
 }

@@ -23,9 +23,16 @@ func SocketOf(m adapter.Member) *Socket {
 // ID implements [adapter.Member].
 func (m *member) ID() string { return m.id }
 
-// Disconnect implements [adapter.Member].
+// Disconnect implements [adapter.Member]. Unlike [Socket.Disconnect] it means the client: one that is about to be kept, for
+// it has just gone, is not.
 func (m *member) Disconnect(closeConnection bool) {
-	_ = (*Socket)(m).Disconnect(context.Background(), closeConnection) // there is no error
+	s := (*Socket)(m)
+	if s.namespace.recovery != nil {
+		s.mu.Lock()
+		s.more().banned = true
+		s.mu.Unlock()
+	}
+	_ = s.Disconnect(context.Background(), closeConnection) // there is no error
 }
 
 // Deliver implements [adapter.Member].

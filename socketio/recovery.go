@@ -43,7 +43,8 @@ type Recovery struct {
 	// eventlog.DefaultCount and eventlog.DefaultBytes.
 	MaxMessages int
 	MaxBytes    int
-	// MaxSessions is how many clients of each namespace may be away; the one that left first goes first. 0 means 100000.
+	// MaxSessions is how many clients of each namespace may be away; then the one goes that left first of the address that
+	// has the most. 0 means 100000.
 	MaxSessions int
 	// MaxSessionBytes is how much memory their ids, rooms and keys of values may take; the values do not count. 0 means
 	// 64 MiB.
@@ -65,20 +66,18 @@ type recovery struct {
 
 // absent is what is kept of a socket.
 type absent struct {
-	was   adapter.Suspended
+	*adapter.Absence
+	rooms int    // how many bytes they take
 	last  uint32 // the number of the last message to it; 0 for none
 	data  []datum
 	began time.Time     // of its first connection
-	gone  chan struct{} // closed when its handlers have been told
+	gone  chan struct{} // closed when its handlers have been told; nil if no handler knew it
 }
 
 // size returns about how many bytes a takes in memory, but for the program's values.
 func (a *absent) size() int {
-	const session, room, value = 400, 40, 32
-	n := session
-	for _, in := range a.was.Rooms {
-		n += room + len(in.Room)
-	}
+	const session, value = 700, 32
+	n := session + a.rooms
 	for _, d := range a.data {
 		n += value + len(d.key)
 	}
@@ -98,7 +97,8 @@ func newRecovery(ns *Namespace, o *Recovery, heartbeat time.Duration) *recovery 
 	_, _ = rand.Read(r.secret) // never fails: it would end the program
 	// What was sent before a connection was found to be dead is missing too.
 	r.log = eventlog.NewMemory(&eventlog.Limits{Age: away + heartbeat, Count: o.MaxMessages, Bytes: o.MaxBytes})
-	r.sessions = eventlog.NewSessions[*absent](away, sessions, cmp.Or(o.MaxSessionBytes, DefaultMaxSessionBytes))
+	r.sessions = eventlog.NewSessions(eventlog.SessionLimits{Age: away, Count: sessions,
+		Bytes: cmp.Or(o.MaxSessionBytes, DefaultMaxSessionBytes)}, r.forget)
 	return r
 }
 
@@ -136,25 +136,41 @@ func recoverable(reason Reason) bool {
 func (r *recovery) suspend(s *Socket) (rooms []string, ok bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	was, ok := r.namespace.adapter.Suspend((*member)(s))
-	if !ok {
+	x, rooms := r.namespace.adapter.Suspend((*member)(s))
+	if x == nil {
 		return nil, false
 	}
-	for _, in := range was.Rooms {
-		rooms = append(rooms, in.Room)
+	const room = 64
+	a := &absent{Absence: x, last: s.last.Load(), began: s.Handshake().Time()}
+	for _, name := range rooms {
+		a.rooms += room + len(name)
 	}
-	a := &absent{was: was, last: s.last.Load(), began: s.Handshake().Time(), gone: make(chan struct{})}
 	s.mu.Lock()
-	x := s.more()
-	if x.recovered {
-		a.began = x.began
+	e := s.more()
+	if e.recovered {
+		a.began = e.began
 	}
-	a.data, x.gone = append(a.data, x.data...), a.gone
+	if e.joined {
+		a.gone = make(chan struct{})
+	}
+	a.data, e.gone = append(a.data, e.data...), a.gone
+	banned := e.banned
 	s.mu.Unlock()
-	if !r.sessions.Save(s.id, a, a.size()) {
+	if banned {
+		r.forget(a)
+	} else if !r.sessions.Save(s.id, a, a.size(), s.Handshake().ClientAddr()) {
 		r.namespace.server.counters.forgotten.Add(1)
 	}
 	return rooms, true
+}
+
+// forget has the client that a stands for be a new one when it comes.
+func (r *recovery) forget(a *absent) { r.namespace.adapter.Withdraw(a.Absence) }
+
+// drop is forget of one that is kept.
+func (r *recovery) drop(a *absent) {
+	r.sessions.Remove(a.ID(), a)
+	r.forget(a)
 }
 
 // farewellPatience bounds how long a client that has come back waits for handlers to be told that it was away.
@@ -175,53 +191,88 @@ func (s *Socket) reclaim() *comeback {
 	if json.Unmarshal(x.auth, &auth) != nil || auth.PID == "" {
 		return nil
 	}
-	back := r.take(auth.PID, auth.Offset)
+	back := r.claim(s, auth.PID, auth.Offset)
 	if back == nil {
 		s.namespace.server.counters.notRecovered.Add(1)
 		return nil
 	}
-	s.mu.Lock()
-	s.id, x.data, x.recovered, x.began = back.id, back.data, true, back.began
-	s.mu.Unlock()
+	if back.gone == nil {
+		return back
+	}
 	timer := time.NewTimer(farewellPatience)
 	defer timer.Stop()
 	select {
 	case <-back.gone:
 	case <-timer.C:
+	case <-s.Context().Done():
 	}
 	return back
 }
 
-// comeback is a session that was taken.
+// comeback is a session that somebody claims. It stays where it is until [Socket.resume] takes it.
 type comeback struct {
 	*absent
-	id    string
 	after message.Offset
 }
 
-// take takes the session that pid stands for, if everything behind offset is there.
-func (r *recovery) take(pid string, offset *string) *comeback {
+// claim makes s the one who comes back to the session that pid stands for, in place of whoever did so before, if everything
+// behind offset is there.
+func (r *recovery) claim(s *Socket, pid string, offset *string) *comeback {
 	id, ok := r.idOf(pid)
 	if !ok {
 		return nil
 	}
-	back := &comeback{id: id}
-	if old := SocketOf(r.namespace.adapter.Member(id)); old != nil {
+	for {
+		rival, back := r.look(s, id, offset)
+		if rival == nil {
+			return back
+		}
 		// The server has not found out yet that the connection is dead.
-		old.shut(ReasonTransportClose)
-		old.depart() // if another has just shut it
-		old.session.CloseWith(engineio.TransportClose, errTakenOver)
+		alive := rival.shut(ReasonTransportClose) != stateClosed
+		rival.depart() // if another has just shut it, or it was about to come back
+		if alive {
+			rival.session.CloseWith(engineio.TransportClose, errTakenOver)
+		}
+		if back != nil {
+			return back
+		}
 	}
+}
+
+// look claims the session of that id for s if there is one. Else somebody may have the id, as a rival that is to be ended
+// first.
+func (r *recovery) look(s *Socket, id string, offset *string) (rival *Socket, back *comeback) {
 	r.mu.Lock()
-	back.absent, ok = r.sessions.Take(id)
-	r.mu.Unlock()
+	defer r.mu.Unlock()
+	a := r.namespace.adapter
+	if rival = SocketOf(a.Member(id)); rival != nil {
+		return rival, nil
+	}
+	kept, ok := r.sessions.Get(id)
 	if !ok {
-		return nil
+		return nil, nil
 	}
-	if back.after, ok = r.after(back.absent, offset); !ok {
-		return nil
+	back = &comeback{absent: kept}
+	if back.after, ok = r.after(kept, offset); !ok {
+		r.drop(kept)
+		return nil, nil
 	}
-	return back
+	x := s.extra.Load()
+	s.mu.Lock()
+	was := s.id
+	s.id, x.recovered, x.began = id, true, kept.began
+	x.data = append([]datum(nil), kept.data...)
+	s.mu.Unlock()
+	claimant, away := a.Claim(kept.Absence, (*member)(s))
+	if away {
+		return SocketOf(claimant), back
+	}
+	s.mu.Lock()
+	s.id, x.recovered, x.data = was, false, nil
+	s.mu.Unlock()
+	r.sessions.Remove(id, kept)
+	// Somebody has just come back as it, or it was forgotten.
+	return SocketOf(a.Member(id)), nil
 }
 
 // after returns from where on a client misses messages that says this offset. It reports false if some of them may not be
@@ -231,14 +282,14 @@ func (r *recovery) after(a *absent, said *string) (after message.Offset, ok bool
 	if said != nil {
 		after, ok = message.ParseOffset(*said)
 	}
-	ok = ok && eventlog.SameLog(after, bounds.Top) && after.Compare(a.was.Since) >= 0
+	ok = ok && eventlog.SameLog(after, bounds.Top) && after.Compare(a.Since) >= 0
 	switch {
 	case a.last == 0, ok && int32(eventlog.Number(after)-a.last) >= 0:
 		// It has had all that was for it until it left, however long that is ago.
-		after = a.was.At
+		after = a.At
 	case ok:
-	case !a.was.Since.IsZero():
-		after = a.was.Since // it has received nothing: clients keep the offset of an earlier session, on whatever server
+	case !a.Since.IsZero():
+		after = a.Since // it has received nothing: clients keep the offset of an earlier session, on whatever server
 	case eventlog.Number(bounds.Floor) == 0, int64(bounds.Floor.Ms) < a.began.UnixMilli():
 		after = bounds.Floor // nothing and all of it is there
 	default:
@@ -249,21 +300,27 @@ func (r *recovery) after(a *absent, said *string) (after message.Offset, ok bool
 
 var errTakenOver = errors.New("the client has come back on another connection")
 
-// resume registers s, which goes on as the socket that left, with the adapter. It reports false if what is missing is not
-// there any more or too much.
+// resume registers s, which goes on as the socket that left, with the adapter, and takes its session. It reports false if
+// what is missing is not there any more or too much, or if another has come back meanwhile.
 func (s *Socket) resume(back *comeback) bool {
 	ns := s.namespace
+	r := ns.recovery
 	_, err := ns.adapter.Resume(context.Background(), (*member)(s), adapter.Resumption{
-		Rooms: back.was.Rooms, Since: back.was.Since, After: back.after, MaxBytes: ns.server.holdLimit / 4 * 3,
+		Absence: back.Absence, After: back.after, MaxBytes: ns.server.holdLimit / 4 * 3,
 	})
 	var old *eventlog.OffsetError
 	var much *adapter.MissedError
-	if errors.As(err, &old) || errors.As(err, &much) {
+	lost := errors.As(err, &old) || errors.As(err, &much)
+	if lost || errors.Is(err, adapter.ErrNotAway) {
+		if lost {
+			r.drop(back.absent)
+		}
 		ns.server.counters.notRecovered.Add(1)
 		// The program may know it by its old name already. It comes again as somebody new.
 		s.session.CloseWith(engineio.TransportError, err)
 		return false
 	}
+	r.sessions.Remove(s.id, back.absent)
 	ns.server.counters.recovered.Add(1)
 	return true
 }

@@ -3,8 +3,11 @@ package socketio_test
 import (
 	"context"
 	"encoding/json"
+	"net/http"
+	"net/http/httptest"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/peal-dev/peal/socketio"
@@ -83,5 +86,39 @@ func TestRecoveryIsBoundedInBytes(t *testing.T) {
 		if s := <-came; s.Recovered() != want {
 			t.Errorf("client %d: recovered is %v", i, s.Recovered())
 		}
+	}
+}
+
+// A client that comes and goes pushes out what it has left itself and not what others have.
+func TestRecoveryBesideOneThatComesAndGoes(t *testing.T) {
+	t.Parallel()
+	var came chan *socketio.Socket
+	var left chan socketio.Reason
+	r := recovering(t, &socketio.Recovery{MaxSessions: 5}, func(io *socketio.Server) { came, left = watch(io, "a") })
+	var from atomic.Value
+	from.Store("192.0.2.1:1")
+	front := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		req.RemoteAddr = from.Load().(string) // as a middleware does that knows the proxy
+		r.io.ServeHTTP(w, req)
+	}))
+	defer front.Close()
+	direct := r.http
+	r.http = front
+	defer func() { r.http = direct }()
+	user := r.come(nil)
+	<-came
+	user.leave(left)
+	from.Store("[2001:db8::1]:1")
+	for range 20 {
+		c := r.come(nil)
+		<-came
+		c.leave(left)
+	}
+	if st := r.io.Stats(); st.Away != 5 || st.AwayOfOne != 4 || st.Forgotten != 16 {
+		t.Errorf("%d are away, %d of one address, %d were forgotten", st.Away, st.AwayOfOne, st.Forgotten)
+	}
+	r.come(user)
+	if s := <-came; !s.Recovered() {
+		t.Error("not recovered")
 	}
 }

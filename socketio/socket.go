@@ -45,6 +45,7 @@ type extra struct {
 	reason    Reason        // why it was closed
 	joined    bool          // it was connected before it was closed
 	recovered bool          // it goes on where its client left
+	banned    bool          // its client does not come back: it was disconnected
 	began     time.Time     // and when that began
 	gone      chan struct{} // closed when its handlers know that it is closed; nil if nobody will ask
 }
@@ -140,32 +141,31 @@ func (s *Socket) Leave(_ context.Context, rooms ...string) error {
 		if x := s.extra.Load(); x != nil {
 			x.rooms = slices.DeleteFunc(x.rooms, func(r string) bool { return slices.Contains(rooms, r) })
 		}
-		s.mu.Unlock()
-		return nil
 	}
 	s.mu.Unlock()
-	s.namespace.adapter.Leave(s.id, rooms...)
+	s.namespace.adapter.Leave(s.id, rooms...) // a client that comes back is in its rooms before that
 	return nil
 }
 
 // Rooms returns the rooms the socket is in, in no order; an empty list, not nil, if there are none. The room that is its
 // own id is not among them. In OnDisconnecting it returns where the socket was.
 func (s *Socket) Rooms() []string {
+	rooms := []string{}
 	s.mu.Lock()
-	switch s.state.Load() {
-	case statePending, stateClosed:
-		rooms := []string{}
-		if x := s.extra.Load(); x != nil {
-			rooms = append(rooms, x.rooms...)
-		}
-		s.mu.Unlock()
-		return rooms
+	state, x := s.state.Load(), s.extra.Load()
+	if x != nil && !isJoined(state) {
+		rooms = append(rooms, x.rooms...)
 	}
 	s.mu.Unlock()
-	if rooms := s.namespace.adapter.RoomsOf(s.id); rooms != nil {
+	if state == stateClosed {
 		return rooms
 	}
-	return []string{}
+	for _, room := range s.namespace.adapter.RoomsOf(s.id) {
+		if !slices.Contains(rooms, room) {
+			rooms = append(rooms, room)
+		}
+	}
+	return rooms
 }
 
 // On registers a handler for an event of this socket only, which then runs instead of the namespace's. It takes the

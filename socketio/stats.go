@@ -9,15 +9,17 @@ import (
 	"github.com/peal-dev/peal/internal/tally"
 )
 
-// Stats is a snapshot of a server's counters. All but Connections and Sockets only grow.
+// Stats is a snapshot of a server's counters. All but Connections, Sockets and the two of clients that are away only grow.
 type Stats struct {
 	Connections int // open Engine.IO sessions
 	Sockets     int // connected sockets, over all namespaces
+	Away        int // clients that are away and may come back, over all namespaces
+	AwayOfOne   int // of these, those of one namespace and the address that has the most
 
 	Connected    uint64            // sockets that connected
 	Recovered    uint64            // of these, clients that went on where they were
 	NotRecovered uint64            // clients that asked for that and could not: too late, too much was missing, another node's
-	Forgotten    uint64            // sessions of absent clients that had to go for newer ones
+	Forgotten    uint64            // sessions of absent clients that had to go for others
 	Refused      map[string]uint64 // CONNECT packets refused: by the code of a middleware's *Error, or RefusedByMiddleware, RefusedNamespace
 	Disconnected map[Reason]uint64
 	EventsIn     uint64 // events received for a namespace the client has joined
@@ -96,6 +98,10 @@ func (s *Server) Stats() Stats {
 	}
 	for _, ns := range s.Namespaces() {
 		st.EventsOut += ns.adapter.Stats().Deliveries
+		if ns.recovery != nil {
+			st.Away += ns.recovery.sessions.Len()
+			st.AwayOfOne = max(st.AwayOfOne, ns.recovery.sessions.Most())
+		}
 	}
 	return st
 }
