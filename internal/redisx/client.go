@@ -2,8 +2,10 @@ package redisx
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
+	"net"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -19,6 +21,7 @@ var ErrClosed = errors.New("redis: closed")
 type Client struct {
 	opt     rueidis.ClientOption
 	timeout time.Duration
+	watcher *watcher
 	closing sync.Once
 	closed  chan struct{}
 
@@ -39,7 +42,11 @@ func New(opts Options) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Client{opt: opt, timeout: opts.Timeout, closed: closed, absent: make(map[*Subscriber]struct{})}, nil
+	watcher, dial := new(watcher), opt.DialCtxFn
+	opt.DialCtxFn = func(ctx context.Context, addr string, d *net.Dialer, config *tls.Config) (net.Conn, error) {
+		return watcher.open(ctx, func(ctx context.Context) (net.Conn, error) { return dial(ctx, addr, d, config) })
+	}
+	return &Client{opt: opt, timeout: opts.Timeout, watcher: watcher, closed: closed, absent: make(map[*Subscriber]struct{})}, nil
 }
 
 // Timeout returns how long a connection and an answer may take.
@@ -63,6 +70,17 @@ func (c *Client) connected() (rueidis.Client, error) {
 		c.client = client
 	}
 	return c.client, nil
+}
+
+// primary returns the address of the server that commands go to now, where Sentinel may change it, and else "".
+func (c *Client) primary(client rueidis.Client) string {
+	if client.Mode() != rueidis.ClientModeSentinel {
+		return ""
+	}
+	for addr := range client.Nodes() {
+		return addr
+	}
+	return ""
 }
 
 // Message is something to publish, and what became of it.
@@ -188,5 +206,6 @@ func (c *Client) Close() {
 		if c.client != nil {
 			c.client.Close()
 		}
+		c.watcher.close()
 	})
 }

@@ -43,8 +43,9 @@ func (o Options) Validate() error {
 	return err
 }
 
-// keepAlive is after how much silence a connection is probed. One that does not answer for Timeout is given up.
-const keepAlive = 2 * time.Second
+// keepAlive is after how much silence a connection is probed. One that does not answer for Timeout is given up, and one that
+// does not although others are answered is before that: see watcher.
+const keepAlive = 500 * time.Millisecond
 
 // bufferSize is a connection's read and write buffer each. The library's default is half a megabyte.
 const bufferSize = 64 << 10

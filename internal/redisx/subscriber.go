@@ -3,6 +3,7 @@ package redisx
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"time"
 	"unsafe"
@@ -93,6 +94,9 @@ const (
 	minRetry   = time.Second
 	maxRetry   = 30 * time.Second
 )
+
+// moveInterval is how often a subscriber looks whether Sentinel has made another server the primary.
+const moveInterval = 250 * time.Millisecond
 
 // Subscribe returns a subscriber with a connection of its own, which it makes at once and keeps until it is closed.
 func (c *Client) Subscribe(hooks Hooks) *Subscriber {
@@ -186,6 +190,7 @@ func (s *Subscriber) session(ctx context.Context) (up bool, err error) {
 	if err != nil {
 		return false, err
 	}
+	home := s.client.primary(client)
 	dedicated, release := client.Dedicate()
 	defer release()
 	defer dedicated.Close()
@@ -211,6 +216,8 @@ func (s *Subscriber) session(ctx context.Context) (up bool, err error) {
 	patience := service.Backoff{Min: minRetry, Max: maxRetry}
 	again := time.NewTimer(patience.Next())
 	defer again.Stop()
+	moves := time.NewTicker(moveInterval)
+	defer moves.Stop()
 	for {
 		select {
 		case <-ctx.Done():
@@ -229,6 +236,11 @@ func (s *Subscriber) session(ctx context.Context) (up bool, err error) {
 				return true, err
 			}
 			s.finish(nil)
+		case <-moves.C:
+			// A replica takes subscribers, and a server that hangs keeps them.
+			if now := s.client.primary(client); now != home {
+				return true, fmt.Errorf("redis: %s is the primary now, and not %s", now, home)
+			}
 		case <-again.C:
 			if s.Refused() == 0 {
 				patience.Reset()

@@ -96,7 +96,10 @@ func (s *Sentinel) AwaitPrimary(old *Server) *Server {
 	if other == old {
 		other = s.servers[1]
 	}
-	other.await("being the primary", func() bool { return strings.HasPrefix(other.Do("ROLE"), "master") })
+	other.await("being the primary", func() bool {
+		role, err := do(other.addr, "ROLE") // who asks in the moment of a failover is sent away
+		return err == nil && strings.HasPrefix(role, "master")
+	})
 	s.sentinels[0].await("there is another primary", func() bool { return s.Primary() == other })
 	return other
 }
