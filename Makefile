@@ -15,6 +15,7 @@ BENCHTIME ?= 1s#            how long each of them runs
 MILLION ?=#             flags of `make million`, such as --clients 100000
 CURVES ?=#              flags of `make curves`, such as --quick
 SOAK ?= 30m#                how long `make soak` goes on
+CHAOS ?= 10s#               how long each fault of `make chaos` lasts
 TESTFLAGS ?=#               further flags of `go test` in `make test`
 EIO_SUITE ?=#               test-suite/ of an Engine.IO protocol checkout
 SIO_SUITE ?=#               test-suite/ of a Socket.IO protocol checkout
@@ -110,6 +111,10 @@ soak: setup ## Attack two nodes in every known way for SOAK; nothing may stay be
 	go test -race -count=1 -timeout 0 -v -run '^TestSoak$$' ./interop -soak $(SOAK)
 	$(call say,200 official clients that are cut at random for a minute)
 	go test -count=1 -timeout 0 -v -run '^TestRecoveryUnderLoad$$' ./interop -recovery 60s -recovery.clients 200
+
+.PHONY: chaos
+chaos: setup ## Faults between nodes and broker, each for CHAOS: what is lost, and how soon everything arrives again
+	go test -race -count=1 -timeout 0 -v ./interop/chaos -hold $(CHAOS)
 
 .PHONY: clean
 clean: ## Remove what was built and installed here

@@ -8,6 +8,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/http"
 	"os"
@@ -36,7 +37,7 @@ func run(ctx context.Context, args []string) error {
 	if w == nil {
 		return fmt.Errorf("no wire %q", args[0])
 	}
-	driver, err := w.Driver(args[1])
+	driver, err := w.Driver(args[1], slog.Default())
 	if err != nil {
 		return err
 	}

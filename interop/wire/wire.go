@@ -3,6 +3,7 @@
 package wire
 
 import (
+	"log/slog"
 	"testing"
 
 	"github.com/peal-dev/peal/adapter"
@@ -16,7 +17,13 @@ type Wire struct {
 	// Start starts what the nodes meet at, which ends with the test.
 	Start func(testing.TB) Broker
 	// Driver makes the driver of a Go node from a Broker's URL.
-	Driver func(url string) (adapter.Driver, error)
+	Driver func(url string, logger *slog.Logger) (adapter.Driver, error)
+	// Gaps returns how often a driver has found that messages of other nodes may be missing.
+	Gaps func(adapter.Driver) uint64
+	// Redis says that the nodes meet at a Redis, and Flood is the command without its payload that sends all nodes of the root
+	// namespace there what they have no use for.
+	Redis bool
+	Flood []string
 	// Rooms says that the official adapter can be asked for the rooms of all nodes.
 	Rooms bool
 	// TextEvents says that the official adapter sends server-side events as JSON, in which bytes are lost.
@@ -26,15 +33,37 @@ type Wire struct {
 // Broker is what the nodes of a cluster meet at.
 type Broker interface {
 	URL() string
+	// Addr is its host and port, and Through its URL with another address that leads there.
+	Addr() string
+	Through(addr string) string
+	// Stop ends it as a crash does, and Restart starts it again; Pause has it hang until Resume.
+	Stop()
+	Restart()
+	Pause()
+	Resume()
 }
+
+// redis is a [Broker].
+type redis struct{ *testredis.Server }
+
+// Through implements [Broker].
+func (redis) Through(addr string) string { return "redis://" + addr }
+
+func startRedis(t testing.TB) Broker { return redis{testredis.Start(t)} }
 
 // All are the wires that there are.
 var All = []Wire{
 	{
-		Name: "redispubsub", Rooms: true, TextEvents: true,
-		Start: func(t testing.TB) Broker { return testredis.Start(t) },
-		Driver: func(url string) (adapter.Driver, error) {
-			return redispubsub.New(redispubsub.Options{URL: url})
+		Name: "redispubsub", Redis: true, Flood: []string{"PUBLISH", "socket.io#/#nobody#"}, Rooms: true, TextEvents: true,
+		Start: startRedis,
+		Driver: func(url string, logger *slog.Logger) (adapter.Driver, error) {
+			return redispubsub.New(redispubsub.Options{URL: url, Logger: logger})
+		},
+		Gaps: func(d adapter.Driver) (all uint64) {
+			for _, n := range d.(*redispubsub.Driver).Stats().Gaps {
+				all += n
+			}
+			return all
 		},
 	},
 }
