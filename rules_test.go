@@ -44,6 +44,7 @@ var layers = map[string][]string{
 
 	"adapter/internal/jsonpack":    {"internal/jsonscan", "internal/utf8text"},
 	"adapter/internal/outbox":      {"adapter", "internal/service"},
+	"adapter/internal/jsonbson":    {"adapter/internal/jsonpack", "internal/jsonscan", "internal/utf8text"},
 	"adapter/internal/reception":   {"adapter", "adapter/nodewire", "internal/lograte", "internal/service", "internal/tally"},
 	"adapter/internal/nodecluster": {"adapter", "adapter/nodewire", "adapter/internal/reception", "internal/service"},
 
@@ -64,6 +65,7 @@ var layers = map[string][]string{
 	"internal/redisx":     {"internal/service"},
 	"internal/service":    {},
 	"internal/tally":      {},
+	"internal/testmongo":  {},
 	"internal/testredis":  {},
 	"internal/utf8text":   {},
 	"internal/wheel":      {},

@@ -46,7 +46,7 @@ func (d *decoder) value(dst, src []byte, depth int) (_, rest []byte, err error) 
 		if err != nil {
 			return dst, src, malformed(err)
 		}
-		return appendString(dst, s), rest, nil
+		return AppendText(dst, s), rest, nil
 	case c == 0xc0:
 		return append(dst, "null"...), src[1:], nil
 	case c == 0xc2:
@@ -64,13 +64,13 @@ func (d *decoder) value(dst, src []byte, depth int) (_, rest []byte, err error) 
 		if err != nil {
 			return dst, src, malformed(err)
 		}
-		return appendFloat(dst, float64(f)), rest, nil
+		return AppendFloat(dst, float64(f)), rest, nil
 	case c == 0xcb:
 		f, rest, err := msgp.ReadFloat64Bytes(src)
 		if err != nil {
 			return dst, src, malformed(err)
 		}
-		return appendFloat(dst, f), rest, nil
+		return AppendFloat(dst, f), rest, nil
 	case c >= 0xcc && c <= 0xcf:
 		n, rest, err := msgp.ReadUint64Bytes(src)
 		if err != nil {
@@ -197,7 +197,7 @@ func (d *decoder) extension(dst, src []byte) (_, rest []byte, err error) {
 	case lead == 0xd4: // undefined
 		return append(dst, "null"...), rest, nil
 	case lead == 0xd7: // notepack 2's Date; an ArrayBuffer of eight bytes comes with 0xc7
-		return appendDate(dst, int64(binary.BigEndian.Uint64(content))), rest, nil
+		return AppendDate(dst, int64(binary.BigEndian.Uint64(content))), rest, nil
 	}
 	return d.bytes(dst, content), rest, nil
 }
@@ -222,14 +222,14 @@ func appendTimestamp(dst, content []byte) ([]byte, error) {
 	if sec < -maxDate/1000 || sec > maxDate/1000 {
 		return append(dst, "null"...), nil
 	}
-	return appendDate(dst, sec*1000+nsec/1_000_000), nil
+	return AppendDate(dst, sec*1000+nsec/1_000_000), nil
 }
 
 // maxDate is how many milliseconds from 1970 a JavaScript Date reaches. Beyond, it is invalid: null in JSON.
 const maxDate = 8_640_000_000_000_000
 
-// appendDate appends what JSON.stringify makes of a Date.
-func appendDate(dst []byte, ms int64) []byte {
+// AppendDate appends what JSON.stringify makes of a Date.
+func AppendDate(dst []byte, ms int64) []byte {
 	if ms < -maxDate || ms > maxDate {
 		return append(dst, "null"...)
 	}
@@ -243,8 +243,8 @@ func appendDate(dst []byte, ms int64) []byte {
 	return t.AppendFormat(dst, `-01-02T15:04:05.000Z"`)
 }
 
-// appendFloat appends f as JSON.stringify does.
-func appendFloat(dst []byte, f float64) []byte {
+// AppendFloat appends f as JSON.stringify does.
+func AppendFloat(dst []byte, f float64) []byte {
 	if math.IsNaN(f) || math.IsInf(f, 0) {
 		return append(dst, "null"...)
 	}

@@ -7,8 +7,8 @@ import (
 
 const hexDigits = "0123456789abcdef"
 
-// appendString appends s as a JSON string literal.
-func appendString(dst, s []byte) []byte {
+// AppendText appends s as a JSON string literal. What in it is no UTF-8 becomes U+FFFD.
+func AppendText(dst, s []byte) []byte {
 	dst = append(dst, '"')
 	start := 0
 	for i := 0; i < len(s); {
@@ -51,7 +51,7 @@ func appendString(dst, s []byte) []byte {
 	return append(dst, '"')
 }
 
-// AppendString appends s as a JSON string literal. What in it is no UTF-8 becomes U+FFFD.
+// AppendString is [AppendText] for a string.
 func AppendString(dst []byte, s string) []byte {
-	return appendString(dst, unsafe.Slice(unsafe.StringData(s), len(s)))
+	return AppendText(dst, unsafe.Slice(unsafe.StringData(s), len(s)))
 }
