@@ -100,7 +100,7 @@ func network(hit int, begin, end func(*faultproxy.Proxy)) func(*testing.T, *wire
 		for range nodes {
 			p := faultproxy.Start(t, b.Addr())
 			proxies = append(proxies, p)
-			o.URLs = append(o.URLs, b.Through(p.Addr()))
+			o.URLs = append(o.URLs, wire.Through(b, p.Addr()))
 		}
 		if o.Hit = hit; hit > 0 {
 			proxies = proxies[:hit]

@@ -3,6 +3,8 @@ package chaos
 import (
 	"fmt"
 	"time"
+
+	"github.com/peal-dev/peal/adapter"
 )
 
 // Report is what a fault cost, over all pairs of a publisher and another node, and both audiences.
@@ -65,13 +67,21 @@ func evaluate(nodes []*node, hit int, back time.Time) *Report {
 				}
 			}
 		}
-		gaps := receiver.wire.Gaps(receiver.driver)
+		gaps := receiver.gaps()
 		r.Gaps += gaps
 		if r.Lost > lost && gaps == 0 {
 			r.Unsaid++
 		}
 	}
 	return r
+}
+
+// gaps returns how many the driver has told of.
+func (n *node) gaps() (all uint64) {
+	for _, count := range n.driver.(interface{ Stats() adapter.DriverStats }).Stats().Gaps {
+		all += count
+	}
+	return all
 }
 
 // all are the sendings as if each had been accepted.

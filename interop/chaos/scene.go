@@ -44,7 +44,6 @@ var audiences = []struct {
 
 // node is one of the cluster, with a member that hears everything.
 type node struct {
-	wire    *wire.Wire
 	driver  adapter.Driver
 	adapter *adapter.Adapter
 	ear     *ear
@@ -91,7 +90,7 @@ func startNode(t testing.TB, w *wire.Wire, url string, count int) *node {
 	if err != nil {
 		t.Fatal(err)
 	}
-	n := &node{wire: w, driver: driver, ear: newEar(count), sent: make([][]sending, len(audiences))}
+	n := &node{driver: driver, ear: newEar(count), sent: make([][]sending, len(audiences))}
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), patience)
 		defer cancel()

@@ -4,6 +4,7 @@ package wire
 
 import (
 	"log/slog"
+	"strings"
 	"testing"
 
 	"github.com/peal-dev/peal/adapter"
@@ -18,8 +19,6 @@ type Wire struct {
 	Start func(testing.TB) Broker
 	// Driver makes the driver of a Go node from a Broker's URL.
 	Driver func(url string, logger *slog.Logger) (adapter.Driver, error)
-	// Gaps returns how often a driver has found that messages of other nodes may be missing.
-	Gaps func(adapter.Driver) uint64
 	// Redis says that the nodes meet at a Redis, and Flood is the command without its payload that sends all nodes of the root
 	// namespace there what they have no use for.
 	Redis bool
@@ -33,9 +32,7 @@ type Wire struct {
 // Broker is what the nodes of a cluster meet at.
 type Broker interface {
 	URL() string
-	// Addr is its host and port, and Through its URL with another address that leads there.
-	Addr() string
-	Through(addr string) string
+	Addr() string // host and port of URL
 	// Stop ends it as a crash does, and Restart starts it again; Pause has it hang until Resume.
 	Stop()
 	Restart()
@@ -43,13 +40,10 @@ type Broker interface {
 	Resume()
 }
 
-// redis is a [Broker].
-type redis struct{ *testredis.Server }
+// Through returns the broker's URL with another address, which leads there.
+func Through(b Broker, addr string) string { return strings.Replace(b.URL(), b.Addr(), addr, 1) }
 
-// Through implements [Broker].
-func (redis) Through(addr string) string { return "redis://" + addr }
-
-func startRedis(t testing.TB) Broker { return redis{testredis.Start(t)} }
+func startRedis(t testing.TB) Broker { return testredis.Start(t) }
 
 // All are the wires that there are.
 var All = []Wire{
@@ -58,12 +52,6 @@ var All = []Wire{
 		Start: startRedis,
 		Driver: func(url string, logger *slog.Logger) (adapter.Driver, error) {
 			return redispubsub.New(redispubsub.Options{URL: url, Logger: logger})
-		},
-		Gaps: func(d adapter.Driver) (all uint64) {
-			for _, n := range d.(*redispubsub.Driver).Stats().Gaps {
-				all += n
-			}
-			return all
 		},
 	},
 }
