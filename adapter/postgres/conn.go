@@ -1,0 +1,152 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"net"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/peal-dev/peal/internal/service"
+)
+
+// server makes connections and knows those that are there, so that closing ends each of them, whatever it waits for. It is
+// safe for concurrent use.
+type server struct {
+	config  *pgconn.Config
+	timeout time.Duration
+	dial    pgconn.DialFunc
+
+	mu     sync.Mutex
+	closed bool
+	conns  map[*trackedConn]struct{}
+}
+
+func newServer(config *pgconn.Config, timeout time.Duration) *server {
+	s := &server{config: config, timeout: timeout, dial: config.DialFunc, conns: make(map[*trackedConn]struct{})}
+	config.DialFunc = s.track
+	return s
+}
+
+// dialing marks the context of a connection that is wanted. What pgconn dials by itself is to cancel a command on a
+// connection that it gives up, which the server does after the same time by statement_timeout.
+type dialing struct{}
+
+var errNotDialed = errors.New("postgres: no connection for this")
+
+func (s *server) track(ctx context.Context, network, addr string) (net.Conn, error) {
+	if ctx.Value(dialing{}) == nil {
+		return nil, errNotDialed
+	}
+	conn, err := s.dial(ctx, network, addr)
+	if err != nil {
+		return nil, err
+	}
+	tracked := &trackedConn{Conn: conn, server: s}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return nil, errors.Join(net.ErrClosed, conn.Close())
+	}
+	s.conns[tracked] = struct{}{}
+	return tracked, nil
+}
+
+type trackedConn struct {
+	net.Conn
+	server *server
+}
+
+// Close implements [net.Conn].
+func (c *trackedConn) Close() error {
+	c.server.mu.Lock()
+	delete(c.server.conns, c)
+	c.server.mu.Unlock()
+	return c.Conn.Close()
+}
+
+// close ends all connections, and lets none begin.
+func (s *server) close() {
+	s.mu.Lock()
+	s.closed = true
+	conns := s.conns
+	s.conns = make(map[*trackedConn]struct{})
+	s.mu.Unlock()
+	for c := range conns {
+		_ = c.Conn.Close()
+	}
+}
+
+func (s *server) isClosed() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.closed
+}
+
+// connect makes a connection within the timeout and prepares it.
+func (s *server) connect(ctx context.Context, notify pgconn.NotificationHandler, prepare string) (*pgconn.PgConn, error) {
+	ctx, cancel := context.WithTimeout(context.WithValue(ctx, dialing{}, true), s.timeout)
+	defer cancel()
+	config := s.config.Copy()
+	config.OnNotification = notify
+	conn, err := pgconn.ConnectConfig(ctx, config)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := conn.Exec(ctx, prepare).ReadAll(); err != nil {
+		discard(conn)
+		return nil, err
+	}
+	return conn, nil
+}
+
+// discard ends a connection at once and waits until nothing of it is left.
+func discard(conn *pgconn.PgConn) {
+	_ = conn.Conn().Close()
+	closed, cancel := context.WithCancel(context.Background())
+	cancel() // what is there to say goodbye to is gone
+	_ = conn.Close(closed)
+	<-conn.CleanupDone()
+}
+
+// The pauses between attempts to connect: delivery goes on within two seconds of the server's return.
+const (
+	minPause = 50 * time.Millisecond
+	maxPause = 500 * time.Millisecond
+)
+
+// keep makes a connection, uses it until that fails, and makes another, until ctx ends. It tells each failure.
+func (s *server) keep(ctx context.Context, notify pgconn.NotificationHandler, prepare string, use func(context.Context, *pgconn.PgConn) error, failed func(error)) {
+	backoff := service.Backoff{Min: minPause, Max: maxPause}
+	for ctx.Err() == nil {
+		conn, err := s.connect(ctx, notify, prepare)
+		if err == nil {
+			backoff.Reset()
+			err = use(ctx, conn)
+			discard(conn)
+		}
+		if ctx.Err() != nil || s.isClosed() {
+			return
+		}
+		failed(err)
+		if !service.Pause(ctx, backoff.Next()) {
+			return
+		}
+	}
+}
+
+// fatal reports whether a connection is of no use after err: it is broken, or on a server that does not write.
+func fatal(conn *pgconn.PgConn, err error) bool {
+	const readOnly = "25006"
+	var refusal *pgconn.PgError
+	return conn.IsClosed() || !errors.As(err, &refusal) || refusal.Code == readOnly
+}
+
+// settings is what each connection begins with. It waits for no disk: what is notified is lost with the server anyway, and
+// while one transaction waits for the disk to be notified, all others wait for it.
+func settings(timeout time.Duration) string {
+	return "SET synchronous_commit = off; SET statement_timeout = " + strconv.FormatInt(max(timeout.Milliseconds(), 1), 10)
+}

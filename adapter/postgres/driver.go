@@ -1,0 +1,152 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/peal-dev/peal/adapter"
+	"github.com/peal-dev/peal/adapter/internal/nodecluster"
+	"github.com/peal-dev/peal/internal/service"
+)
+
+// Driver connects the adapters of a node to the others through PostgreSQL. It is safe for concurrent use.
+type Driver struct {
+	opts      Options
+	hub       *nodecluster.Hub
+	server    *server
+	listener  *listener
+	publisher *publisher
+	fetcher   *fetcher
+
+	// unreturned is when a probe was sent that may not have come back, in Unix nanoseconds, and 0 once anything came after.
+	unreturned atomic.Int64
+
+	mu       sync.RWMutex
+	channels map[string]*channel
+}
+
+var _ adapter.Driver = (*Driver)(nil)
+
+var errNoURL = errors.New("postgres: no URL")
+
+// New returns a driver that starts to connect. It does not wait for the connection: an error means that the options are
+// wrong, and [Driver.Subscribe] is the one to tell that the database is away. Close the driver when the adapters are closed.
+func New(opts Options) (*Driver, error) {
+	config, err := opts.parse()
+	if err != nil {
+		return nil, err
+	}
+	opts.setDefaults()
+	d := &Driver{opts: opts, channels: make(map[string]*channel)}
+	d.hub = nodecluster.New(nodecluster.Options{
+		Driver: "postgres", Broker: "PostgreSQL", Timeout: opts.Timeout, InboxSize: opts.InboxSize, InboxBytes: opts.InboxBytes,
+		MaxAttachments: opts.MaxAttachments, HeartbeatInterval: opts.HeartbeatInterval, HeartbeatTimeout: opts.HeartbeatTimeout,
+		OnState: opts.OnState, Logger: opts.Logger,
+	})
+	d.server = newServer(config, opts.Timeout)
+	d.publisher = newPublisher(d.server, opts.Table, opts.QueueSize, d.warn)
+	d.fetcher = newFetcher(d.server, opts.Table, opts.CleanupInterval, d.warn)
+	d.listener = newListener(d.server, d.notified, d.hub.Monitor.State)
+	return d, nil
+}
+
+// warn tells what stands in the way of large messages.
+func (d *Driver) warn(err error) {
+	d.hub.Monitor.Log(slog.LevelWarn, "table", "the table of large messages cannot be used",
+		slog.String("table", d.opts.Table), slog.Any("error", err))
+}
+
+// Subscribe implements [adapter.Driver]. While the database is away it waits for twice the Timeout, then fails with
+// [adapter.ErrUnavailable].
+func (d *Driver) Subscribe(ctx context.Context, namespace string, r adapter.Receiver) (adapter.Link, error) {
+	l, err := d.hub.Subscribe(ctx, namespace, r, d.open)
+	if err != nil {
+		return nil, err
+	}
+	return l, nil
+}
+
+// open listens to a link's channels.
+func (d *Driver) open(ctx context.Context, l *nodecluster.Link) (nodecluster.Transport, error) {
+	t := &transport{driver: d, link: l, channel: channelOf(d.opts.Key, l.Namespace()), private: privateChannel(d.opts.Key, l.UID())}
+	for _, name := range []string{t.private, t.channel} {
+		if err := t.listen(ctx, name); err != nil {
+			_ = t.Close(ctx)
+			return nil, err
+		}
+	}
+	return t, nil
+}
+
+// privateChannel returns the channel of one node in one namespace: for its own probes, and what Peal nodes answer it.
+func privateChannel(key, uid string) string { return channelOf(key, "@"+uid) }
+
+// add hands what comes on a channel to l.
+func (d *Driver) add(name string, l *nodecluster.Link) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	c := d.channels[name]
+	if c == nil {
+		c = &channel{driver: d, name: name}
+		c.sequence = sequence{fetcher: d.fetcher, maxLen: d.opts.InboxSize, maxBytes: d.opts.InboxBytes, receive: c.receive, lost: c.lost}
+		d.channels[name] = c
+	}
+	c.add(l)
+}
+
+// remove ends that, and returns when l is not called any more.
+func (d *Driver) remove(name string, l *nodecluster.Link) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if c := d.channels[name]; c != nil && c.remove(l) {
+		delete(d.channels, name)
+	}
+}
+
+// notified takes what PostgreSQL sends. It must not be held up: all namespaces receive by it.
+func (d *Driver) notified(name, payload string) {
+	d.unreturned.Store(0)
+	d.mu.RLock()
+	c := d.channels[name]
+	d.mu.RUnlock()
+	if c != nil {
+		c.notified(payload)
+	}
+}
+
+// probing replaces the connection that receives if it stands and delivers nothing.
+func (d *Driver) probing(now time.Time) {
+	since := d.unreturned.Load()
+	if since != 0 && now.Sub(time.Unix(0, since)) > d.opts.Timeout && d.unreturned.CompareAndSwap(since, 0) {
+		d.listener.replace()
+	}
+}
+
+// Close closes all links and all connections. What waits to be published fails with [adapter.ErrClosed]. When ctx ends
+// before, Close returns its error and the closing goes on.
+func (d *Driver) Close(ctx context.Context) error {
+	err := service.Within(ctx, func() {
+		// Other nodes are told, for which the hub has a time of its own.
+		_ = d.hub.Close(context.Background())
+		d.server.close()
+		d.listener.close()
+		d.publisher.close()
+		d.fetcher.close()
+	})
+	if err != nil {
+		return fmt.Errorf("postgres: close: %w", err)
+	}
+	return nil
+}
+
+// Stats returns the counters.
+func (d *Driver) Stats() adapter.DriverStats {
+	s := d.hub.Stats()
+	s.Refused = d.listener.refused()
+	return s
+}
