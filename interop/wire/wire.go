@@ -8,7 +8,9 @@ import (
 	"testing"
 
 	"github.com/peal-dev/peal/adapter"
+	"github.com/peal-dev/peal/adapter/postgres"
 	"github.com/peal-dev/peal/adapter/redispubsub"
+	"github.com/peal-dev/peal/internal/testpostgres"
 	"github.com/peal-dev/peal/internal/testredis"
 )
 
@@ -52,6 +54,13 @@ var All = []Wire{
 		Start: startRedis,
 		Driver: func(url string, logger *slog.Logger) (adapter.Driver, error) {
 			return redispubsub.New(redispubsub.Options{URL: url, Logger: logger})
+		},
+	},
+	{
+		Name:  "postgres",
+		Start: func(t testing.TB) Broker { return testpostgres.Start(t) },
+		Driver: func(url string, logger *slog.Logger) (adapter.Driver, error) {
+			return postgres.New(postgres.Options{URL: url, Logger: logger})
 		},
 	},
 }
