@@ -37,11 +37,11 @@ func (n *node) waitReady(status int) string {
 func TestTwoNodesExchangeMessages(t *testing.T) {
 	t.Parallel()
 	t.Run("namespaces", func(t *testing.T) { t.Parallel(); exchangeMessages(t, gateway.Config{}) })
-	t.Run("rooms", func(t *testing.T) { t.Parallel(); exchangeMessages(t, gateway.Config{RedisSubscribeRooms: true}) })
+	t.Run("rooms", func(t *testing.T) { t.Parallel(); exchangeMessages(t, gateway.Config{ClusterSubscribeRooms: true}) })
 }
 
 func exchangeMessages(t *testing.T, cfg gateway.Config) {
-	cfg.Dev, cfg.Redis, cfg.Namespaces = true, testredis.Start(t).URL(), []string{"/", "/chat"}
+	cfg.Dev, cfg.Cluster, cfg.Namespaces = true, testredis.Start(t).URL(), []string{"/", "/chat"}
 	one, two := startNode(t, cfg), startNode(t, cfg)
 	one.waitReady(200)
 	two.waitReady(200)
@@ -86,7 +86,7 @@ func exchangeMessages(t *testing.T, cfg gateway.Config) {
 func TestRedisGoesAndComesBack(t *testing.T) {
 	t.Parallel()
 	redis := testredis.Start(t)
-	n := startNode(t, gateway.Config{Dev: true, Redis: redis.URL()})
+	n := startNode(t, gateway.Config{Dev: true, Cluster: redis.URL()})
 	n.waitReady(200)
 	stream := n.stream("?room=a")
 
@@ -106,10 +106,10 @@ func TestRedisGoesAndComesBack(t *testing.T) {
 
 	redis.Restart()
 	n.waitReady(200)
-	if up, again := n.metric("peal_redis_connected"), n.metric("peal_redis_reconnects_total"); up != "1" || again != "1" {
+	if up, again := n.metric("peal_broker_connected"), n.metric("peal_broker_reconnects_total"); up != "1" || again != "1" {
 		t.Errorf("connected %s, reconnects %s", up, again)
 	}
-	if got := n.metric(`peal_redis_gaps_total{cause="reconnect"}`); got != "1" {
+	if got := n.metric(`peal_broker_gaps_total{cause="reconnect"}`); got != "1" {
 		t.Errorf("gaps: %s", got)
 	}
 	if _, got := n.do("GET", "/v1/stats", ""); !strings.Contains(got, `"reconnect":1`) || !strings.Contains(got, `"last_gap":{"cause":"reconnect","from":"`) || !strings.Contains(got, `"to":"`) {
@@ -124,7 +124,7 @@ func TestFailedPublishesShareALine(t *testing.T) {
 	t.Parallel()
 	redis := testredis.Start(t)
 	var log syncBuffer
-	n := startNode(t, gateway.Config{Dev: true, Redis: redis.URL(), Logger: slog.New(slog.NewTextHandler(&log, nil))})
+	n := startNode(t, gateway.Config{Dev: true, Cluster: redis.URL(), Logger: slog.New(slog.NewTextHandler(&log, nil))})
 	n.waitReady(200)
 	redis.Stop()
 	n.waitReady(503)
@@ -150,7 +150,7 @@ func TestNodeStartsBeforeRedis(t *testing.T) {
 	t.Parallel()
 	redis := testredis.Start(t)
 	redis.Stop()
-	cfg := gateway.Config{Dev: true, Redis: redis.URL()}
+	cfg := gateway.Config{Dev: true, Cluster: redis.URL()}
 	early := startNode(t, cfg)
 	early.waitReady(503)
 	redis.Restart()
@@ -184,7 +184,7 @@ func (b *syncBuffer) String() string {
 func TestNodes(t *testing.T) {
 	t.Parallel()
 	redis := testredis.Start(t).URL()
-	one, two := startNode(t, gateway.Config{Dev: true, Redis: redis}), startNode(t, gateway.Config{Dev: true, Redis: redis})
+	one, two := startNode(t, gateway.Config{Dev: true, Cluster: redis}), startNode(t, gateway.Config{Dev: true, Cluster: redis})
 	two.connect("/", "")
 	var reply struct {
 		Self  string

@@ -11,7 +11,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/peal-dev/peal/adapter/redispubsub"
 	"github.com/peal-dev/peal/admission"
 	"github.com/peal-dev/peal/cluster"
 	"github.com/peal-dev/peal/eventlog"
@@ -23,7 +22,7 @@ import (
 const (
 	DefaultListen          = ":8080"
 	DefaultDevListen       = "127.0.0.1:8080" // with Dev
-	DefaultRedisKey        = "socket.io"
+	DefaultClusterKey      = "socket.io"
 	DefaultMaxBody         = 1 << 20
 	DefaultMaxRooms        = 1000
 	DefaultMaxPublishRate  = 100
@@ -68,13 +67,14 @@ type Config struct {
 	// and the hosts of Listen and InternalListen always are. None means any, with Dev no other: a page of another site
 	// whose name leads to this machine (DNS rebinding) would else be of the same origin.
 	AllowHosts []string `name:"allow-host" placeholder:"NAME" help:"Host name this node answers to, or *; repeatable (default any, with --dev addresses and localhost)."`
-	// Redis is the URL of the Redis that connects this node to the others; empty means a single node.
-	Redis string `placeholder:"URL" help:"Redis that joins this node to a cluster: redis://[user:password@]host:port/db."`
-	// RedisKey is the prefix of the Redis channels. Nodes of one cluster share it.
-	RedisKey string `default:"${redis_key}" placeholder:"PREFIX" help:"Prefix of the Redis channels, the same on all nodes (default ${default})."`
-	// RedisSubscribeRooms has Redis send this node only messages for everyone and for rooms with members on it. See
+	// Cluster is the URL of what connects this node to the others; empty means a single node. Its scheme chooses the driver:
+	// redis and rediss for Redis Pub/Sub, as they are or with +sentinel or +unix behind.
+	Cluster string `placeholder:"URL" help:"What joins this node to a cluster, such as redis://[user:password@]host:port/db; see the guide for other schemes."`
+	// ClusterKey is the prefix of the names that nodes of one cluster share there, such as Redis' channels.
+	ClusterKey string `default:"${cluster_key}" placeholder:"PREFIX" help:"Prefix of the cluster's channels, the same on all nodes (default ${default})."`
+	// ClusterSubscribeRooms has Redis send this node only messages for everyone and for rooms with members on it. See
 	// redispubsub.Options.SubscribeRooms for when to leave it off.
-	RedisSubscribeRooms bool `help:"Have Redis send this node only what its rooms need. Set it on all nodes; not beside Node.js nodes that call socketsJoin."`
+	ClusterSubscribeRooms bool `help:"With redis://, have Redis send this node only what its rooms need. Set it on all nodes; not beside Node.js nodes that call socketsJoin."`
 	// Advertise is the address by which the other nodes of the cluster reach this one, HOST:PORT on a network of theirs. They
 	// pass on to it what reaches them of its clients, so that the load balancer needs no sticky sessions. Empty means Listen
 	// if that names an address, or else that they cannot.
@@ -138,7 +138,7 @@ func (c *Config) withDefaults() Config {
 		d.Listen = cmp.Or(d.Listen, DefaultDevListen)
 	}
 	d.Listen = cmp.Or(d.Listen, DefaultListen)
-	d.RedisKey = cmp.Or(d.RedisKey, DefaultRedisKey)
+	d.ClusterKey = cmp.Or(d.ClusterKey, DefaultClusterKey)
 	d.MaxBody = cmp.Or(d.MaxBody, DefaultMaxBody)
 	d.MaxRooms = cmp.Or(d.MaxRooms, DefaultMaxRooms)
 	d.MaxPublishRate = cmp.Or(d.MaxPublishRate, DefaultMaxPublishRate)
@@ -194,17 +194,20 @@ func (c *Config) Validate() error {
 	for _, err := range problems(d.pages().Validate()) {
 		bad("allow-origin", "%v", err)
 	}
-	if d.Redis != "" {
-		if err := (&redispubsub.Options{URL: d.Redis}).Validate(); err != nil {
-			bad("redis", "%v; write for instance redis://127.0.0.1:6379/0", err)
+	if d.Cluster != "" {
+		if err := d.validateCluster(); err != nil {
+			bad("cluster", "%v", err)
 		}
 	}
-	if d.Rebalance > 0 && d.Redis == "" {
-		bad("rebalance", "a node without --redis has no others to share clients with; set both or neither")
+	if kind, err := d.driverKind(); d.ClusterSubscribeRooms && (d.Cluster == "" || err == nil && !kind.rooms) {
+		bad("cluster-subscribe-rooms", "only Redis Pub/Sub (--cluster redis://…) knows it; leave it out")
+	}
+	if d.Rebalance > 0 && d.Cluster == "" {
+		bad("rebalance", "a node without --cluster has no others to share clients with; set both or neither")
 	}
 	if d.Advertise != "" {
-		if d.Redis == "" {
-			bad("advertise", "a node without --redis has no others to reach it; set both or neither")
+		if d.Cluster == "" {
+			bad("advertise", "a node without --cluster has no others to reach it; set both or neither")
 		} else if err := cluster.CheckAddress(d.Advertise); err != nil {
 			bad("advertise", "%v", err)
 		}

@@ -20,7 +20,9 @@ func TestValidate(t *testing.T) {
 		{AnonymousPublish: true},
 		{Dev: true, Listen: ":0", InternalListen: "127.0.0.1:0", AllowHosts: []string{"*", "Peal.example", "::1"}},
 		{Dev: true, Listen: "[::1]:80", Namespaces: []string{"/", "/chat"}, AllowOrigins: []string{"*", "https://a.example:8443"},
-			Redis: "rediss://user:pw@host:6379/1", Advertise: "[fd00::7]:8080"},
+			Cluster: "rediss://user:pw@host:6379/1", Advertise: "[fd00::7]:8080"},
+		{Dev: true, Cluster: "redis+sentinel://10.0.0.7:26379/mymaster?addr=10.0.0.8:26379", ClusterSubscribeRooms: true},
+		{Dev: true, Cluster: "redis+unix:///run/redis.sock"},
 	} {
 		if err := good.Validate(); err != nil {
 			t.Errorf("%+v: %v", good, err)
@@ -48,12 +50,15 @@ func TestValidate(t *testing.T) {
 		{gateway.Config{Dev: true, AllowHosts: []string{"http://peal.example"}}, "allow-host", "without scheme and port"},
 		{gateway.Config{Dev: true, AllowHosts: []string{"peal.example:80"}}, "allow-host", "without scheme and port"},
 		{gateway.Config{Dev: true, AllowHosts: []string{""}}, "allow-host", "without scheme and port"},
-		{gateway.Config{Dev: true, Redis: "localhost"}, "redis", "redis://"},
-		{gateway.Config{Dev: true, Redis: "redis://:se cret@%%"}, "redis", "redis://"},
-		{gateway.Config{Dev: true, Advertise: "10.0.0.7:80"}, "advertise", "--redis"},
-		{gateway.Config{Dev: true, Redis: "redis://host", Advertise: "10.0.0.7"}, "advertise", "HOST:PORT"},
-		{gateway.Config{Dev: true, Redis: "redis://host", Advertise: ":8080"}, "advertise", "HOST:PORT"},
-		{gateway.Config{Dev: true, Redis: "redis://host", Advertise: "0.0.0.0:8080"}, "advertise", "10.0.0.7:8080"},
+		{gateway.Config{Dev: true, Cluster: "localhost"}, "cluster", "redis://"},
+		{gateway.Config{Dev: true, Cluster: "redis://:se cret@%%"}, "cluster", "redis://"},
+		{gateway.Config{Dev: true, Cluster: "redis+sentinel://host"}, "cluster", "mymaster"},
+		{gateway.Config{Dev: true, Cluster: "redis+unix://"}, "cluster", "/run/redis"},
+		{gateway.Config{Dev: true, ClusterSubscribeRooms: true}, "cluster-subscribe-rooms", "leave it out"},
+		{gateway.Config{Dev: true, Advertise: "10.0.0.7:80"}, "advertise", "--cluster"},
+		{gateway.Config{Dev: true, Cluster: "redis://host", Advertise: "10.0.0.7"}, "advertise", "HOST:PORT"},
+		{gateway.Config{Dev: true, Cluster: "redis://host", Advertise: ":8080"}, "advertise", "HOST:PORT"},
+		{gateway.Config{Dev: true, Cluster: "redis://host", Advertise: "0.0.0.0:8080"}, "advertise", "10.0.0.7:8080"},
 		{gateway.Config{Dev: true, MaxBody: -1}, "max-body", "positive"},
 		{gateway.Config{Dev: true, ShutdownTimeout: -time.Second}, "shutdown-timeout", "positive"},
 	} {
@@ -90,7 +95,7 @@ func TestStartRefuses(t *testing.T) {
 		{gateway.Config{}, "--api-key"},
 		{gateway.Config{Dev: true, Listen: taken.Addr().String()}, "the port is in use; stop the program that has it, or choose another"},
 		{gateway.Config{Dev: true, Listen: "192.0.2.1:0"}, "does not have that address"},
-		{gateway.Config{Dev: true, Listen: "127.0.0.1:0", Redis: "http://127.0.0.1"}, "--redis"},
+		{gateway.Config{Dev: true, Listen: "127.0.0.1:0", Cluster: "http://127.0.0.1"}, "--cluster"},
 	} {
 		s, err := gateway.Start(t.Context(), test.config)
 		if err == nil {

@@ -81,7 +81,7 @@ func TestShutdownDelivers(t *testing.T) {
 	t.Parallel()
 	const each, before = 33, 30 // clients of a kind, acknowledged messages before the shutdown
 	redis := testredis.Start(t).URL()
-	cfg := gateway.Config{Dev: true, Redis: redis}
+	cfg := gateway.Config{Dev: true, Cluster: redis}
 	n, other := startNode(t, cfg), startNode(t, cfg)
 	n.waitReady(200)
 	other.waitReady(200)

@@ -115,7 +115,7 @@ func TestDrainByAPI(t *testing.T) {
 // than it may.
 func TestRebalance(t *testing.T) {
 	t.Parallel()
-	cfg := gateway.Config{Dev: true, Redis: testredis.Start(t).URL(), Rebalance: 7}
+	cfg := gateway.Config{Dev: true, Cluster: testredis.Start(t).URL(), Rebalance: 7}
 	one := startNode(t, cfg)
 	const clients = 40
 	for range clients {

@@ -12,7 +12,7 @@ import (
 
 // joinCluster makes the node one that others know by its address, if there is a cluster.
 func (s *Server) joinCluster(ctx context.Context) error {
-	if s.cfg.Redis == "" {
+	if s.cfg.Cluster == "" {
 		return nil
 	}
 	address := s.cfg.Advertise

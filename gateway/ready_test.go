@@ -15,7 +15,7 @@ import (
 func TestReadyOnASlowNetwork(t *testing.T) {
 	t.Parallel()
 	proxy := faultproxy.Start(t, testredis.Start(t).Addr())
-	n := startNode(t, gateway.Config{Dev: true, Redis: "redis://" + proxy.Addr()})
+	n := startNode(t, gateway.Config{Dev: true, Cluster: "redis://" + proxy.Addr()})
 	n.waitReady(200)
 	proxy.Delay(600 * time.Millisecond)
 	for range 4 {
@@ -54,7 +54,7 @@ func TestUnready(t *testing.T) {
 			t.Parallel()
 			redis := testredis.Start(t)
 			proxy := faultproxy.Start(t, redis.Addr())
-			n := startNode(t, gateway.Config{Dev: true, Redis: "redis://" + proxy.Addr()})
+			n := startNode(t, gateway.Config{Dev: true, Cluster: "redis://" + proxy.Addr()})
 			n.waitReady(200)
 			tt.begin(redis, proxy)
 			if body := n.waitReady(503); !regexp.MustCompile(tt.reason).MatchString(body) {

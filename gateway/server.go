@@ -15,8 +15,6 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/peal-dev/peal/adapter"
-	"github.com/peal-dev/peal/adapter/redispubsub"
 	"github.com/peal-dev/peal/admission"
 	"github.com/peal-dev/peal/cluster"
 	"github.com/peal-dev/peal/engineio"
@@ -43,8 +41,9 @@ type Server struct {
 	node       string
 	started    time.Time
 	access     access
-	driver     *redispubsub.Driver // nil without a cluster
-	cluster    *cluster.Node       // likewise
+	driver     driver        // nil without a cluster
+	broker     string        // what that speaks to
+	cluster    *cluster.Node // likewise
 	io         *socketio.Server
 	streams    *sse.Handler
 	admission  *admission.Gate // what counts both
@@ -90,7 +89,7 @@ func Run(ctx context.Context, cfg Config, started func(*Server)) error {
 // four system calls less.
 var listening = net.ListenConfig{KeepAlive: -1}
 
-// Start validates cfg, listens and serves. It does not wait for the cluster: until Redis is reached, /readyz says so
+// Start validates cfg, listens and serves. It does not wait for the cluster: until that is reached, /readyz says so
 // and what is published reaches the clients of this node only. ctx bounds the start, not the server's life.
 func Start(ctx context.Context, cfg Config) (*Server, error) {
 	if err := cfg.Validate(); err != nil {
@@ -108,14 +107,17 @@ func Start(ctx context.Context, cfg Config) (*Server, error) {
 		_ = listener.Close()
 		return nil, err
 	}
-	if cfg.Redis != "" {
-		driver, err := redispubsub.New(redispubsub.Options{URL: cfg.Redis, Key: cfg.RedisKey, SubscribeRooms: cfg.RedisSubscribeRooms, Logger: cfg.Logger})
+	if cfg.Cluster != "" {
+		kind, err := cfg.driverKind()
+		if err == nil {
+			s.broker = kind.broker
+			s.driver, err = kind.open(&cfg)
+		}
 		if err != nil {
 			_ = listener.Close()
 			s.internal.close()
-			return nil, fmt.Errorf("--redis: %w", err)
+			return nil, fmt.Errorf("--cluster: %w", err)
 		}
-		s.driver = driver
 	}
 	s.admission = admission.New(admission.Limits{Connections: s.cfg.MaxConnections, PerAddress: s.cfg.MaxPerAddress})
 	if err := s.joinCluster(ctx); err != nil { // the driver has taken the same options
@@ -143,13 +145,9 @@ func Start(ctx context.Context, cfg Config) (*Server, error) {
 	return s, nil
 }
 
-// compose connects the parts; only adapters meet Redis, in the background.
+// compose connects the parts; only adapters meet the cluster, in the background.
 func (s *Server) compose() {
 	pages := s.cfg.pages()
-	var driver adapter.Driver // a nil *redispubsub.Driver in it would be no nil
-	if s.driver != nil {
-		driver = s.driver
-	}
 	engine := engineio.Options{PingInterval: s.cfg.PingInterval, PingTimeout: s.cfg.PingTimeout,
 		MaxPayload: s.cfg.MaxBody, SendBuffer: s.cfg.SendBuffer, PollBuffer: s.cfg.PollBuffer, Admission: s.admission, CORS: pages, JSONP: s.cfg.JSONP, OnError: s.connectionRefused}
 	if s.cluster != nil {
@@ -157,7 +155,7 @@ func (s *Server) compose() {
 	}
 	s.io = socketio.NewServer(&socketio.Options{
 		Engine:      engine,
-		Driver:      driver,
+		Driver:      s.driver,
 		Recovery:    s.cfg.recovery(),
 		ClientFiles: web.ClientFiles(),
 		Logger:      s.log,

@@ -16,8 +16,7 @@ type statsReply struct {
 	Rooms       int     `json:"rooms"`       // rooms with a member on this node, in all namespaces
 	Broadcasts  uint64  `json:"broadcasts"`  // messages published on this node
 	Delivered   uint64  `json:"delivered"`   // messages handed to members of this node
-	Redis       bool    `json:"redis"`       // whether the node belongs to a cluster
-	Cluster     string  `json:"cluster"`     // "redis" or "none": the driver by name
+	Cluster     string  `json:"cluster"`     // what joins the node to others, such as "redis"; or "none"
 	Uptime      float64 `json:"uptime_seconds"`
 
 	// Of a cluster only: how often messages of other nodes may not have reached this one, by cause, and the last time.
@@ -44,12 +43,12 @@ func (s *Server) stats(w http.ResponseWriter, r *http.Request) {
 	}
 	io := s.io.Stats()
 	reply := statsReply{Node: s.node, Connections: io.Connections, Sockets: io.Sockets, Streams: s.streams.Stats().Streams,
-		Redis: s.driver != nil, Cluster: "none", Uptime: time.Since(s.started).Seconds()}
-	if reply.Redis {
-		reply.Cluster = "redis"
-		redis := s.driver.Stats()
-		reply.Gaps = redis.Gaps
-		if gap := redis.LastGap; gap.Cause != "" {
+		Cluster: "none", Uptime: time.Since(s.started).Seconds()}
+	if s.driver != nil {
+		reply.Cluster = s.broker
+		counters := s.driver.Stats()
+		reply.Gaps = counters.Gaps
+		if gap := counters.LastGap; gap.Cause != "" {
 			reply.LastGap = &gapReply{Cause: gap.Cause, Namespace: gap.Namespace, From: gap.From, Dropped: gap.Dropped}
 			if !gap.To.IsZero() {
 				reply.LastGap.To = &gap.To

@@ -181,7 +181,7 @@ func TestPealDeliversOnceAndInOrder(t *testing.T) {
 
 func TestPealAimsAcrossNodes(t *testing.T) {
 	t.Parallel()
-	for name, flags := range map[string][]string{"namespaces": nil, "rooms": {"--redis-subscribe-rooms"}} {
+	for name, flags := range map[string][]string{"namespaces": nil, "rooms": {"--cluster-subscribe-rooms"}} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			aimAcrossNodes(t, flags)

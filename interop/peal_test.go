@@ -13,7 +13,7 @@ import (
 // they can.
 func startPeal(t *testing.T, redisURL string, flags ...string) *program {
 	t.Helper()
-	p := start(t, built(t, pealBinary), append([]string{"serve", "--dev", "--listen", "127.0.0.1:0", "--max-publish-rate", "1000000", "--redis", redisURL}, flags...)...)
+	p := start(t, built(t, pealBinary), append([]string{"serve", "--dev", "--listen", "127.0.0.1:0", "--max-publish-rate", "1000000", "--cluster", redisURL}, flags...)...)
 	// A node serves before it has joined the cluster, and says so only when asked.
 	for deadline := time.Now().Add(patience); p.get(t, "/readyz") != http.StatusOK; {
 		if time.Now().After(deadline) {

@@ -31,7 +31,7 @@ const soakKey = "soak-key"
 // memory then come back to what they were. The nodes run with the race detector.
 func TestSoak(t *testing.T) {
 	redis := testredis.Start(t)
-	flags := []string{"--api-key", soakKey, "--anonymous-subscribe", "--anonymous-publish", "--redis", redis.URL(),
+	flags := []string{"--api-key", soakKey, "--anonymous-subscribe", "--anonymous-publish", "--cluster", redis.URL(),
 		"--ping-interval", "3s", "--ping-timeout", "15s", "--log-level", "error"}
 	h := &hostile{t: t, redis: redis.Addr(), rand: rand.New(rand.NewPCG(7, uint64(time.Now().UnixNano())))}
 	for range 2 {

@@ -134,7 +134,7 @@ func defaults() kong.Vars {
 		"version":          version(),
 		"listen":           gateway.DefaultListen,
 		"dev_listen":       gateway.DefaultDevListen,
-		"redis_key":        gateway.DefaultRedisKey,
+		"cluster_key":      gateway.DefaultClusterKey,
 		"max_body":         formatSize(gateway.DefaultMaxBody),
 		"max_rooms":        strconv.Itoa(gateway.DefaultMaxRooms),
 		"max_publish_rate": strconv.Itoa(gateway.DefaultMaxPublishRate),

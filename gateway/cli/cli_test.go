@@ -236,11 +236,11 @@ func TestErrorsSayWhatToDo(t *testing.T) {
 		want string
 	}{
 		{[]string{"serve", "--dev", "--listen", taken}, 1, "the port is in use; stop the program that has it, or choose another port"},
-		{[]string{"serve", "--dev", "--redis", "http://127.0.0.1"}, 2, "--redis: redis: URL scheme"},
-		{[]string{"serve", "--dev", "--redis", "redis://user:secret@"}, 2, "without host"},
+		{[]string{"serve", "--dev", "--cluster", "http://127.0.0.1"}, 2, "--cluster: the URL has none of the schemes"},
+		{[]string{"serve", "--dev", "--cluster", "redis://user:secret@"}, 2, "without host"},
 		{[]string{"serve", "--dev", "--max-body", "much"}, 2, "write for instance 500kB, 1MiB"},
-		{[]string{"serve", "--dev", "--redis", "redis://127.0.0.1:6379", "--send-buffer", "-1"}, 2, "--send-buffer"},
-		{[]string{"serve", "--redis", "redis://127.0.0.1:6379"}, 2, "set a key (or PEAL_API_KEY), or use --dev"},
+		{[]string{"serve", "--dev", "--cluster", "redis://127.0.0.1:6379", "--send-buffer", "-1"}, 2, "--send-buffer"},
+		{[]string{"serve", "--cluster", "redis://127.0.0.1:6379"}, 2, "set a key (or PEAL_API_KEY), or use --dev"},
 		{[]string{"serve"}, 2, "--api-key"},
 		{[]string{"pub", "--url", url, "1"}, 1, "401 token_required"},
 		{[]string{"pub", "--url", url, "--api-key", "k", "--event", "connect"}, 1, "400 invalid_event"},

@@ -71,15 +71,15 @@ func TestCompletion(t *testing.T) {
 		want, not string
 	}{
 		{"peal s", "serve sub", "pub"},
-		{"peal serve --re", "--redis --redis-key", "--room"},
-		{"peal pub --r", "--room", "--redis"},
-		{"peal serve --log-level ", "debug info warn error", "--redis"},
+		{"peal serve --cl", "--cluster --cluster-key", "--room"},
+		{"peal pub --r", "--room", "--cluster"},
+		{"peal serve --log-level ", "debug info warn error", "--cluster"},
 		{"peal bench --transport w", "websocket", "polling"},
 		{"peal bench ", "idle fanout", "serve"},
 		{"peal completion ", "bash zsh fish", "serve"},
 		{"peal help s", "serve sub", "pub"},
 		{"peal serve --config comp", "completion", "--config"},
-		{"peal serve --listen ", "", "--redis completion"},
+		{"peal serve --listen ", "", "--cluster completion"},
 		{"peal --v", "--version", "serve"},
 	}
 	var lines []string

@@ -27,7 +27,7 @@ func TestDefaultsAreTheLibrarys(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := gateway.Config{Dev: true, Namespaces: []string{"/"}, RedisKey: gateway.DefaultRedisKey,
+	want := gateway.Config{Dev: true, Namespaces: []string{"/"}, ClusterKey: gateway.DefaultClusterKey,
 		MaxBody: gateway.DefaultMaxBody, MaxRooms: gateway.DefaultMaxRooms, MaxPublishRate: gateway.DefaultMaxPublishRate, SendBuffer: gateway.DefaultSendBuffer, PollBuffer: gateway.DefaultPollBuffer, MaxConnections: gateway.DefaultMaxConnections,
 		PingInterval: gateway.DefaultPingInterval, PingTimeout: gateway.DefaultPingTimeout,
 		KeepAlive: gateway.DefaultKeepAlive, RecoveryBuffer: gateway.DefaultRecoveryBuffer, ShutdownTimeout: gateway.DefaultShutdownTimeout}
@@ -184,7 +184,7 @@ func TestConfigurationErrors(t *testing.T) {
 		{name: "the file cannot name a file", file: "config: other.yaml\n", want: `unknown key "config"`},
 		{name: "every unknown key", file: "lisen: 1\nredis_url: 2\n", want: `redis_url`},
 		{name: "bad value in the file", file: "max-rooms: many\n", want: "--max-rooms"},
-		{name: "a map", file: "redis: {url: x}\n", want: "redis: expected a value or a list"},
+		{name: "a map", file: "cluster: {url: x}\n", want: "cluster: expected a value or a list"},
 		{name: "no map", file: "- listen\n", want: "expected keys and values"},
 		{name: "no YAML", file: "a: [\n", want: "yaml: "},
 		{name: "bad value in the environment", env: "PEAL_KEEP_ALIVE", want: "PEAL_KEEP_ALIVE"},

@@ -45,10 +45,10 @@ func (*serveCommand) BeforeResolve(ctx *kong.Context) error {
 func (c *serveCommand) Run(ctx context.Context, streams streams) error {
 	c.Logger = newLogger(streams.err, c.LogLevel, c.LogJSON)
 	err := gateway.Run(ctx, c.Config, func(s *gateway.Server) {
-		c.Logger.Info("listening", "addr", s.Addr(), "url", s.URL(), "node", s.Node(), "cluster", c.Redis != "", "dev", c.Dev)
+		c.Logger.Info("listening", "addr", s.Addr(), "url", s.URL(), "node", s.Node(), "cluster", c.Cluster != "", "dev", c.Dev)
 		announce(streams.out, s, &c.Config)
-		if c.Redis != "" {
-			c.Logger.Info("joining the cluster; /readyz is red until Redis answers, and this node keeps trying")
+		if c.Cluster != "" {
+			c.Logger.Info("joining the cluster; /readyz is red until that answers, and this node keeps trying")
 		}
 	})
 	if err == nil {

@@ -10,6 +10,9 @@ import { explain, wantsKey } from "./words.js";
 const EVERY = 2000;
 const PATIENCE = 5000;
 
+/** What joins a node to others, by the names it says. */
+const brokers = { redis: "Redis" };
+
 /** A duration in its greatest unit: how long exactly a node has been up, nobody asks. */
 function duration(seconds) {
   const units = [[86_400, t("{n} d")], [3600, t("{n} h")], [60, t("{n} min")]];
@@ -47,7 +50,7 @@ export function startStats(authorization) {
     try {
       const stats = await read();
       const now = performance.now();
-      facts(stats.node, stats.cluster === "redis" ? "Redis" : t("single node"), duration(stats.uptime_seconds ?? 0));
+      facts(stats.node, stats.cluster === "none" ? t("single node") : brokers[stats.cluster] ?? stats.cluster, duration(stats.uptime_seconds ?? 0));
       for (const tile of tiles) tile.update(stats, before, before ? (now - before.at) / 1000 : 0);
       before = { ...stats, at: now };
       dead(false);

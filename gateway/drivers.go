@@ -1,0 +1,101 @@
+package gateway
+
+import (
+	"errors"
+	"fmt"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/peal-dev/peal/adapter"
+	"github.com/peal-dev/peal/adapter/redispubsub"
+)
+
+// driver is what joins the node to others, whichever it is.
+type driver interface {
+	adapter.Driver
+	Stats() adapter.DriverStats
+}
+
+// driverKind is one way to join a cluster, of which the scheme of Config.Cluster says that it is meant.
+type driverKind struct {
+	scheme  string
+	broker  string // what /v1/stats calls it
+	example string // of a URL
+	rooms   bool   // it knows Config.ClusterSubscribeRooms
+	// validate returns what is wrong with the URL, and connects to nothing. Open makes the driver, which connects in the
+	// background.
+	validate func(cfg *Config) error
+	open     func(cfg *Config) (driver, error)
+}
+
+// driverKinds are all ways to join a cluster: the one place that knows them.
+var driverKinds = []driverKind{
+	redisKind("redis", "redis", "redis://127.0.0.1:6379/0"),
+	redisKind("rediss", "rediss", "rediss://user:password@redis.internal:6379"),
+	redisKind("redis+unix", "unix", "redis+unix:///run/redis/redis.sock"),
+	redisKind("redis+sentinel", "redis", "redis+sentinel://10.0.0.7:26379/mymaster?addr=10.0.0.8:26379"),
+	redisKind("rediss+sentinel", "rediss", "rediss+sentinel://10.0.0.7:26379/mymaster"),
+}
+
+// redisKind is Redis Pub/Sub, under a scheme of ours that is one of the client's.
+func redisKind(scheme, theirs, example string) driverKind {
+	options := func(cfg *Config) redispubsub.Options {
+		address := theirs + strings.TrimPrefix(cfg.Cluster, scheme)
+		if strings.HasSuffix(scheme, "+sentinel") {
+			address = sentinelURL(address)
+		}
+		return redispubsub.Options{URL: address, Key: cfg.ClusterKey, SubscribeRooms: cfg.ClusterSubscribeRooms, Logger: cfg.Logger}
+	}
+	return driverKind{scheme: scheme, broker: "redis", example: example, rooms: true,
+		validate: func(cfg *Config) error {
+			o := options(cfg)
+			if strings.HasSuffix(scheme, "+sentinel") && !strings.Contains(o.URL, "master_set=") {
+				return errors.New("the URL names no master")
+			}
+			return o.Validate()
+		},
+		open: func(cfg *Config) (driver, error) { return redispubsub.New(options(cfg)) },
+	}
+}
+
+// sentinelURL makes of redis://host/master the URL that the client knows, redis://host?master_set=master. What is no URL
+// stays as it is: the client says what is wrong with it.
+func sentinelURL(address string) string {
+	u, err := url.Parse(address)
+	if err != nil {
+		return address
+	}
+	query := u.Query()
+	if master := strings.Trim(u.Path, "/"); master != "" {
+		query.Set("master_set", master)
+	}
+	u.Path, u.RawQuery = "", query.Encode()
+	return u.String()
+}
+
+// driverKind returns how the node is to join its cluster. The error does not repeat the URL, which may hold a password.
+func (c *Config) driverKind() (*driverKind, error) {
+	scheme, _, ok := strings.Cut(c.Cluster, ":")
+	at := slices.IndexFunc(driverKinds, func(k driverKind) bool { return ok && k.scheme == scheme })
+	if at < 0 {
+		var schemes []string
+		for _, k := range driverKinds {
+			schemes = append(schemes, k.scheme)
+		}
+		return nil, fmt.Errorf("the URL has none of the schemes %s; write for instance %s", strings.Join(schemes, ", "), driverKinds[0].example)
+	}
+	return &driverKinds[at], nil
+}
+
+// validateCluster returns what is wrong with Cluster.
+func (c *Config) validateCluster() error {
+	kind, err := c.driverKind()
+	if err != nil {
+		return err
+	}
+	if err := kind.validate(c); err != nil {
+		return fmt.Errorf("%w; write for instance %s", err, kind.example)
+	}
+	return nil
+}
