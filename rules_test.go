@@ -39,6 +39,7 @@ var layers = map[string][]string{
 	"eventlog/logtest":    {"eventlog", "message"},
 	"adapter":             {"eventlog", "internal/service", "message"},
 	"adapter/adaptertest": {"adapter", "message"},
+	"adapter/local":       {"adapter", "adapter/nodewire", "adapter/internal/nodecluster", "internal/service"},
 	"adapter/nodewire":    {"adapter", "adapter/internal/jsonpack", "message", "internal/jsonscan", "internal/utf8text"},
 	"adapter/postgres":    {"adapter", "adapter/nodewire", "adapter/internal/...", "internal/lograte", "internal/service"},
 	"adapter/redispubsub": {"adapter", "adapter/internal/...", "message", "internal/jsonscan", "internal/redisx", "internal/service"},

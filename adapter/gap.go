@@ -18,11 +18,13 @@ const (
 	GapStall GapCause = "stall"
 	// GapRefused: the broker refused a channel of a namespace that had been subscribed to before.
 	GapRefused GapCause = "refused"
+	// GapLost: another node has published more than came, so many as Dropped says. Whatever the reason was, it is known exactly.
+	GapLost GapCause = "lost"
 )
 
 // GapCauses are all causes there are.
 func GapCauses() []GapCause {
-	return []GapCause{GapReconnect, GapKilled, GapOverflow, GapStall, GapRefused}
+	return []GapCause{GapReconnect, GapKilled, GapOverflow, GapStall, GapRefused, GapLost}
 }
 
 // Gap is a time in which messages of other nodes may not have reached this one. A driver that delivers at most once

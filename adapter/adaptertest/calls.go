@@ -7,18 +7,22 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/peal-dev/peal/adapter"
 	"github.com/peal-dev/peal/message"
 )
 
-// Socket is a [Member] that other nodes take for a socket: it describes itself and answers when it is asked, in the way
-// of its Answer. A nil Answer says nothing.
+// Socket is a [Member] that other nodes take for a socket: it describes itself, and answers when it is asked as it was last
+// told by Answer, or not at all. Safe for concurrent use.
 type Socket struct {
 	*Member
-	Answer func(q *adapter.Question)
+	answer atomic.Pointer[func(q *adapter.Question)]
 }
+
+// Answer has the socket answer with f from now on. Nil says nothing.
+func (s *Socket) Answer(f func(q *adapter.Question)) { s.answer.Store(&f) }
 
 // Snapshot implements [adapter.Snapshotter].
 func (s *Socket) Snapshot() ([]byte, error) {
@@ -28,8 +32,8 @@ func (s *Socket) Snapshot() ([]byte, error) {
 // Ask implements [adapter.Asker].
 func (s *Socket) Ask(q *adapter.Question) {
 	s.Deliver(q.Message)
-	if s.Answer != nil {
-		s.Answer(q)
+	if f := s.answer.Load(); f != nil && *f != nil {
+		(*f)(q)
 	}
 }
 
@@ -64,7 +68,7 @@ func (s suite) callNodes(t *testing.T, nodes int) ([]*node, []*Socket) {
 		started = append(started, n)
 		for _, name := range []string{"a", "b"} {
 			socket := &Socket{Member: NewMember(fmt.Sprint("s", i, name))}
-			socket.Answer = socket.echo
+			socket.Answer(socket.echo)
 			var rooms []string
 			if name == "a" {
 				rooms = []string{"r"}
@@ -197,14 +201,14 @@ func (s suite) callAsk(t *testing.T) {
 		t.Errorf("nobody answers %q, %v", got, err)
 	}
 	silent := sockets[2]
-	silent.Answer = nil
+	silent.Answer(nil)
 	got, _, err = ask(3)
 	var incomplete *adapter.IncompleteError
 	if !errors.Is(err, context.Canceled) || !errors.As(err, &incomplete) || incomplete.Silent != 1 || incomplete.Asked != 4 || len(incomplete.Missing) != 0 {
 		t.Errorf("one of four is silent: %v", err)
 	}
 	same(t, "replies without "+silent.ID(), got, reply("s1b"), reply("s2a"), reply("s2b"))
-	silent.Answer = func(q *adapter.Question) { q.Gone(silent.ID()) }
+	silent.Answer(func(q *adapter.Question) { q.Gone(silent.ID()) })
 	got, gone, err := ask(never, "r")
 	if err != nil || gone != 1 {
 		t.Errorf("one of two is gone: %d, %v", gone, err)
@@ -263,7 +267,7 @@ func (b *blocked) Snapshot() ([]byte, error) {
 func (s suite) callClose(t *testing.T) {
 	nodes, sockets := s.callNodes(t, 2)
 	asked := make(chan struct{})
-	sockets[2].Answer = func(*adapter.Question) { close(asked) }
+	sockets[2].Answer(func(*adapter.Question) { close(asked) })
 	result := make(chan error, 1)
 	go func() {
 		_, err := nodes[0].call(t, &adapter.Call{Kind: adapter.CallAsk, Rooms: []string{"s1a"}, Message: message.New([]byte(`["q"]`)), Timeout: 10 * patience})

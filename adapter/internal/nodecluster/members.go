@@ -70,6 +70,13 @@ func (g *members) expire(now, since time.Time) (gone []adapter.NodeID) {
 	return gone
 }
 
+// lose forgets a node that is gone as far as anybody knows; if it says something it is there again.
+func (g *members) lose(uid string) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	delete(g.seen, uid)
+}
+
 // names returns the other nodes.
 func (g *members) names() []adapter.NodeID {
 	g.mu.Lock()

@@ -237,7 +237,7 @@ func TestMissing(t *testing.T) {
 		}
 
 		// A node that has said how many members it asks and goes: nobody waits for them.
-		b.socket.Answer = nil // never
+		b.socket.Answer(nil) // never
 		go call(&adapter.Call{Kind: adapter.CallAsk, Message: message.New([]byte(`["q"]`)), Timeout: time.Hour})
 		synctest.Wait()
 		if err := b.Close(t.Context()); err != nil {
@@ -256,7 +256,7 @@ func TestAnswersNodeNodes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCluster(t)
 		a := c.node("a")
-		a.socket.Answer = func(q *adapter.Question) { q.Reply("a", []byte(`"pong"`), nil); q.Gone("a") }
+		a.socket.Answer(func(q *adapter.Question) { q.Reply("a", []byte(`"pong"`), nil); q.Gone("a") })
 		c.hear()
 		for _, tt := range []struct{ question, want string }{
 			{`{"type":7,"data":{"opts":{"rooms":["a"],"except":[],"flags":{}},"requestId":"r"},"uid":"node","nsp":"/"}`,

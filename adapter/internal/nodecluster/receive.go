@@ -31,6 +31,13 @@ func (l *Link) Receive(in Incoming) {
 	}
 }
 
+// Lost is told that the node called uid cannot be reached any more: nobody waits for what it has not answered. If it comes
+// back it is there again with the first message that it sends.
+func (l *Link) Lost(uid string) {
+	l.members.lose(uid)
+	l.calls.Gone(adapter.NodeID(uid))
+}
+
 // take decodes and handles a message, once the link can send.
 func (l *Link) take(in Incoming) {
 	<-l.ready

@@ -122,6 +122,12 @@ func (m *Monitor) Begin(gap adapter.Gap) *adapter.Gap { return m.gaps.begin(gap)
 // End tells that a gap is over.
 func (m *Monitor) End(gap *adapter.Gap, to time.Time) { m.gaps.end(gap, to, 0) }
 
+// Lost counts a gap of so many messages, which were published since then and have not come.
+func (m *Monitor) Lost(namespace string, since time.Time, n uint64) {
+	gap := m.gaps.begin(adapter.Gap{Cause: adapter.GapLost, Namespace: namespace, From: since})
+	m.gaps.end(gap, time.Now(), n)
+}
+
 // Ignored counts a message that is not what it should be, and says so.
 func (m *Monitor) Ignored(channel string, err error) {
 	reason := nodewire.Malformation(err)
