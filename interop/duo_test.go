@@ -1,7 +1,6 @@
 package interop_test
 
 import (
-	"encoding/json"
 	"fmt"
 	"slices"
 	"sync"
@@ -10,45 +9,50 @@ import (
 	"github.com/peal-dev/peal/internal/testredis"
 )
 
-// duo is two nodes of `peal serve` on one real Redis. Each has Socket.IO clients s1, t1 (or s2, t2) and event streams e1,
-// f1 (or e2, f2). Those named s and e are in room red, s2 and f2 in room blue.
+// duo is two nodes of `peal serve` on one real Redis, and a Node.js server as their third. Each of the two has Socket.IO
+// clients s1, t1 (or s2, t2) and event streams e1, f1 (or e2, f2), the third has client n. Those named s, e and n are in room
+// red, s2 and f2 in room blue.
 type duo struct {
 	t       *testing.T
-	redis   *testredis.Server
 	nodes   [2]*program
+	third   *peer
 	clients *peer
-	streams *peer
 	ids     map[string]string
 	fences  int
 }
 
-var duoReceivers = []string{"s1", "t1", "s2", "t2", "e1", "f1", "e2", "f2"}
+var duoReceivers = []string{"s1", "t1", "s2", "t2", "e1", "f1", "e2", "f2", "n"}
 
 // startDuo starts them with more flags. An EventSource hears only the events it listens for, which are named here.
 func startDuo(t *testing.T, flags []string, events ...string) *duo {
 	t.Helper()
 	redis := testredis.Start(t)
-	d := &duo{t: t, redis: redis, ids: map[string]string{}}
-	d.clients, d.streams = startPeer(t, "client.mjs"), startPeer(t, "sse.mjs")
+	d := &duo{t: t, ids: map[string]string{}, clients: startPeer(t, "client.mjs")}
 	d.nodes = [2]*program{startPeal(t, redis.URL(), flags...), startPeal(t, redis.URL(), flags...)}
-	events = append(events, "fence")
-	for i, node := range d.nodes {
-		digit := fmt.Sprint(i + 1)
-		for _, client := range []string{"s" + digit, "t" + digit} {
-			var state struct{ ID string }
-			d.clients.do("connect", params{"client": client, "url": node.url()}, &state)
-			d.ids[client] = state.ID
-		}
-		d.subscribe("s"+digit, "red")
-		d.streams.do("open", params{
-			"client": "e" + digit, "url": node.url() + "/v1/events?room=red", "events": events,
+	d.third = startPeer(t, "node-server.mjs", "redispubsub", redis.URL())
+	d.third.do("open", params{"namespace": "/"}, nil)
+	connect := func(client, url string) {
+		var state struct{ ID string }
+		d.clients.do("connect", params{"client": client, "url": url}, &state)
+		d.ids[client] = state.ID
+	}
+	open := func(client string, node int, query string) {
+		d.clients.do("open", params{
+			"client": client, "url": d.nodes[node].url() + "/v1/events" + query, "events": append(events, "fence"),
 		}, nil)
 	}
+	for i, node := range d.nodes {
+		digit := fmt.Sprint(i + 1)
+		connect("s"+digit, node.url())
+		connect("t"+digit, node.url())
+		d.subscribe("s"+digit, "red")
+		open("e"+digit, i, "?room=red")
+	}
 	d.subscribe("s2", "blue")
-	d.streams.do("open", params{"client": "f1", "url": d.nodes[0].url() + "/v1/events", "events": events}, nil)
-	d.streams.do("open", params{
-		"client": "f2", "url": d.nodes[1].url() + "/v1/events?room=blue", "events": events,
-	}, nil)
+	open("f1", 0, "")
+	open("f2", 1, "?room=blue")
+	connect("n", d.third.url)
+	d.clients.do("ask", params{"client": "n", "event": "join", "args": []any{"red"}}, nil)
 	return d
 }
 
@@ -63,39 +67,13 @@ func (d *duo) subscribe(client, room string) {
 	}
 }
 
-// received are the events of a client or stream so far.
-func (d *duo) received(name, event string) []report { return d.peerOf(name).events(name, event) }
-
-func (d *duo) await(name, event string, count int) []report {
-	d.t.Helper()
-	return d.peerOf(name).awaitEvents(name, event, count)
-}
-
-func (d *duo) peerOf(name string) *peer {
-	if name[0] == 'e' || name[0] == 'f' {
-		return d.streams
-	}
-	return d.clients
-}
-
-// arguments are a report's arguments: a stream has them as its data.
-func arguments(reports []report) []report {
-	out := slices.Clone(reports)
-	for i := range out {
-		if out[i].Data != "" {
-			out[i].Args = json.RawMessage(out[i].Data)
-		}
-	}
-	return out
-}
-
 // publisher emits an event to everybody but some.
 type publisher struct {
 	name string
 	emit func(event string, to to, args ...any)
 }
 
-// sources are the ways to publish: over the HTTP API and as a client, on either node.
+// sources are the ways to publish: over the HTTP API and as a client, on either node, and on the third.
 func (d *duo) sources() []publisher {
 	var sources []publisher
 	for i, node := range d.nodes {
@@ -110,7 +88,10 @@ func (d *duo) sources() []publisher {
 			}, nil)
 		}})
 	}
-	return sources
+	return append(sources, publisher{"the third node", func(event string, to to, args ...any) {
+		d.t.Helper()
+		d.third.do("emit", to.with(params{"namespace": "/", "event": event, "args": args}), nil)
+	}})
 }
 
 // fence returns when all that was published before, on either node, has arrived at the receivers.
@@ -120,9 +101,8 @@ func (d *duo) fence(receivers ...string) {
 		d.fences++
 		source.emit("fence", to{}, d.fences)
 		for _, name := range receivers {
-			d.peerOf(name).await(1, "fence at "+name, func(r report) bool {
-				args := arguments([]report{r})[0].Args
-				return r.Client == name && r.Event == "fence" && string(args) == fmt.Sprintf("[%d]", d.fences)
+			d.clients.await(1, "fence at "+name, func(r report) bool {
+				return r.Client == name && r.Event == "fence" && string(r.Args) == fmt.Sprintf("[%d]", d.fences)
 			})
 		}
 	}
@@ -136,7 +116,7 @@ func (d *duo) requireReceived(event string, receivers ...string) {
 		if slices.Contains(receivers, name) {
 			want = 1
 		}
-		if got := len(d.received(name, event)); got != want {
+		if got := len(d.clients.events(name, event)); got != want {
 			d.t.Errorf("%s received %q %d times, want %d", name, event, got, want)
 		}
 	}
@@ -145,7 +125,7 @@ func (d *duo) requireReceived(event string, receivers ...string) {
 func TestPealDeliversOnceAndInOrder(t *testing.T) {
 	t.Parallel()
 	const count = 1000
-	events := []string{"http 1", "client 1", "http 2", "client 2"}
+	events := []string{"http 1", "client 1", "http 2", "client 2", "third"}
 	d := startDuo(t, nil, events...)
 
 	var publishing sync.WaitGroup
@@ -165,16 +145,18 @@ func TestPealDeliversOnceAndInOrder(t *testing.T) {
 			}
 		}()
 	}
+	burst := d.third.begin("burst", params{"namespace": "/", "event": "third", "count": count})
+	defer func() { d.third.finish("burst", burst) }()
 	publishing.Wait()
 	for _, event := range events {
 		for _, name := range duoReceivers {
-			d.await(name, event, count)
+			d.clients.awaitEvents(name, event, count)
 		}
 	}
 	d.fence(duoReceivers...)
 	for _, event := range events {
 		for _, name := range duoReceivers {
-			requireNumbered(t, event+" at "+name, arguments(d.received(name, event)), count)
+			requireNumbered(t, event+" at "+name, d.clients.events(name, event), count)
 		}
 	}
 }
@@ -200,16 +182,16 @@ func aimAcrossNodes(t *testing.T, flags []string) {
 		}
 		return map[string]aim{
 			"everyone":           {to{}, duoReceivers},
-			"a room":             {to{rooms: []string{"red"}}, []string{"s1", "s2", "e1", "e2"}},
-			"two rooms":          {to{rooms: []string{"red", "blue"}}, []string{"s1", "s2", "e1", "e2", "f2"}},
+			"a room":             {to{rooms: []string{"red"}}, []string{"s1", "s2", "e1", "e2", "n"}},
+			"two rooms":          {to{rooms: []string{"red", "blue"}}, []string{"s1", "s2", "e1", "e2", "f2", "n"}},
 			"a room nobody uses": {to{rooms: []string{"green"}}, nil},
-			"a room but another": {to{rooms: []string{"red"}, except: []string{"blue"}}, []string{"s1", "e1", "e2"}},
+			"a room but another": {to{rooms: []string{"red"}, except: []string{"blue"}}, []string{"s1", "e1", "e2", "n"}},
 			"all but a room":     {to{except: []string{"red"}}, []string{"t1", "t2", "f1", "f2"}},
 			"a socket":           {to{rooms: []string{d.ids["t2"]}}, []string{"t2"}},
 			"all but a socket": {
-				to{except: []string{d.ids["t1"]}}, []string{"s1", "s2", "t2", "e1", "f1", "e2", "f2"},
+				to{except: []string{d.ids["t1"]}}, []string{"s1", "s2", "t2", "e1", "f1", "e2", "f2", "n"},
 			},
-			"a room but a socket": {to{rooms: []string{"red"}, except: []string{d.ids["s2"]}}, []string{"s1", "e1", "e2"}},
+			"a room but a socket": {to{rooms: []string{"red"}, except: []string{d.ids["s2"]}}, []string{"s1", "e1", "e2", "n"}},
 		}
 	}
 	var events []string
@@ -230,7 +212,7 @@ func aimAcrossNodes(t *testing.T, flags []string) {
 			event := aim + " " + source.name
 			d.requireReceived(event, by.receivers...)
 			for _, name := range by.receivers {
-				for _, r := range arguments(d.received(name, event)) {
+				for _, r := range d.clients.events(name, event) {
 					requireJSON(t, event+" at "+name, r.Args, []any{"é🐎", params{"n": 1}})
 				}
 			}

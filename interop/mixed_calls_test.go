@@ -5,6 +5,7 @@ package interop_test
 import (
 	"encoding/json"
 	"maps"
+	"net/url"
 	"slices"
 )
 
@@ -247,4 +248,61 @@ func emitters(s *stage) {
 	}
 	order("disconnectSockets", to{rooms: []string{s.ids["b1"]}}, nil)
 	s.requireDisconnected("by the emitter", "b1")
+}
+
+// eventStreams are members like sockets, on the nodes that have them: what a node sends reaches them, and its orders move and
+// end them. They have no bytes, and show them in base64.
+func eventStreams(s *stage) {
+	var streams, red []string
+	for name, node := range map[string]*peer{"a": s.a, "b": s.b} {
+		if node.kind != goKind {
+			continue
+		}
+		for suffix, room := range map[string]string{" in red": "&room=red", "": ""} {
+			s.clients.do("open", params{
+				"client": s.name(name + suffix), "url": node.url + "/events?namespace=" + url.QueryEscape(s.namespace) + room,
+				"events": []string{"to all", "to red", "bytes", "grown", "after all", "fence"},
+			}, nil)
+			if streams = append(streams, name+suffix); room != "" {
+				red = append(red, name+suffix)
+			}
+		}
+	}
+	for i, aim := range []struct {
+		event string
+		to    to
+		args  []any
+		want  []any // as streams have it
+	}{
+		{"to all", to{}, varied(), varied()},
+		{"to red", to{rooms: []string{"red"}}, []any{1}, []any{1}},
+		{"bytes", to{}, []any{bin([]byte{1, 2, 3}), "x"}, []any{"AQID", "x"}},
+		{"grown", to{rooms: []string{"grown"}}, []any{}, []any{}},
+	} {
+		if aim.event == "grown" {
+			s.change(s.a, "socketsJoin", to{rooms: []string{"red"}}, "grown")
+		}
+		s.emit(s.a, aim.event, aim.to, aim.args...)
+		s.fence(s.a, "", streams...)
+		for _, stream := range streams {
+			got := s.events(stream, aim.event)
+			if want := i%2 == 0 || slices.Contains(red, stream); len(got) != map[bool]int{true: 1}[want] {
+				s.t.Errorf("stream %q received %q %d times, want it: %v", stream, aim.event, len(got), want)
+			}
+			for _, r := range got {
+				requireJSON(s.t, aim.event+" at stream "+stream, r.Args, aim.want)
+			}
+		}
+	}
+	s.do(s.a, "disconnectSockets", to{rooms: []string{"grown"}}.with(params{"close": true}), nil)
+	for _, stream := range red {
+		s.clients.awaitState(s.name(stream), "open", 2) // EventSource comes back by itself
+	}
+	s.emit(s.a, "after all", to{})
+	s.fence(s.a, "", streams...)
+	for _, stream := range streams {
+		if got := len(s.events(stream, "after all")); got != 1 {
+			s.t.Errorf("stream %q received an event %d times after the orders", stream, got)
+		}
+	}
 }

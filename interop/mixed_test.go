@@ -65,6 +65,7 @@ var scenarios = []scenario{
 	{name: "acks", play: acks},
 	{name: "questions of clients", play: questionsOfClients},
 	{name: "server-side events", play: serverSideEvents},
+	{name: "event streams", play: eventStreams},
 	{name: "emitters", play: emitters, emits: true},
 }
 

@@ -88,29 +88,29 @@ func publishWhile[T any](t *testing.T, to socketio.Broadcast, done <-chan T) (la
 func TestServeRecovers(t *testing.T) {
 	t.Parallel()
 	node := startNode(t, "--api-key", soakKey, "--anonymous-subscribe", "--recovery", "1m")
-	clients, streams := startPeer(t, "client.mjs"), startPeer(t, "sse.mjs")
+	clients := startPeer(t, "client.mjs")
 	clients.do("connect", params{"client": "c", "url": node.url(), "options": params{"reconnectionDelay": 500}}, nil)
 	clients.do("ask", params{"client": "c", "event": "subscribe", "args": []any{"news"}}, nil)
-	streams.do("open", params{"client": "s", "url": node.url() + "/v1/events?room=news", "events": []string{"n"}}, nil)
+	clients.do("open", params{"client": "s", "url": node.url() + "/v1/events?room=news", "events": []string{"n"}}, nil)
 	publish := func(n int) {
 		t.Helper()
 		post(t, node.url()+"/v1/publish", fmt.Sprintf(`{"rooms":["news"],"event":"n","args":[%d]}`, n))
 	}
 	publish(0)
 	clients.awaitEvents("c", "n", 1)
-	streams.awaitEvents("s", "n", 1)
+	clients.awaitEvents("s", "n", 1)
 
 	clients.do("drop", params{"client": "c"}, nil)
 	clients.awaitState("c", "disconnect", 1)
 	for _, id := range streamsIn(t, node, "news") {
 		post(t, node.url()+"/v1/disconnect", fmt.Sprintf(`{"member":%q}`, id))
 	}
-	streams.awaitState("s", "error", 1)
+	clients.awaitState("s", "error", 1)
 	for n := 1; n < 5; n++ {
 		publish(n)
 	}
 	clients.awaitState("c", "connect", 2)
-	streams.awaitState("s", "open", 2)
+	clients.awaitState("s", "open", 2)
 	publish(5)
 	for i, r := range clients.awaitEvents("c", "n", 6) {
 		var args []any
@@ -118,7 +118,7 @@ func TestServeRecovers(t *testing.T) {
 			t.Fatalf("the client's event %d has the arguments %s", i, r.Args)
 		}
 	}
-	for i, r := range streams.awaitEvents("s", "n", 6) {
+	for i, r := range clients.awaitEvents("s", "n", 6) {
 		if want := fmt.Sprintf("[%d]", i); r.Data != want {
 			t.Fatalf("the stream's event %d has the data %s", i, r.Data)
 		}

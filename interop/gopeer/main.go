@@ -17,6 +17,7 @@ import (
 	"github.com/peal-dev/peal/engineio"
 	"github.com/peal-dev/peal/interop/wire"
 	"github.com/peal-dev/peal/socketio"
+	"github.com/peal-dev/peal/sse"
 )
 
 // endTimeout bounds the orderly end.
@@ -48,7 +49,11 @@ func run(ctx context.Context, args []string) error {
 	if err != nil {
 		return fmt.Errorf("listening: %w", err)
 	}
-	server := &http.Server{Handler: n.io, ReadHeaderTimeout: 10 * time.Second}
+	mux := http.NewServeMux()
+	mux.Handle("/socket.io/", n.io)
+	streams := sse.NewHandler(n.subscribe, nil)
+	mux.Handle("/events", streams)
+	server := &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second}
 	served := make(chan error, 1)
 	url := "http://" + listener.Addr().String()
 	listener = engineio.NewListener(listener, server, nil)
@@ -59,7 +64,7 @@ func run(ctx context.Context, args []string) error {
 
 	ctx, cancel := context.WithTimeout(ctx, endTimeout)
 	defer cancel()
-	err = errors.Join(err, n.io.Shutdown(ctx), driver.Close(ctx), server.Shutdown(ctx))
+	err = errors.Join(err, streams.Shutdown(ctx), n.io.Shutdown(ctx), driver.Close(ctx), server.Shutdown(ctx))
 	if serveErr := <-served; !errors.Is(serveErr, http.ErrServerClosed) {
 		err = errors.Join(err, serveErr)
 	}

@@ -2,10 +2,12 @@ package main
 
 import (
 	"context"
+	"net/http"
 	"sync"
 	"time"
 
 	"github.com/peal-dev/peal/socketio"
+	"github.com/peal-dev/peal/sse"
 )
 
 // node is the server and what drives it.
@@ -62,6 +64,12 @@ func (n *node) register(ns *socketio.Namespace) {
 		}
 		return nil
 	})
+}
+
+// subscribe makes an event stream a member of its namespace and rooms.
+func (n *node) subscribe(r *http.Request) (sse.Subscription, error) {
+	query := r.URL.Query()
+	return sse.Subscription{Adapter: n.io.Of(query.Get("namespace")).Adapter(), Rooms: query["room"]}, nil
 }
 
 // target is who a command means.

@@ -1,5 +1,6 @@
-// Any number of official socket.io-client clients, driven line by line (see lines.mjs).
+// Any number of official socket.io-client clients, and of EventSources, driven line by line (see lines.mjs).
 import { NodeWebSocket, NodeXHR } from "engine.io-client";
+import { EventSource } from "eventsource";
 import { io } from "socket.io-client";
 import { encode, say, serve } from "./lines.mjs";
 
@@ -150,5 +151,33 @@ serve({
   // drop ends the connection below Socket.IO's feet, as a broken network does.
   drop({ client: name }) {
     client(name).io.engine.close();
+  },
+
+  // open waits for an event stream to be open. Every event named in `events` is reported with its data, and as arguments if
+  // that is JSON, and with its id.
+  open({ client: name, url, events = ["message"] }) {
+    const source = new EventSource(url);
+    for (const event of events) {
+      source.addEventListener(event, ({ data, lastEventId }) => {
+        let args;
+        try {
+          args = JSON.parse(data);
+        } catch {
+          // then it is text
+        }
+        say({ client: name, event, args, data, lastEventId });
+      });
+    }
+    return new Promise((resolve, reject) => {
+      source.addEventListener("open", () => {
+        say({ client: name, state: "open" });
+        resolve();
+      });
+      source.addEventListener("error", (error) => {
+        say({ client: name, state: "error", detail: error.message ?? String(error.code ?? "") });
+        // EventSource retries by itself; only a refusal, which closes it, ends the attempt.
+        if (source.readyState === EventSource.CLOSED) reject(new Error(`${error.code} ${error.message}`));
+      });
+    });
   },
 });
