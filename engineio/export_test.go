@@ -1,6 +1,11 @@
 package engineio
 
-import "unsafe"
+import (
+	"time"
+	"unsafe"
+
+	"github.com/peal-dev/peal/internal/wheel"
+)
 
 // SessionSize is what a session takes beside what it points to.
 const SessionSize = unsafe.Sizeof(Session{})
@@ -36,3 +41,20 @@ func Framed(p *Prepared) (all [framings][]byte) {
 	}
 	return all
 }
+
+// BeatAt has the pings of all sessions fall due at the same time, and tells how late the timers are that come behind them.
+func BeatAt(s *Server, at time.Time, late func(time.Duration)) {
+	for session := range Sessions(s) {
+		session.mu.Lock()
+		session.pulse, session.due = calm, at
+		s.wheel.Set(&session.timer, (*expirer)(session), time.Until(at))
+		session.mu.Unlock()
+	}
+	behind := at.Add(wheel.DefaultTick)
+	s.wheel.Set(new(wheel.Timer), witness(func() { late(time.Since(behind)) }), time.Until(behind))
+}
+
+// witness is called when a timer has run out.
+type witness func()
+
+func (w witness) Expire() { w() }

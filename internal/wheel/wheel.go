@@ -202,7 +202,11 @@ func (w *Wheel) run() {
 	}
 }
 
-// advance unlinks the timers that are due up to tick now and appends their owners to due.
+// batch is how many timers are taken off the wheel under one lock, so that whoever sets one, such as a poller, does not wait
+// for a hundred thousand that are due.
+const batch = 512
+
+// advance unlinks timers that are due up to tick now, a batch at the most, and appends their owners to due.
 func (w *Wheel) advance(now int64, due []Expirer) []Expirer {
 	last := min(now, w.done+slots) // one turn visits every slot
 	for w.count > 0 {
@@ -210,25 +214,28 @@ func (w *Wheel) advance(now int64, due []Expirer) []Expirer {
 		if next > last {
 			break
 		}
-		w.done = next
-		t := w.heads[next%slots]
-		for range length(t) {
-			following := t.next
-			if t.tick <= now { // else it is due a turn later
-				due = append(due, t.owner)
-				w.unlink(t)
-			}
-			t = following
+		if due = w.take(next%slots, now, due); len(due) == batch {
+			w.done = next - 1 // there may be more in the slot
+			return due
 		}
+		w.done = next
 	}
 	w.done = max(w.done, now)
 	return due
 }
 
-func length(head *Timer) int {
-	n := 1
-	for t := head.next; t != head; t = t.next {
-		n++
+// take unlinks the timers of a slot that are due up to tick now, as long as due is no batch. The others are due a turn later.
+func (w *Wheel) take(slot, now int64, due []Expirer) []Expirer {
+	t, last := w.heads[slot], w.heads[slot].prev
+	for {
+		following, end := t.next, t == last
+		if t.tick <= now {
+			due = append(due, t.owner)
+			w.unlink(t)
+		}
+		if end || len(due) == batch {
+			return due
+		}
+		t = following
 	}
-	return n
 }

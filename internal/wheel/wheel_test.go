@@ -2,6 +2,7 @@ package wheel_test
 
 import (
 	"math/rand/v2"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -150,6 +151,58 @@ func TestStopOfAStoppedTimerAndPastDelays(t *testing.T) {
 		time.Sleep(time.Minute)
 		if d := time.Duration(e.fired.Load()); d < 50*time.Second || d > 50*time.Second+wheel.DefaultTick {
 			t.Fatalf("fired after %v", d)
+		}
+	})
+}
+
+// TestManyAtOnce has more timers fall due at once than are taken at a time, among others of the same slot.
+func TestManyAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const (
+			count = 5000
+			delay = time.Second
+			turn  = 4096 * wheel.DefaultTick
+		)
+		w, begin := new(wheel.Wheel), time.Now()
+		entries := make([]*entry, 3*count)
+		due := func(i int) time.Duration { return delay + time.Duration(i%3)*turn } // in this turn, the next, the one after
+		for i := range entries {
+			entries[i] = &entry{begin: begin}
+			w.Set(&entries[i].timer, entries[i], due(i))
+		}
+		time.Sleep(3 * turn)
+		for i, e := range entries {
+			if late := time.Duration(e.fired.Load()) - due(i); e.count.Load() != 1 || late < 0 || late > wheel.DefaultTick {
+				t.Fatalf("timer of %v fired %d times, %v late", due(i), e.count.Load(), late)
+			}
+		}
+	})
+}
+
+// TestManyAtOnceHoldUpNobody stops timers while others that are due at the same time expire: the wheel is not locked until
+// it has taken all of them.
+func TestManyAtOnceHoldUpNobody(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var w wheel.Wheel
+		entries := make([]*entry, 100_000)
+		stop := sync.OnceFunc(func() {
+			for _, e := range entries {
+				w.Stop(&e.timer)
+			}
+		})
+		for i := range entries {
+			entries[i] = &entry{begin: time.Now(), again: func(*entry) { stop() }}
+		}
+		for _, e := range entries {
+			w.Set(&e.timer, e, time.Second)
+		}
+		time.Sleep(2 * time.Second)
+		fired := 0
+		for _, e := range entries {
+			fired += int(e.count.Load())
+		}
+		if fired == 0 || fired > 1000 {
+			t.Errorf("%d had been taken off when the first expired", fired)
 		}
 	})
 }
