@@ -63,7 +63,7 @@ var layers = map[string][]string{
 	"internal/front":      {"internal/workers"},
 	"internal/jsonscan":   {"internal/utf8text"},
 	"internal/lograte":    {},
-	"internal/netconn":    {"internal/workers"},
+	"internal/netconn":    {"internal/service", "internal/workers"},
 	"internal/redisx":     {"internal/service"},
 	"internal/service":    {},
 	"internal/tally":      {},

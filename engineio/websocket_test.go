@@ -190,7 +190,7 @@ func TestSameOriginAndAllowedOriginsMayConnect(t *testing.T) {
 
 func TestHeartbeat(t *testing.T) {
 	t.Parallel()
-	both(t, engineio.Options{PingInterval: 50 * time.Millisecond, PingTimeout: 40 * time.Millisecond}, func(t *testing.T, f *fixture) {
+	both(t, engineio.Options{PingInterval: 50 * time.Millisecond, PingTimeout: time.Second}, func(t *testing.T, f *fixture) {
 		c := f.openWebSocket()
 		for range 5 {
 			if got := c.read(); got != "2" {

@@ -7,6 +7,7 @@ import (
 	"net/http/httptest"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -178,10 +179,12 @@ func TestShutdownIsBounded(t *testing.T) {
 	})
 	p, _ := r.join()
 	p.send(`42["stay"]`)
-	go p.wantClosed()
+	var reading sync.WaitGroup
+	reading.Go(p.wantClosed)
 	ctx, cancel := context.WithTimeout(t.Context(), 600*time.Millisecond)
 	defer cancel()
 	if err := r.io.Shutdown(ctx); err != nil {
 		t.Error(err)
 	}
+	reading.Wait()
 }

@@ -59,7 +59,7 @@ type Conn struct {
 	fd     int32
 	limit  int32
 	status status
-	core   uint16 // which poller and which flusher
+	core   uint16 // whose counts
 	slot   uint32 // in the poller
 
 	gen     uint32
@@ -170,7 +170,7 @@ func (c *Conn) Write(b []byte, mode Mode) error {
 		c.status |= scheduled
 		c.mu.Unlock()
 		if first {
-			c.loop.flushers[c.core].add(c)
+			c.poller.flusher.add(c)
 		}
 	default:
 		c.flush()

@@ -15,7 +15,7 @@ import (
 // soon as it can.
 func TestPollersComeWhenThereAreDescriptors(t *testing.T) { // not parallel: the limit is the process's
 	var log syncBuffer
-	l := netconn.Loop{Logger: slog.New(slog.NewTextHandler(&log, nil))}
+	l := netconn.Loop{Pollers: new(netconn.Pollers), Logger: slog.New(slog.NewTextHandler(&log, nil))}
 	defer l.Close()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -68,7 +68,7 @@ func both(t *testing.T, test func(t *testing.T, l *netconn.Loop)) {
 	for _, goroutines := range []bool{false, true} {
 		t.Run(fmt.Sprintf("goroutines=%v", goroutines), func(t *testing.T) {
 			t.Parallel()
-			l := &netconn.Loop{Goroutines: goroutines}
+			l := &netconn.Loop{Goroutines: goroutines, Pollers: new(netconn.Pollers)}
 			t.Cleanup(l.Close)
 			test(t, l)
 		})

@@ -13,6 +13,8 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/peal-dev/peal/internal/service"
 )
 
 const (
@@ -25,15 +27,16 @@ const (
 	interest = unix.EPOLLIN | unix.EPOLLOUT | unix.EPOLLRDHUP | unix.EPOLLET
 )
 
-// poller reads the connections it watches on one goroutine.
+// poller reads the connections it watches on one goroutine, and writes what is to leave together on another.
 //
 // Its epoll descriptor is itself watched by the Go runtime's poller: waiting parks the goroutine and holds no thread.
 //
 // A connection has a turn at a time. One that wants more waits in a list beside epoll, which costs it no system call, and
 // has its next turn when those that had none have had theirs.
 type poller struct {
-	loop *Loop
-	file *os.File
+	file              *os.File
+	flusher           flusher
+	reading, flushing *service.Service
 
 	// Of the poller's goroutine alone.
 	buf   []byte
@@ -48,7 +51,7 @@ type poller struct {
 	stopped bool
 }
 
-func newPoller(l *Loop) (*poller, error) {
+func newPoller() (*poller, error) {
 	fd, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
 	if err != nil {
 		return nil, fmt.Errorf("netconn: epoll_create1: %w", err)
@@ -57,7 +60,7 @@ func newPoller(l *Loop) (*poller, error) {
 		_ = unix.Close(fd)
 		return nil, fmt.Errorf("netconn: epoll descriptor: %w", err)
 	}
-	return &poller{loop: l, file: os.NewFile(uintptr(fd), "epoll"), buf: make([]byte, pollBuffer), rest: make(map[*Conn]unread)}, nil
+	return &poller{file: os.NewFile(uintptr(fd), "epoll"), buf: make([]byte, pollBuffer), rest: make(map[*Conn]unread)}, nil
 }
 
 // pollable reports whether nc has a descriptor to give.
@@ -96,7 +99,7 @@ func closeFD(fd int) { _ = unix.Close(fd) } // the descriptor is gone whatever c
 
 func (p *poller) watch(c *Conn) {
 	p.mu.Lock()
-	if p.stopped {
+	if p.stopped || c.loop.closed.Load() { // which closes, with p.mu held, what has been listed
 		p.mu.Unlock()
 		c.Close(ErrLoopClosed)
 		p.letGo(c)
@@ -112,8 +115,9 @@ func (p *poller) watch(c *Conn) {
 	p.conns[slot] = c
 	p.gen++
 	c.slot, c.gen = slot, p.gen
+	c.loop.running.Add(1)
 	p.mu.Unlock()
-	p.loop.polled.Add(1)
+	c.loop.polled.Add(1)
 
 	c.mu.Lock()
 	c.status |= started
@@ -162,7 +166,7 @@ func (p *poller) hangup(c *Conn) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if !c.is(detached) {
-		_ = unix.Shutdown(int(c.fd), unix.SHUT_RDWR) // fails if the peer has reset it, which is an event as well
+		_ = unix.Shutdown(int(c.fd), unix.SHUT_RDWR) // fails if the peer has reset it, and is an event all the same
 	}
 }
 
@@ -184,8 +188,9 @@ func (p *poller) release(c *Conn) {
 	p.conns[c.slot] = nil
 	p.free = append(p.free, c.slot)
 	p.mu.Unlock()
-	p.loop.polled.Add(-1)
+	c.loop.polled.Add(-1)
 	p.letGo(c)
+	c.loop.running.Done()
 }
 
 func (p *poller) letGo(c *Conn) {
@@ -193,7 +198,7 @@ func (p *poller) letGo(c *Conn) {
 	c.status |= letGo
 	c.closeDescriptor()
 	c.mu.Unlock()
-	p.loop.conns.Add(-1)
+	c.loop.conns.Add(-1)
 	c.tellClosed()
 }
 
@@ -206,7 +211,7 @@ type event struct {
 }
 
 func (p *poller) run() {
-	defer p.closeAll()
+	defer p.end()
 	rc, err := p.file.SyscallConn()
 	if err != nil {
 		return // stopped before it began
@@ -370,16 +375,27 @@ func (p *poller) read(c *Conn, ending bool) (again bool) {
 	}
 }
 
-// closeAll ends the connections of a stopped poller.
-func (p *poller) closeAll() {
+// closeAll closes the connections that are meant; their ends come as events.
+func (p *poller) closeAll(meant func(*Conn) bool) (closed []*Conn) {
+	p.mu.Lock()
+	for _, c := range p.conns {
+		if c != nil && meant(c) {
+			closed = append(closed, c)
+		}
+	}
+	p.mu.Unlock()
+	for _, c := range closed {
+		c.Close(ErrLoopClosed)
+	}
+	return closed
+}
+
+// end lets go of what a poller that has stopped still watches: nothing, unless the system has failed it.
+func (p *poller) end() {
 	p.mu.Lock()
 	p.stopped = true
-	conns := append([]*Conn(nil), p.conns...)
 	p.mu.Unlock()
-	for _, c := range conns {
-		if c != nil {
-			c.Close(ErrLoopClosed)
-			p.release(c)
-		}
+	for _, c := range p.closeAll(func(*Conn) bool { return true }) {
+		p.release(c)
 	}
 }

@@ -35,18 +35,25 @@ var readBuffers = sync.Pool{New: func() any { b := make([]byte, readBuffer); ret
 
 func (c *Conn) startStream() {
 	l := c.loop
-	l.mu.Lock()
-	if l.closed {
-		l.mu.Unlock()
-		c.Close(ErrLoopClosed)
-	} else {
-		l.streams[c] = struct{}{}
-		l.mu.Unlock()
-	}
 	c.mu.Lock()
 	c.status |= started
 	c.mu.Unlock()
-	l.spawn(c.readStream)
+	l.mu.Lock()
+	if l.closed.Load() {
+		l.mu.Unlock()
+		c.Close(ErrLoopClosed)
+		c.ended()
+		return
+	}
+	defer l.mu.Unlock()
+	l.streams[c] = struct{}{}
+	l.running.Go(c.readStream)
+}
+
+// ended is the last of a goroutine-driven connection.
+func (c *Conn) ended() {
+	c.loop.conns.Add(-1)
+	c.tellClosed()
 }
 
 func (c *Conn) readStream() {
@@ -84,8 +91,7 @@ func (c *Conn) readStream() {
 	l.mu.Lock()
 	delete(l.streams, c)
 	l.mu.Unlock()
-	l.conns.Add(-1)
-	c.tellClosed()
+	c.ended()
 }
 
 func (c *Conn) isClosed() bool {

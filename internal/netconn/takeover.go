@@ -39,9 +39,9 @@ var ofBody = []string{"Content-Encoding", "Content-Length", "Transfer-Encoding",
 func (l *Loop) takeover(w http.ResponseWriter, limit int) (c *Conn, buffered []byte, err error) {
 	if taker, ok := find[descriptorTaker](w); ok {
 		l.start()
-		if len(l.polling()) > 0 {
+		if pollers := l.polling(); len(pollers) > 0 {
 			if fd, ok := taker.TakeDescriptor(); ok {
-				return l.adopt(fd, nil, limit), nil, nil
+				return l.adoptDescriptor(fd, pollers, limit), nil, nil
 			}
 		}
 	}

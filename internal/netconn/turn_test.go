@@ -46,7 +46,7 @@ func twoOfOnePoller(t *testing.T, l *netconn.Loop) (a, b *netconn.Conn, peerA, p
 // Between two turns of a connection that always has more to do, the others have theirs.
 func TestTurnsAlternate(t *testing.T) {
 	t.Parallel()
-	var l netconn.Loop
+	l := netconn.Loop{Pollers: new(netconn.Pollers)}
 	t.Cleanup(l.Close)
 	busy, other, busyPeer, otherPeer := twoOfOnePoller(t, &l)
 
@@ -235,7 +235,7 @@ func TestEndWithBytesLeft(t *testing.T) {
 // What is answered during a turn leaves in one write at its end.
 func TestAnswersLeaveTogether(t *testing.T) {
 	t.Parallel()
-	var l netconn.Loop
+	l := netconn.Loop{Pollers: new(netconn.Pollers)}
 	defer l.Close()
 	c, peer := pair(t, &l, 0)
 	const answers = 100
