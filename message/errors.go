@@ -1,30 +1,18 @@
 package message
 
-// Kind says which rule for events something broke.
-type Kind uint8
+// Kind says which rule something broke, in the words of Socket.IO's reference implementation. Packages that read more than
+// events, such as sioproto, have kinds of their own beside these.
+type Kind string
 
-// The kinds of [Error].
+// The kinds of [Error] for an event.
 const (
 	// InvalidPayload: the event is not JSON, is nested too deeply, or is no array that starts with a name.
-	InvalidPayload Kind = iota + 1
+	InvalidPayload Kind = "invalid payload"
 	// IllegalAttachments: the placeholders do not name each attachment exactly once.
-	IllegalAttachments
+	IllegalAttachments Kind = "illegal attachments"
 	// TooManyAttachments: there are more attachments than allowed.
-	TooManyAttachments
+	TooManyAttachments Kind = "too many attachments"
 )
-
-// String returns the message that Socket.IO's reference implementation uses for k.
-func (k Kind) String() string {
-	switch k {
-	case InvalidPayload:
-		return "invalid payload"
-	case IllegalAttachments:
-		return "illegal attachments"
-	case TooManyAttachments:
-		return "too many attachments"
-	}
-	return "unknown error"
-}
 
 // Error says why something is no event that clients take. Two errors of the same Kind are equal to errors.Is when the
 // target has no Detail, so errors.Is(err, &Error{Kind: TooManyAttachments}) tests for the kind.
@@ -35,12 +23,12 @@ type Error struct {
 	Detail string
 }
 
-// Error returns the message of the kind and the detail.
+// Error returns the kind and the detail.
 func (e *Error) Error() string {
 	if e.Detail == "" {
-		return e.Kind.String()
+		return string(e.Kind)
 	}
-	return e.Kind.String() + ": " + e.Detail
+	return string(e.Kind) + ": " + e.Detail
 }
 
 // Is reports whether target is an *Error of the same kind, without a detail or with the same one.

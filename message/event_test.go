@@ -25,17 +25,17 @@ func TestCheck(t *testing.T) {
 		data string
 		atts int
 		max  int
-		kind message.Kind // 0: valid
+		kind message.Kind // "": valid
 	}{
-		{"plain", `["a",1]`, 0, 0, 0},
-		{"empty name", `[""]`, 0, 0, 0},
-		{"number", `[5,6]`, 0, 0, 0},
-		{"half an emoji", `["a\ud83d"]`, 0, 0, 0},
-		{"white space", " [ \"a\" ] ", 0, 0, 0},
-		{"placeholder without attachments", `["a",{"_placeholder":true,"num":7}]`, 0, 0, 0},
-		{"binary", `["a"` + placeholders(1) + `]`, 1, 0, 0},
-		{"ten", `["a"` + placeholders(10) + `]`, 10, 0, 0},
-		{"more by choice", `["a"` + placeholders(70) + `]`, 70, 70, 0},
+		{"plain", `["a",1]`, 0, 0, ""},
+		{"empty name", `[""]`, 0, 0, ""},
+		{"number", `[5,6]`, 0, 0, ""},
+		{"half an emoji", `["a\ud83d"]`, 0, 0, ""},
+		{"white space", " [ \"a\" ] ", 0, 0, ""},
+		{"placeholder without attachments", `["a",{"_placeholder":true,"num":7}]`, 0, 0, ""},
+		{"binary", `["a"` + placeholders(1) + `]`, 1, 0, ""},
+		{"ten", `["a"` + placeholders(10) + `]`, 10, 0, ""},
+		{"more by choice", `["a"` + placeholders(70) + `]`, 70, 70, ""},
 		{"nothing", ``, 0, 0, message.InvalidPayload},
 		{"empty", `[]`, 0, 0, message.InvalidPayload},
 		{"object", `{"0":"a"}`, 0, 0, message.InvalidPayload},
@@ -53,7 +53,7 @@ func TestCheck(t *testing.T) {
 		{"ambiguous", `["a",{"_placeholder":true}` + placeholders(1) + `]`, 1, 0, message.IllegalAttachments},
 	} {
 		err := message.Check([]byte(tt.data), tt.atts, tt.max)
-		if tt.kind == 0 && err != nil || tt.kind != 0 && !errors.Is(err, &message.Error{Kind: tt.kind}) {
+		if tt.kind == "" && err != nil || tt.kind != "" && !errors.Is(err, &message.Error{Kind: tt.kind}) {
 			t.Errorf("%s: %v, want %v", tt.name, err, tt.kind)
 		}
 	}

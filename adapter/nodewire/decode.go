@@ -27,7 +27,7 @@ func Malformation(err error) string {
 	var event *message.Error
 	switch {
 	case errors.As(err, &event):
-		return event.Kind.String()
+		return string(event.Kind)
 	case errors.Is(err, ErrSyntax), errors.Is(err, jsonpack.ErrSyntax), errors.Is(err, jsonpack.ErrDepth), errors.Is(err, jsonpack.ErrType):
 		return "encoding"
 	}

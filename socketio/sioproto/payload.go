@@ -1,8 +1,6 @@
 package sioproto
 
 import (
-	"errors"
-
 	"github.com/peal-dev/peal/internal/jsonscan"
 	"github.com/peal-dev/peal/message"
 )
@@ -35,7 +33,7 @@ func AppendElements(dst [][]byte, data []byte) ([][]byte, error) {
 // [message.Check] for an event.
 func checkPayload(t Type, data []byte, attachments, maxAttachments int) error {
 	if t == Event {
-		return asError(message.Check(data, attachments, maxAttachments))
+		return message.Check(data, attachments, maxAttachments)
 	}
 	if len(data) == 0 {
 		return checkPlaceholders(data, attachments)
@@ -62,25 +60,6 @@ func checkPayload(t Type, data []byte, attachments, maxAttachments int) error {
 		}
 	}
 	return checkPlaceholders(data, attachments)
-}
-
-// asError returns what [message.Check] found as an [*Error].
-func asError(err error) error {
-	if err == nil {
-		return nil
-	}
-	var e *message.Error
-	if !errors.As(err, &e) {
-		return err
-	}
-	kind := InvalidPayload
-	switch e.Kind {
-	case message.IllegalAttachments:
-		kind = IllegalAttachments
-	case message.TooManyAttachments:
-		kind = TooManyAttachments
-	}
-	return &Error{Kind: kind, Detail: e.Detail}
 }
 
 // checkPlaceholders returns an error unless the placeholders in the valid JSON data name each of count attachments
