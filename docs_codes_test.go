@@ -40,6 +40,56 @@ func errorCodes(sources []source, dirs ...string) (codes []string) {
 
 var codeInTable = regexp.MustCompile("(?m)^\\| `([a-z_]+)`")
 
+// reasonsOfSessions returns the words under which package engineio counts refusals: its names, and its messages.
+func reasonsOfSessions(sources []source) (reasons []string) {
+	name, message := regexp.MustCompile(`^[A-Z]+(_[A-Z]+)+$`), "codeMessages"
+	for _, s := range sources {
+		if s.isTest() || s.dir() != "engineio" {
+			continue
+		}
+		ast.Inspect(s.file, func(n ast.Node) bool {
+			within := func(n ast.Node, meant func(string) bool) {
+				ast.Inspect(n, func(n ast.Node) bool {
+					if literal, ok := n.(*ast.BasicLit); ok && literal.Kind == token.STRING {
+						if text, err := strconv.Unquote(literal.Value); err == nil && meant(text) {
+							reasons = append(reasons, strings.ToLower(strings.ReplaceAll(text, " ", "_")))
+						}
+					}
+					return true
+				})
+			}
+			switch n := n.(type) {
+			case *ast.ValueSpec:
+				if n.Names[0].Name == message {
+					within(n, func(string) bool { return true })
+				}
+			case *ast.BasicLit:
+				within(n, name.MatchString)
+			}
+			return true
+		})
+	}
+	slices.Sort(reasons)
+	return slices.Compact(reasons)
+}
+
+func TestReasonsOfRefusedSessionsAreDocumented(t *testing.T) {
+	t.Parallel()
+	sources, err := load(os.DirFS("."))
+	if err != nil {
+		t.Fatal(err)
+	}
+	reasons, page := reasonsOfSessions(sources), readDocument(t, "docs/errors.md").prose
+	if len(reasons) < 15 {
+		t.Fatalf("found only %q", reasons)
+	}
+	for _, reason := range reasons {
+		if !strings.Contains(page, "`"+reason+"`") && reason != "too_many_connections" { // which is always counted more exactly
+			t.Errorf("docs/errors.md does not list %q, as which a session may be refused", reason)
+		}
+	}
+}
+
 func TestErrorCodesAreDocumented(t *testing.T) {
 	t.Parallel()
 	sources, err := load(os.DirFS("."))

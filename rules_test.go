@@ -37,7 +37,7 @@ var layers = map[string][]string{
 
 	"eventlog":            {"message"},
 	"eventlog/logtest":    {"eventlog", "message"},
-	"adapter":             {"eventlog", "internal/service", "message"},
+	"adapter":             {"eventlog", "internal/service", "internal/tally", "message"},
 	"adapter/adaptertest": {"adapter", "message"},
 	"adapter/local":       {"adapter", "adapter/nodewire", "adapter/internal/nodecluster", "internal/service"},
 	"adapter/nodewire":    {"adapter", "adapter/internal/jsonpack", "message", "internal/jsonscan", "internal/utf8text"},

@@ -47,7 +47,7 @@ func New(ctx context.Context, namespace string, driver Driver, opts *Options) (*
 	if opts == nil {
 		opts = &Options{}
 	}
-	a := &Adapter{namespace: namespace, index: newIndex(opts.Shards), onEvent: opts.OnEvent}
+	a := &Adapter{namespace: namespace, index: newIndex(opts.Shards), onEvent: opts.OnEvent, counters: newCounters()}
 	a.index.observers = slices.Clone(opts.Observers)
 	if opts.Log != nil {
 		a.index.joins = newJoins(opts.Log)
@@ -98,7 +98,7 @@ func (a *Adapter) wait(ctx context.Context, opening openings) error {
 		return nil
 	}
 	if err := a.index.wait(ctx, opening); err != nil && !a.closed.Load() {
-		a.counters.joinErrors[reasonOf(err)].Add(1)
+		a.counters.joinErrors.Add(Reason(err))
 		return fmt.Errorf("adapter %s: join: %w", a.namespace, err)
 	}
 	return nil
@@ -205,7 +205,7 @@ func (a *Adapter) publish(ctx context.Context, e *Envelope) error {
 		err = a.link.Publish(ctx, e)
 	}
 	if err != nil {
-		a.counters.publishErrors[reasonOf(err)].Add(1)
+		a.counters.publishErrors.Add(Reason(err))
 		return fmt.Errorf("adapter %s: publish %s: %w", a.namespace, e.Kind, err)
 	}
 	a.counters.out.Add(1)

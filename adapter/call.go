@@ -140,7 +140,7 @@ func (a *Adapter) Call(ctx context.Context, c *Call, each func(Answer)) (missing
 	a.counters.calls.Add(1)
 	missing, err = a.call(ctx, c, each)
 	if err != nil {
-		a.counters.callErrors[reasonOf(err)].Add(1)
+		a.counters.callErrors.Add(Reason(err))
 		return missing, fmt.Errorf("adapter %s: call %s: %w", a.namespace, c.Kind, err)
 	}
 	return missing, nil

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"sync/atomic"
+
+	"github.com/peal-dev/peal/internal/tally"
 )
 
 // Stats counts what an adapter did since it was made. All fields only grow.
@@ -30,49 +32,40 @@ type Stats struct {
 	Undescribed uint64 // members left out of answers because their Snapshot failed
 }
 
-type reason int
-
-const (
-	reasonOther reason = iota
-	reasonCanceled
-	reasonClosed
-	reasonOverloaded
-	reasonUnavailable
-	reasonIncomplete // of calls only
-	reasonCount
-)
-
-var reasonNames = [reasonCount]string{"other", "canceled", "closed", "overloaded", "unavailable", "incomplete"}
-
-func reasonOf(err error) reason {
-	switch {
-	case errors.Is(err, ErrOverloaded):
-		return reasonOverloaded
-	case errors.Is(err, ErrUnavailable):
-		return reasonUnavailable
-	case errors.Is(err, ErrClosed):
-		return reasonClosed
-	case errors.Is(err, ErrIncomplete):
-		return reasonIncomplete
-	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
-		return reasonCanceled
-	}
-	return reasonOther
-}
+// reasons are the words under which errors are counted.
+var reasons = []string{tally.Other, "canceled", "closed", "overloaded", "unavailable"}
 
 // Reason returns the word under which [Stats] counts an error of publishing, joining or calling.
-func Reason(err error) string { return reasonNames[reasonOf(err)] }
+func Reason(err error) string {
+	switch {
+	case errors.Is(err, ErrOverloaded):
+		return "overloaded"
+	case errors.Is(err, ErrUnavailable):
+		return "unavailable"
+	case errors.Is(err, ErrClosed):
+		return "closed"
+	case errors.Is(err, ErrIncomplete):
+		return "incomplete"
+	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+		return "canceled"
+	}
+	return tally.Other
+}
 
 type counters struct {
 	broadcasts, deliveries, in, out atomic.Uint64
 	resumed, lost, replayed         atomic.Uint64
-	publishErrors, joinErrors       [reasonCount]atomic.Uint64
 	calls, unanswered, undescribed  atomic.Uint64
-	callErrors                      [reasonCount]atomic.Uint64
+
+	publishErrors, joinErrors, callErrors tally.Fixed[string]
+}
+
+func newCounters() counters {
+	return counters{publishErrors: tally.Of(reasons...), joinErrors: tally.Of(reasons...), callErrors: tally.Of(append([]string{"incomplete"}, reasons...)...)}
 }
 
 func (c *counters) snapshot() Stats {
-	s := Stats{
+	return Stats{
 		Broadcasts:    c.broadcasts.Load(),
 		Deliveries:    c.deliveries.Load(),
 		EnvelopesIn:   c.in.Load(),
@@ -80,19 +73,11 @@ func (c *counters) snapshot() Stats {
 		Resumed:       c.resumed.Load(),
 		NotResumed:    c.lost.Load(),
 		Replayed:      c.replayed.Load(),
-		PublishErrors: make(map[string]uint64, reasonCount),
-		JoinErrors:    make(map[string]uint64, reasonCount),
+		PublishErrors: c.publishErrors.Counts(),
+		JoinErrors:    c.joinErrors.Counts(),
 		Calls:         c.calls.Load(),
-		CallErrors:    make(map[string]uint64, reasonCount),
+		CallErrors:    c.callErrors.Counts(),
 		Unanswered:    c.unanswered.Load(),
 		Undescribed:   c.undescribed.Load(),
 	}
-	for i, name := range reasonNames[:reasonIncomplete] {
-		s.PublishErrors[name] = c.publishErrors[i].Load()
-		s.JoinErrors[name] = c.joinErrors[i].Load()
-	}
-	for i, name := range reasonNames {
-		s.CallErrors[name] = c.callErrors[i].Load()
-	}
-	return s
 }

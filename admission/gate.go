@@ -20,6 +20,18 @@ var (
 	ErrPending = errors.New("admission: too many clients have connected and have yet to say what for")
 )
 
+// Reason returns the word for a reason for which a client is not let in, by which all doors count it: "too_many_clients",
+// "too_many_from_address" or "too_many_pending".
+func Reason(err error) string {
+	switch {
+	case errors.Is(err, ErrAddress):
+		return "too_many_from_address"
+	case errors.Is(err, ErrPending):
+		return "too_many_pending"
+	}
+	return "too_many_clients"
+}
+
 // Limits of a [Gate]. The zero value means the defaults.
 type Limits struct {
 	// Connections is how many clients may be connected. Zero means DefaultConnections, a negative value no bound.

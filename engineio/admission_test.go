@@ -32,7 +32,7 @@ func TestAdmission(t *testing.T) {
 		ws = f.openWebSocket() // its place is free
 	}
 	f.expect(f.do("GET", "EIO=4&transport=polling", ""), 503, tooMany)
-	if got := gate.Stats().Connections; got != 3 || f.server.Stats().Refused["too many connections"] != 3 {
+	if got := gate.Stats().Connections; got != 3 || f.server.Stats().Refused["too_many_clients"] != 3 {
 		t.Errorf("%d connections, refused %v", got, f.server.Stats().Refused)
 	}
 }
@@ -116,7 +116,7 @@ func TestPendingSessions(t *testing.T) {
 	s.CloseWith(engineio.TransportError, nil)
 	f.ended(engineio.TransportError)
 	expect(0, 0)
-	if n := f.server.Stats().Refused["too many pending"]; n != 1 {
+	if n := f.server.Stats().Refused["too_many_pending"]; n != 1 {
 		t.Errorf("counted %v", f.server.Stats().Refused)
 	}
 }

@@ -55,13 +55,13 @@ func (e *ConnectionError) Error() string {
 	return s
 }
 
-// Reason says why in a few words that do not depend on the request, such as "origin not allowed": see Stats.Refused.
+// Reason says why in a word that does not depend on the request and is the same for all doors, such as "origin_not_allowed":
+// see Stats.Refused.
 func (e *ConnectionError) Reason() string {
-	words := e.Name
-	if words == "" {
-		words = codeMessages[e.Code]
+	if e.Name != "" {
+		return strings.ToLower(e.Name)
 	}
-	return strings.ToLower(strings.ReplaceAll(words, "_", " "))
+	return strings.ToLower(strings.ReplaceAll(codeMessages[e.Code], " ", "_"))
 }
 
 // status is the HTTP status of the answer.
@@ -79,13 +79,7 @@ func (e *ConnectionError) status() int {
 
 // notAdmitted refuses a session for which there is no place.
 func notAdmitted(err error) *ConnectionError {
-	e := refused(Overloaded, "", "")
-	switch {
-	case errors.Is(err, admission.ErrAddress):
-		e.Name = "TOO_MANY_FROM_ADDRESS"
-	case errors.Is(err, admission.ErrPending):
-		e.Name = "TOO_MANY_PENDING"
-	}
+	e := refused(Overloaded, strings.ToUpper(admission.Reason(err)), "")
 	e.Err = err
 	return e
 }

@@ -37,12 +37,12 @@ func TestRefusalsAreTold(t *testing.T) {
 	t.Parallel()
 	const often = 5
 	requests := map[string][]string{ // by reason: a query and headers
-		"transport unknown":            {"EIO=4&transport=carrier-pigeon"},
-		"session id unknown":           {"EIO=4&transport=polling&sid=SECRETSID"},
-		"unsupported protocol version": {"EIO=3&transport=polling"},
-		"origin not allowed":           {"EIO=4&transport=polling", "Origin", "https://evil.example"},
-		"jsonp disabled":               {"EIO=4&transport=polling&j=0"},
-		"transport handshake error":    {"EIO=4&transport=websocket"},
+		"transport_unknown":            {"EIO=4&transport=carrier-pigeon"},
+		"session_id_unknown":           {"EIO=4&transport=polling&sid=SECRETSID"},
+		"unsupported_protocol_version": {"EIO=3&transport=polling"},
+		"origin_not_allowed":           {"EIO=4&transport=polling", "Origin", "https://evil.example"},
+		"jsonp_disabled":               {"EIO=4&transport=polling&j=0"},
+		"transport_handshake_error":    {"EIO=4&transport=websocket"},
 		"forbidden":                    {"EIO=4&transport=polling&deny=1"},
 	}
 	provoke := func(f *fixture) {

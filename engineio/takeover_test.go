@@ -32,7 +32,7 @@ func TestTakeoverImpossible(t *testing.T) {
 					t.Errorf("answered %v, %v", resp, err)
 				}
 			}
-			if got := server.Stats().Refused["takeover impossible"]; got != 3 {
+			if got := server.Stats().Refused["takeover_impossible"]; got != 3 {
 				t.Errorf("counted %d of 3: %v", got, server.Stats().Refused)
 			}
 			ts.Close()

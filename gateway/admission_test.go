@@ -20,7 +20,7 @@ func TestConnectionsAreBoundedTogether(t *testing.T) {
 		t.Errorf("a session got %d %s", res.StatusCode, body)
 	}
 	for series, want := range map[string]string{"peal_connections": "2", "peal_connections_pending": "0", "peal_connections_limit": "2",
-		`peal_engineio_refused_total{reason="too many connections"}`: "1", `peal_sse_rejected_total{reason="too_many_clients"}`: "1"} {
+		`peal_engineio_refused_total{reason="too_many_clients"}`: "1", `peal_sse_refused_total{reason="too_many_clients"}`: "1"} {
 		if got := n.metric(series); got != want {
 			t.Errorf("%s is %s, want %s", series, got, want)
 		}

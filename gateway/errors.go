@@ -31,6 +31,7 @@ const (
 	CodeRateLimited        = "rate_limited"
 	CodeClusterUnavailable = "cluster_unavailable"
 	CodeTooManyClients     = sse.CodeTooManyClients
+	CodeTooManyFromAddress = sse.CodeTooManyFromAddress
 	CodeShuttingDown       = sse.CodeShuttingDown
 	CodeInternal           = sse.CodeInternal
 )

@@ -57,7 +57,7 @@ var (
 	engineFrames     = describe("engineio_written_total", "Messages these calls took along.")
 	streams          = describe("sse_streams", "Event streams open now.")
 	streamsOpened    = describe("sse_opened_total", "Event streams opened.")
-	streamsRefused   = describe("sse_rejected_total", "Requests for a stream that were refused, by reason.", "reason")
+	streamsRefused   = describe("sse_refused_total", "Requests for a stream that were refused, by reason.", "reason")
 	streamsClosed    = describe("sse_closed_total", "Event streams closed, by reason.", "reason")
 	streamsResumed   = describe("sse_resumed_total", "Event streams that were given what their clients had missed.")
 	streamsReset     = describe("sse_reset_total", "Event streams whose clients were told that something is missing.")
@@ -160,7 +160,7 @@ func (c *nodeCollector) Collect(out chan<- prometheus.Metric) {
 	st := s.streams.Stats()
 	gauge(streams, st.Streams)
 	count(streamsOpened, st.Opened)
-	byReason(streamsRefused, st.Rejected)
+	byReason(streamsRefused, st.Refused)
 	for reason, n := range st.Closed {
 		count(streamsClosed, n, string(reason))
 	}

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -15,18 +16,19 @@ import (
 	"github.com/peal-dev/peal/sse"
 )
 
-// advice is what an operator can do about clients whose connections are refused, by engineio.ConnectionError.Reason.
+// advice is what an operator can do about clients whose connections are refused, by the word for the reason,
+// which is the same for all that connect.
 var advice = map[string]string{
-	"origin not allowed":           "a page of another origin wants in: if it should, name its origin with --allow-origin; if it is this node's own page, see that the proxy passes Host on",
-	"jsonp disabled":               "a client wants JSONP, which is for browsers without CORS: have it use polling, or start the node with --jsonp",
-	"unsupported protocol version": "a client speaks another revision of Engine.IO than 4: use a client of Socket.IO 3 or 4",
-	"transport unknown":            "something that is no client of Socket.IO asks at its path",
-	"session id unknown":           "the session has ended, or is of a node that has died or that this one cannot reach: see that nodes reach each other by their --advertise, or give the load balancer sticky sessions",
-	"too many connections":         "all places are taken: raise --max-connections, or start another node",
-	"too many from address":        "one address has all the connections it may have; if that is a proxy or a large network, raise --max-per-address",
-	"too many pending":             "clients that connect and never join a namespace hold their places; see whose they are by remote",
-	"takeover impossible":          "a WebSocket has to reach this node over HTTP/1.1: have the proxy speak that to it",
-	"transport handshake error":    "a WebSocket handshake arrives without its Upgrade: have the proxy pass Upgrade and Connection on",
+	"origin_not_allowed":           "a page of another origin wants in: if it should, name its origin with --allow-origin; if it is this node's own page, see that the proxy passes Host on",
+	"jsonp_disabled":               "a client wants JSONP, which is for browsers without CORS: have it use polling, or start the node with --jsonp",
+	"unsupported_protocol_version": "a client speaks another revision of Engine.IO than 4: use a client of Socket.IO 3 or 4",
+	"transport_unknown":            "something that is no client of Socket.IO asks at its path",
+	"session_id_unknown":           "the session has ended, or is of a node that has died or that this one cannot reach: see that nodes reach each other by their --advertise, or give the load balancer sticky sessions",
+	"too_many_clients":             "all places are taken: raise --max-connections, or start another node",
+	"too_many_from_address":        "one address has all the connections it may have; if that is a proxy or a large network, raise --max-per-address",
+	"too_many_pending":             "clients that connect and never join a namespace hold their places; see whose they are by remote",
+	"takeover_impossible":          "a WebSocket has to reach this node over HTTP/1.1: have the proxy speak that to it",
+	"transport_handshake_error":    "a WebSocket handshake arrives without its Upgrade: have the proxy pass Upgrade and Connection on",
 }
 
 // connectionRefused tells of a request that package engineio refused, which counts it too.
@@ -48,9 +50,8 @@ func (s *Server) connectionRefused(e *engineio.ConnectionError) {
 
 // streamRefused tells of a request that package sse refused, which counts it too.
 func (s *Server) streamRefused(r *http.Request, e *sse.Error) {
-	attrs := []slog.Attr{slog.String("reason", e.Code), slog.String("advice", e.Message), slog.String("remote", r.RemoteAddr)}
+	attrs := []slog.Attr{slog.String("reason", e.Code), slog.String("advice", cmp.Or(advice[e.Code], e.Message)), slog.String("remote", r.RemoteAddr)}
 	if e.Code == CodeOriginNotAllowed {
-		attrs[1] = slog.String("advice", advice["origin not allowed"])
 		attrs = append(attrs, slog.String("origin", r.Header.Get("Origin")))
 	}
 	s.often.Log(r.Context(), slog.LevelInfo, "stream: "+e.Code, "event streams are refused", attrs...)

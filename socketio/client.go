@@ -136,7 +136,7 @@ func (c *client) Close(reason engineio.Reason, _ error) {
 	sockets := c.sockets()
 	c.mu.Unlock()
 	for _, s := range sockets {
-		s.shut(Reason(reason))
+		s.shut(reason)
 	}
 }
 

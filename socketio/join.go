@@ -180,7 +180,7 @@ func (s *Socket) cease(reason Reason) (was uint32) {
 	if isJoined(was) { // else join sees it, and no handler knows this socket
 		srv := s.namespace.server
 		srv.counters.sockets.Add(-1)
-		srv.counters.disconnect(reason)
+		srv.counters.disconnected.Add(reason)
 	}
 	return was
 }

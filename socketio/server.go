@@ -93,6 +93,7 @@ func NewServer(opts *Options) *Server {
 		o = *opts
 	}
 	s := &Server{
+		counters:       newCounters(),
 		driver:         o.Driver,
 		log:            o.Logger,
 		connectTimeout: o.ConnectTimeout,

@@ -50,20 +50,21 @@ type counters struct {
 	badArguments, dropped, slowConsumers         atomic.Uint64
 	turnedAway, connectFloods                    atomic.Uint64
 	recovered, notRecovered, forgotten           atomic.Uint64
-	disconnected                                 [len(reasons) + 1]atomic.Uint64
+	disconnected                                 tally.Fixed[Reason]
 	refused                                      tally.Tally
 }
 
 // Why a CONNECT was refused, in [Stats], where the middleware's error has no code of its own.
 const (
 	RefusedByMiddleware = "middleware"
-	RefusedNamespace    = "unknown namespace"
+	RefusedNamespace    = "unknown_namespace"
 )
 
-var reasons = [...]Reason{
-	ReasonClientDisconnect, ReasonServerDisconnect, ReasonTransportClose, ReasonTransportError, ReasonPingTimeout,
-	ReasonForcedClose, ReasonParseError, ReasonServerShutdown,
-	ReasonMoved,
+func newCounters() counters {
+	return counters{disconnected: tally.Of(
+		ReasonClientDisconnect, ReasonServerDisconnect, ReasonTransportClose, ReasonTransportError, ReasonPingTimeout,
+		ReasonForcedClose, ReasonParseError, ReasonServerShutdown, ReasonMoved,
+	)}
 }
 
 // refused counts a CONNECT that was refused, and tells of it.
@@ -73,28 +74,17 @@ func (s *Server) refused(reason string, attrs ...slog.Attr) {
 		append(attrs, slog.String("reason", reason))...)
 }
 
-func (c *counters) disconnect(r Reason) {
-	i := 0
-	for i < len(reasons) && reasons[i] != r {
-		i++
-	}
-	c.disconnected[i].Add(1)
-}
-
 // Stats returns the counters. It is cheap enough to be called at every scrape.
 func (s *Server) Stats() Stats {
 	c := &s.counters
 	st := Stats{
 		Connections: s.engine.Len(), Sockets: int(c.sockets.Load()),
 		Recovered: c.recovered.Load(), NotRecovered: c.notRecovered.Load(), Forgotten: c.forgotten.Load(),
-		Connected: c.connected.Load(), Refused: c.refused.Counts(), Disconnected: make(map[Reason]uint64, len(reasons)),
+		Connected: c.connected.Load(), Refused: c.refused.Counts(), Disconnected: c.disconnected.Counts(),
 		EventsIn: c.eventsIn.Load(), TurnedAway: c.turnedAway.Load(), EventsOut: c.eventsOut.Load(), AcksIn: c.acksIn.Load(), AcksOut: c.acksOut.Load(),
 		LateOpenings: c.lateOpenings.Load(), Paused: c.paused.Load(), ConnectFloods: c.connectFloods.Load(), ProtocolErrors: c.protocolErrors.Load(), HandlerErrors: c.handlerErrors.Load(),
 		HandlerPanics: c.handlerPanics.Load(), BadArguments: c.badArguments.Load(), Dropped: c.dropped.Load(),
 		SlowConsumers: c.slowConsumers.Load(), Engine: s.engine.Stats(),
-	}
-	for i, r := range reasons {
-		st.Disconnected[r] = c.disconnected[i].Load()
 	}
 	for _, ns := range s.Namespaces() {
 		st.EventsOut += ns.adapter.Stats().Deliveries

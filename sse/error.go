@@ -14,11 +14,12 @@ import (
 
 // Codes of the errors a [Handler] answers with on its own account. Whatever the subscribe function returns has its own.
 const (
-	CodeMethodNotAllowed = "method_not_allowed" // 405: neither GET nor a CORS preflight
-	CodeOriginNotAllowed = "origin_not_allowed" // 403: the page's origin is not in the CORS policy
-	CodeShuttingDown     = "shutting_down"      // 503: Shutdown has been called
-	CodeTooManyClients   = "too_many_clients"   // 503, or 429 if they are of one address: Options.Admission let nobody in
-	CodeInternal         = "internal"           // 500: subscribe failed with something else than an *Error
+	CodeMethodNotAllowed   = "method_not_allowed"    // 405: neither GET nor a CORS preflight
+	CodeOriginNotAllowed   = "origin_not_allowed"    // 403: the page's origin is not in the CORS policy
+	CodeShuttingDown       = "shutting_down"         // 503: Shutdown has been called
+	CodeTooManyClients     = "too_many_clients"      // 503: Options.Admission let nobody in
+	CodeTooManyFromAddress = "too_many_from_address" // 429: Options.Admission let nobody in from this address
+	CodeInternal           = "internal"              // 500: subscribe failed with something else than an *Error
 )
 
 // Error refuses a subscription. Its code and message are sent to the client, so they must not hold secrets.
@@ -34,7 +35,7 @@ func (e *Error) Error() string { return fmt.Sprintf("sse: %s: %s", e.Code, e.Mes
 // notAdmitted refuses a stream for which there is no place.
 func notAdmitted(err error) *Error {
 	if errors.Is(err, admission.ErrAddress) {
-		return &Error{Status: http.StatusTooManyRequests, Code: CodeTooManyClients,
+		return &Error{Status: http.StatusTooManyRequests, Code: CodeTooManyFromAddress,
 			Message: "as many clients of your address are connected as this server lets in; close some"}
 	}
 	return &Error{Status: http.StatusServiceUnavailable, Code: CodeTooManyClients,
@@ -50,7 +51,7 @@ func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, err error) {
 			slog.String("path", r.URL.Path), slog.Any("error", err))
 		e = &Error{Status: http.StatusInternalServerError, Code: CodeInternal, Message: "the subscription failed; see the server's log"}
 	}
-	h.rejected.Add(e.Code)
+	h.refused.Add(e.Code)
 	if h.opts.OnError != nil {
 		h.opts.OnError(r, e)
 	} else {

@@ -81,10 +81,10 @@ type Handler struct {
 	leaving   workers.Line // streams that have been closed
 
 	often                      *lograte.Logger // for what may happen with every request
-	rejected                   tally.Tally     // by code
+	refused                    tally.Tally     // by code
 	opened, delivered, dropped atomic.Uint64
 	resumed, reset             atomic.Uint64
-	closed                     [len(reasons)]atomic.Uint64
+	closed                     tally.Fixed[Reason]
 
 	mu       sync.Mutex // protects the following
 	streams  map[*stream]struct{}
@@ -96,7 +96,7 @@ type Handler struct {
 // use; it refuses with an *[Error], and any other error is logged and answered with 500. The Handler must be shut down
 // before the adapters that subscribe returns are closed. NewHandler panics if Options.CORS is not valid.
 func NewHandler(subscribe func(r *http.Request) (Subscription, error), opts *Options) *Handler {
-	h := &Handler{subscribe: subscribe, streams: make(map[*stream]struct{}), idle: make(chan struct{})}
+	h := &Handler{subscribe: subscribe, streams: make(map[*stream]struct{}), idle: make(chan struct{}), closed: newClosed()}
 	if opts != nil {
 		h.opts = *opts
 	}
@@ -214,7 +214,7 @@ func (h *Handler) add(s *stream) bool {
 }
 
 func (h *Handler) remove(s *stream, reason Reason) {
-	h.closed[reason.index()].Add(1)
+	h.closed.Add(reason)
 	h.opts.Admission.Leave(s.remote, false)
 	h.mu.Lock()
 	defer h.mu.Unlock()

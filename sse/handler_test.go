@@ -192,11 +192,12 @@ func TestAdmission(t *testing.T) {
 		limits admission.Limits
 		held   bool
 		status int
+		code   string
 	}{
-		{admission.Limits{Connections: 1}, false, 503},
-		{admission.Limits{Connections: 1}, true, 503},
-		{admission.Limits{PerAddress: 1}, false, 429},
-		{admission.Limits{PerAddress: 1}, true, 429},
+		{admission.Limits{Connections: 1}, false, 503, sse.CodeTooManyClients},
+		{admission.Limits{Connections: 1}, true, 503, sse.CodeTooManyClients},
+		{admission.Limits{PerAddress: 1}, false, 429, sse.CodeTooManyFromAddress},
+		{admission.Limits{PerAddress: 1}, true, 429, sse.CodeTooManyFromAddress},
 	} {
 		gate := admission.New(tt.limits)
 		b := newBundle(t, sse.Options{Admission: gate, HoldHandler: tt.held})
@@ -205,7 +206,7 @@ func TestAdmission(t *testing.T) {
 		_, leave := b.open(t, "/?room=a")
 		res, _ := b.open(t, "/?room=a")
 		body, _ := io.ReadAll(res.Body)
-		if res.StatusCode != tt.status || res.Header.Get("Retry-After") == "" || !strings.Contains(string(body), sse.CodeTooManyClients) {
+		if res.StatusCode != tt.status || res.Header.Get("Retry-After") == "" || !strings.Contains(string(body), strconv.Quote(tt.code)) || b.handler.Stats().Refused[tt.code] != 1 {
 			t.Errorf("%+v: a second one got %d %s", tt, res.StatusCode, body)
 		}
 		leave()
@@ -392,7 +393,7 @@ func TestRefusals(t *testing.T) {
 		t.Error("the unknown error was not logged")
 	}
 	want := map[string]uint64{"no_token": 1, "bad": 1, sse.CodeInternal: 1, sse.CodeMethodNotAllowed: 3, sse.CodeOriginNotAllowed: 2}
-	if got := h.Stats().Rejected; !maps.Equal(got, want) {
+	if got := h.Stats().Refused; !maps.Equal(got, want) {
 		t.Errorf("rejected %v, want %v", got, want)
 	}
 	for code := range want { // one line each, whose operator has not asked for more

@@ -1,6 +1,6 @@
 package sse
 
-import "slices"
+import "github.com/peal-dev/peal/internal/tally"
 
 // Reason says why a stream was closed. Its text is stable: it labels metrics.
 type Reason string
@@ -16,15 +16,15 @@ const (
 	Moved          Reason = "moved"                // Shed: the client may come back, to another node
 )
 
-var reasons = [...]Reason{ClientLeft, SlowConsumer, WriteTimeout, WriteError, Disconnected, ServerShutdown, Moved}
-
-func (r Reason) index() int { return slices.Index(reasons[:], r) }
+func newClosed() tally.Fixed[Reason] {
+	return tally.Of(ClientLeft, SlowConsumer, WriteTimeout, WriteError, Disconnected, ServerShutdown, Moved)
+}
 
 // Stats are counters since the Handler was created, except Streams.
 type Stats struct {
 	Streams   int               // open now
 	Opened    uint64            // streams ever opened
-	Rejected  map[string]uint64 // requests answered with an error, by its code
+	Refused   map[string]uint64 // requests answered with an error, by its code
 	Resumed   uint64            // streams that went on where their clients were, and were given what they missed
 	Reset     uint64            // streams whose clients were told that something is missing
 	Delivered uint64            // events written to streams
@@ -37,10 +37,6 @@ func (h *Handler) Stats() Stats {
 	h.mu.Lock()
 	streams := len(h.streams)
 	h.mu.Unlock()
-	s := Stats{Streams: streams, Opened: h.opened.Load(), Rejected: h.rejected.Counts(),
-		Resumed: h.resumed.Load(), Reset: h.reset.Load(), Delivered: h.delivered.Load(), Dropped: h.dropped.Load(), Closed: make(map[Reason]uint64, len(reasons))}
-	for i, r := range reasons {
-		s.Closed[r] = h.closed[i].Load()
-	}
-	return s
+	return Stats{Streams: streams, Opened: h.opened.Load(), Refused: h.refused.Counts(),
+		Resumed: h.resumed.Load(), Reset: h.reset.Load(), Delivered: h.delivered.Load(), Dropped: h.dropped.Load(), Closed: h.closed.Counts()}
 }

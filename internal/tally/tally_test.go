@@ -50,3 +50,36 @@ func TestBound(t *testing.T) {
 		t.Errorf("%d reasons, %d in all: %v", len(got), sum, got)
 	}
 }
+
+func TestFixed(t *testing.T) {
+	t.Parallel()
+	type reason string
+	c := tally.Of[reason]("a", "b")
+	if got := c.Counts(); len(got) != 2 || got["a"] != 0 || got["b"] != 0 {
+		t.Errorf("at first: %v, want all reasons that are known", got)
+	}
+	var wg sync.WaitGroup
+	for range 10 {
+		wg.Go(func() {
+			for range 100 {
+				c.Add("b")
+				c.Add("from outside")
+			}
+		})
+	}
+	wg.Wait()
+	if got := c.Counts(); len(got) != 3 || got["a"] != 0 || got["b"] != 1000 || got[tally.Other] != 1000 {
+		t.Errorf("counted %v", got)
+	}
+}
+
+// A reason that is known may be called [tally.Other] too.
+func TestFixedOther(t *testing.T) {
+	t.Parallel()
+	c := tally.Of(tally.Other)
+	c.Add(tally.Other)
+	c.Add("unknown")
+	if got := c.Counts(); len(got) != 1 || got[tally.Other] != 2 {
+		t.Errorf("counted %v", got)
+	}
+}
