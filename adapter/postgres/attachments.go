@@ -76,6 +76,8 @@ type sequence struct {
 	dropped uint64 // since it is full
 }
 
+var errEnded = errors.New("the server has ended the connection")
+
 var errBehind = errors.New("too much waits behind a large message")
 
 // whole takes a message.
@@ -150,12 +152,14 @@ type fetcher struct {
 	wake     chan struct{}
 	loop     *service.Service
 
+	patience time.Duration // with one batch; belongs to the goroutine
+
 	mu     sync.Mutex
 	wanted []*arrival
 }
 
 func newFetcher(s *server, table string, interval time.Duration, warn func(error)) *fetcher {
-	f := &fetcher{server: s, table: table, interval: interval, warn: warn, wake: make(chan struct{}, 1)}
+	f := &fetcher{server: s, table: table, interval: interval, warn: warn, patience: silence, wake: make(chan struct{}, 1)}
 	f.loop = service.Start(func(ctx context.Context) {
 		s.keep(ctx, nil, settings(s.timeout), f.serve, f.unable)
 	})
@@ -238,7 +242,7 @@ var errNoRow = errors.New("an attachment is not there: it was removed before it 
 
 // fetch gets a batch. Those of it that it has got are marked by their payload when it fails.
 func (f *fetcher) fetch(ctx context.Context, conn *pgconn.PgConn, batch []*arrival) error {
-	ctx, cancel := context.WithTimeout(ctx, f.server.timeout)
+	ctx, cancel := context.WithTimeout(ctx, f.patience)
 	defer cancel()
 	missing := make(map[rowID][]*arrival)
 	list := []byte{'{'}
@@ -267,8 +271,11 @@ func (f *fetcher) fetch(ctx context.Context, conn *pgconn.PgConn, batch []*arriv
 	}
 	_, err := rows.Close()
 	if err != nil && fatal(conn, err) {
+		// The connection may be dead, or the rows large and the way long.
+		f.patience = min(2*f.patience, f.interval)
 		return err
 	}
+	f.patience = silence
 	if err == nil {
 		err = errNoRow
 	}

@@ -86,10 +86,50 @@ func (s *server) isClosed() bool {
 	return s.closed
 }
 
+// stagger is how long an attempt to connect goes on before another is made beside it. What the first one sent may be lost
+// for good, in which case the second is there before the first has been given up.
+const stagger = 500 * time.Millisecond
+
 // connect makes a connection within the timeout and prepares it.
 func (s *server) connect(ctx context.Context, notify pgconn.NotificationHandler, prepare string) (*pgconn.PgConn, error) {
 	ctx, cancel := context.WithTimeout(context.WithValue(ctx, dialing{}, true), s.timeout)
 	defer cancel()
+	type outcome struct {
+		conn *pgconn.PgConn
+		err  error
+	}
+	outcomes := make(chan outcome)
+	begin := func() {
+		go func() { // ends with ctx, and is waited for
+			conn, err := s.attempt(ctx, notify, prepare)
+			outcomes <- outcome{conn, err}
+		}()
+	}
+	ticker := time.NewTicker(stagger)
+	defer ticker.Stop()
+	begin()
+	var first outcome // to end
+	for running, ended := 1, false; running > 0; {
+		select {
+		case <-ticker.C:
+			if !ended {
+				running++
+				begin()
+			}
+		case o := <-outcomes:
+			running--
+			if !ended {
+				first, ended = o, true
+				cancel()
+			} else if o.err == nil {
+				discard(o.conn)
+			}
+		}
+	}
+	return first.conn, first.err
+}
+
+func (s *server) attempt(ctx context.Context, notify pgconn.NotificationHandler, prepare string) (*pgconn.PgConn, error) {
 	config := s.config.Copy()
 	config.OnNotification = notify
 	conn, err := pgconn.ConnectConfig(ctx, config)
@@ -112,15 +152,15 @@ func discard(conn *pgconn.PgConn) {
 	<-conn.CleanupDone()
 }
 
-// The pauses between attempts to connect: delivery goes on within two seconds of the server's return.
-const (
-	minPause = 50 * time.Millisecond
-	maxPause = 500 * time.Millisecond
-)
+// newBackoff returns the pauses between attempts to connect: delivery goes on within two seconds of the server's return.
+func newBackoff() service.Backoff {
+	return service.Backoff{Min: 50 * time.Millisecond, Max: 500 * time.Millisecond}
+}
 
 // keep makes a connection, uses it until that fails, and makes another, until ctx ends. It tells each failure.
-func (s *server) keep(ctx context.Context, notify pgconn.NotificationHandler, prepare string, use func(context.Context, *pgconn.PgConn) error, failed func(error)) {
-	backoff := service.Backoff{Min: minPause, Max: maxPause}
+func (s *server) keep(ctx context.Context, notify pgconn.NotificationHandler, prepare string,
+	use func(context.Context, *pgconn.PgConn) error, failed func(error)) {
+	backoff := newBackoff()
 	for ctx.Err() == nil {
 		conn, err := s.connect(ctx, notify, prepare)
 		if err == nil {

@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -23,8 +24,7 @@ type Driver struct {
 	publisher *publisher
 	fetcher   *fetcher
 
-	// unreturned is when a probe was sent that may not have come back, in Unix nanoseconds, and 0 once anything came after.
-	unreturned atomic.Int64
+	arrivals atomic.Uint64 // notifications
 
 	mu       sync.RWMutex
 	channels map[string]*channel
@@ -49,9 +49,14 @@ func New(opts Options) (*Driver, error) {
 		OnState: opts.OnState, Logger: opts.Logger,
 	})
 	d.server = newServer(config, opts.Timeout)
-	d.publisher = newPublisher(d.server, opts.Table, opts.QueueSize, d.warn)
-	d.fetcher = newFetcher(d.server, opts.Table, opts.CleanupInterval, d.warn)
 	d.listener = newListener(d.server, d.notified, d.hub.Monitor.State)
+	self := privateChannel(opts.Key, rand.Text()[:16])
+	d.listener.want(self)
+	d.fetcher = newFetcher(d.server, opts.Table, opts.CleanupInterval, d.warn)
+	d.publisher = newPublisher(publisherOptions{
+		server: d.server, table: opts.Table, size: opts.QueueSize, warn: d.warn, self: self,
+		again: func(publish func() error) error { return d.probe(silenceBehind, publish) },
+	})
 	return d, nil
 }
 
@@ -110,7 +115,7 @@ func (d *Driver) remove(name string, l *nodecluster.Link) {
 
 // notified takes what PostgreSQL sends. It must not be held up: all namespaces receive by it.
 func (d *Driver) notified(name, payload string) {
-	d.unreturned.Store(0)
+	d.arrivals.Add(1)
 	d.mu.RLock()
 	c := d.channels[name]
 	d.mu.RUnlock()
@@ -119,12 +124,25 @@ func (d *Driver) notified(name, payload string) {
 	}
 }
 
-// probing replaces the connection that receives if it stands and delivers nothing.
-func (d *Driver) probing(now time.Time) {
-	since := d.unreturned.Load()
-	if since != 0 && now.Sub(time.Unix(0, since)) > d.opts.Timeout && d.unreturned.CompareAndSwap(since, 0) {
-		d.listener.replace()
+// silence is for how long nothing may come on the connection that receives after the server has taken a probe, at least:
+// then it stands and delivers nothing. Where the connection that publishes was found to be broken just now, it is less.
+const (
+	silence       = time.Second
+	silenceBehind = silence / 2
+)
+
+// probe publishes something that comes back to this node, and has the connection that receives be replaced if it does not.
+func (d *Driver) probe(atLeast time.Duration, publish func() error) error {
+	sent, before := time.Now(), d.arrivals.Load()
+	if err := publish(); err != nil {
+		return err
 	}
+	time.AfterFunc(max(atLeast, 4*time.Since(sent)), func() { // a far server needs longer
+		if d.arrivals.Load() == before {
+			d.listener.replace(sent)
+		}
+	})
+	return nil
 }
 
 // Close closes all links and all connections. What waits to be published fails with [adapter.ErrClosed]. When ctx ends

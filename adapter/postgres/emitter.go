@@ -41,9 +41,13 @@ func NewEmitter(opts Options) (*Emitter, error) {
 		key: opts.Key, server: newServer(config, opts.Timeout), often: lograte.New(opts.Logger, lograte.Every),
 		namespaces: make(map[string]*emitting),
 	}
-	e.publisher = newPublisher(e.server, opts.Table, opts.QueueSize, func(err error) {
-		e.often.Log(context.Background(), slog.LevelWarn, "table", "postgres: the table of large messages cannot be used",
-			slog.String("table", opts.Table), slog.Any("error", err))
+	e.publisher = newPublisher(publisherOptions{
+		server: e.server, table: opts.Table, size: opts.QueueSize, self: channelOf(opts.Key, "@"+nodewire.Emitter),
+		again: func(publish func() error) error { return publish() },
+		warn: func(err error) {
+			e.often.Log(context.Background(), slog.LevelWarn, "table", "postgres: the table of large messages cannot be used",
+				slog.String("table", opts.Table), slog.Any("error", err))
+		},
 	})
 	return e, nil
 }
@@ -128,8 +132,7 @@ func (l *emitting) Ping(ctx context.Context) error {
 	if err := l.open(ctx); err != nil {
 		return err
 	}
-	p := publication{channel: channelOf(l.emitter.key, "@"+nodewire.Emitter), payload: []byte("{}")}
-	return l.emitter.publisher.publish(ctx, p)
+	return l.emitter.publisher.publish(ctx, l.emitter.publisher.forNobody())
 }
 
 // Close implements [adapter.Link].

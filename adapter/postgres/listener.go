@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
 
@@ -22,6 +23,7 @@ type listener struct {
 	pending   []string // channels that LISTEN or UNLISTEN has to be said for
 	interrupt context.CancelFunc
 	conn      *pgconn.PgConn // nil while there is none
+	since     time.Time      // when it was ready
 }
 
 // listening is a channel that somebody listens to, or did a moment ago.
@@ -44,19 +46,7 @@ func newListener(s *server, notify func(channel, payload string), state func(up 
 // listen returns when the server sends what is notified on the channel, or with the reason for which it does not, or when ctx
 // ends. Whatever it returns, unlisten has to follow.
 func (l *listener) listen(ctx context.Context, channel string) error {
-	l.mu.Lock()
-	c := l.channels[channel]
-	if c == nil {
-		c = &listening{done: make(chan struct{})}
-		l.channels[channel] = c
-	}
-	c.users++
-	if c.users == 1 || c.err != nil {
-		c.reset()
-		l.say(channel)
-	}
-	done := c.done
-	l.mu.Unlock()
+	c, done := l.want(channel)
 	for {
 		select {
 		case <-done:
@@ -66,7 +56,7 @@ func (l *listener) listen(ctx context.Context, channel string) error {
 			return errClosed
 		}
 		l.mu.Lock()
-		err, again := c.err, c.done != done // the connection was lost meanwhile
+		err, again := c.err, done != (<-chan struct{})(c.done) // the connection was lost meanwhile
 		done = c.done
 		l.mu.Unlock()
 		if !again {
@@ -76,6 +66,23 @@ func (l *listener) listen(ctx context.Context, channel string) error {
 }
 
 var errClosed = errors.New("postgres: closed")
+
+// want is listen without the waiting.
+func (l *listener) want(channel string) (c *listening, done <-chan struct{}) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	c = l.channels[channel]
+	if c == nil {
+		c = &listening{done: make(chan struct{})}
+		l.channels[channel] = c
+	}
+	c.users++
+	if c.users == 1 || c.err != nil {
+		c.reset()
+		l.say(channel)
+	}
+	return c, c.done
+}
 
 // unlisten ends a listen.
 func (l *listener) unlisten(channel string) {
@@ -122,12 +129,20 @@ func (l *listener) serve(ctx context.Context, conn *pgconn.PgConn) error {
 		}
 		if !told {
 			told = true
-			l.state(true, nil)
+			l.ready()
 		}
 		if err := l.wait(ctx, conn); err != nil {
 			return err
 		}
 	}
+}
+
+// ready notes that all channels are listened to.
+func (l *listener) ready() {
+	l.mu.Lock()
+	l.since = time.Now()
+	l.mu.Unlock()
+	l.state(true, nil)
 }
 
 // wait receives until there is something to say, or with an error.
@@ -210,7 +225,7 @@ func (l *listener) answered(name string, on bool, err error) {
 func (l *listener) gone() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.conn, l.interrupt = nil, nil
+	l.conn, l.interrupt, l.since = nil, nil, time.Time{}
 	for name, c := range l.channels {
 		if c.users == 0 {
 			delete(l.channels, name)
@@ -244,11 +259,11 @@ func (l *listener) refused() (n int) {
 
 func (l *listener) lost(err error) { l.state(false, err) }
 
-// replace ends the connection, so that another is made.
-func (l *listener) replace() {
+// replace ends the connection, so that another is made, if it was ready at that time.
+func (l *listener) replace(at time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.conn != nil {
+	if l.conn != nil && !l.since.IsZero() && l.since.Before(at) {
 		_ = l.conn.Conn().Close()
 	}
 }

@@ -7,20 +7,14 @@ import (
 	"hash/maphash"
 	"slices"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/peal-dev/peal/adapter"
+	"github.com/peal-dev/peal/adapter/internal/outbox"
 	"github.com/peal-dev/peal/internal/service"
-)
-
-// maxBatch and maxBatchBytes are how much shares a transaction at most.
-const (
-	maxBatch      = 256
-	maxBatchBytes = 1 << 20
 )
 
 // maxNotify is how many bytes a notification may have: PostgreSQL takes fewer than 8000.
@@ -31,288 +25,251 @@ const maxNotify = 7999
 type publication struct {
 	channel         string
 	payload, header []byte
-}
-
-func (p *publication) size() int { return len(p.channel) + len(p.payload) + len(p.header) }
-
-// publisher sends what is given to it in order, on one connection: a goroutine takes all that waits and sends it in one
-// transaction, large payloads in their place among the others.
-type publisher struct {
-	server *server
-	table  string
-	warn   func(error) // what stands in the way of large messages
-	ascii  atomic.Bool // the database has no letters for other text
-	queue  chan *job
-	posted atomic.Int64 // bytes that wait and nobody waits for
-	loop   *service.Service
-
-	// What follows belongs to the goroutine.
-	batch   []*job         // to be sent
-	seen    map[uint64]int // how often a payload is in the transaction, by its hash
-	seed    maphash.Seed
-	ensured bool // the table was there, and what needs it is prepared
-}
-
-// job is a publication on its way, and the caller's waiting for it.
-type job struct {
-	publication
-	spaces    int        // behind the payload
-	result    chan error // nil if nobody waits
-	deadline  time.Time
-	abandoned atomic.Bool
+	spaces          int // behind the payload
 }
 
 // text is what is notified.
-func (j *job) text() []byte {
-	if j.spaces == 0 {
-		return j.payload
+func (p *publication) text() []byte {
+	if p.spaces == 0 {
+		return p.payload
 	}
-	return append(append(make([]byte, 0, len(j.payload)+j.spaces), j.payload...), strings.Repeat(" ", j.spaces)...)
+	return append(append(make([]byte, 0, len(p.payload)+p.spaces), p.payload...), strings.Repeat(" ", p.spaces)...)
 }
 
-var jobs = sync.Pool{New: func() any { return &job{result: make(chan error, 1)} }}
+// publisherOptions are what a publisher needs.
+type publisherOptions struct {
+	server *server
+	table  string
+	size   int         // of the queue
+	self   string      // a channel for what is only to be taken
+	warn   func(error) // told what stands in the way of large messages
+	// again is called with what publishes on self, when there is a connection again.
+	again func(publish func() error) error
+}
 
-// maxPosted is how many bytes may wait that nobody waits for: the answers to other nodes' questions, which may be large.
-const maxPosted = 64 << 20
+// publisher sends what is given to it in order, on one connection: all that waits in one transaction, large payloads in
+// their place among the others.
+type publisher struct {
+	publisherOptions
+	outbox *outbox.Outbox[publication]
+	ascii  atomic.Bool // the database has no letters for other text
 
-func newPublisher(s *server, table string, size int, warn func(error)) *publisher {
-	p := &publisher{server: s, table: table, warn: warn, queue: make(chan *job, size), seen: make(map[uint64]int), seed: maphash.MakeSeed()}
-	p.loop = service.Start(func(ctx context.Context) {
-		s.keep(ctx, nil, settings(s.timeout), p.serve, p.unable)
-	})
+	// What follows belongs to flush.
+	conn    *publishing // nil while there is none
+	backoff service.Backoff
+	seen    map[uint64]int // how often a payload is in the transaction, by its hash
+	seed    maphash.Seed
+}
+
+// publishing is a connection that publishes.
+type publishing struct {
+	*pgconn.PgConn
+	table   string
+	ensured bool // the table was there, and what needs it is prepared
+}
+
+func newPublisher(opts publisherOptions) *publisher {
+	p := &publisher{publisherOptions: opts, backoff: newBackoff(), seen: make(map[uint64]int), seed: maphash.MakeSeed()}
+	p.outbox = outbox.New(outbox.Options[publication]{Size: opts.size, Timeout: opts.server.timeout, Flush: p.flush})
 	return p
+}
+
+// forNobody returns what the server takes and no node reads.
+func (p *publisher) forNobody() publication {
+	return publication{channel: p.self, payload: []byte("{}")}
 }
 
 // publish returns when the server has the publication, or with an error within about twice the timeout.
 func (p *publisher) publish(ctx context.Context, what publication) error {
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	j := jobs.Get().(*job)
-	j.publication, j.deadline = what, time.Now().Add(p.server.timeout)
-	select {
-	case p.queue <- j:
-	default:
-		if err := p.wait(ctx, j); err != nil {
-			return err
-		}
-	}
-	select {
-	case err := <-j.result:
-		j.publication = publication{}
-		jobs.Put(j)
-		return err
-	case <-ctx.Done():
-		// If it is still in the queue it will not be sent. The job is not used again: its result may come yet.
-		j.abandoned.Store(true)
-		return ctx.Err()
-	case <-p.loop.Done():
-		return adapter.ErrClosed
-	}
+	_, err := p.outbox.Send(ctx, what, len(what.payload))
+	return err
 }
 
-// wait puts j into a queue that is full, if there is room soon.
-func (p *publisher) wait(ctx context.Context, j *job) error {
-	// Half, for when the server hangs the queue moves on after the whole: the truth then is that too much waits.
-	timer := time.NewTimer(p.server.timeout / 2)
-	defer timer.Stop()
-	select {
-	case p.queue <- j:
-		return nil
-	case <-timer.C:
-		return fmt.Errorf("%w: the queue of %d is full", adapter.ErrOverloaded, cap(p.queue))
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-p.loop.Done():
-		return adapter.ErrClosed
-	}
+// post sends a publication for which nobody waits. It fails if too much waits.
+func (p *publisher) post(what publication) error { return p.outbox.Post(what, len(what.payload)) }
+
+func (p *publisher) close() {
+	p.outbox.Close()
+	p.drop()
 }
 
-// post sends a publication for which nobody waits. It reports false if too much waits.
-func (p *publisher) post(what publication) bool {
-	size := int64(what.size())
-	if total := p.posted.Add(size); total > maxPosted && total > size {
-		p.posted.Add(-size)
-		return false
-	}
-	select {
-	case p.queue <- &job{publication: what, deadline: time.Now().Add(p.server.timeout)}:
-		return true
-	default:
-		p.posted.Add(-size)
-		return false
+func (p *publisher) drop() {
+	if p.conn != nil {
+		discard(p.conn.PgConn)
+		p.conn = nil
 	}
 }
-
-func (p *publisher) close() { p.loop.Stop() }
-
-// unable is told that there is no connection. What waits may wait longer, for as long as it may.
-func (p *publisher) unable(err error) {
-	p.take(cap(p.queue))
-	p.batch = p.current(p.batch, err)
-}
-
-// current returns the jobs that are still to be done, and fails those that have waited too long.
-func (p *publisher) current(list []*job, cause error) []*job {
-	now := time.Now()
-	kept := list[:0]
-	for _, j := range list {
-		switch {
-		case j.abandoned.Load():
-		case now.After(j.deadline):
-			p.finish(j, unavailable(cause))
-		default:
-			kept = append(kept, j)
-		}
-	}
-	clear(list[len(kept):])
-	return kept
-}
-
-var (
-	errWaited = errors.New("waited too long to be published")
-	errEnded  = errors.New("the server has ended the connection")
-)
 
 func unavailable(cause error) error {
 	// Not wrapped: a deadline in it is the connection's own and none of the caller's context.
 	return fmt.Errorf("%w: %v", adapter.ErrUnavailable, cause)
 }
 
-func (p *publisher) finish(j *job, err error) {
-	if j.result == nil {
-		p.posted.Add(-int64(j.size()))
-		return
+type items = []*outbox.Item[publication]
+
+func fail(batch items, err error) {
+	for _, item := range batch {
+		item.Err = err
 	}
-	j.result <- err
 }
 
+// flush sends a batch. While there is no connection it tries to make one, for as long as the timeout.
+func (p *publisher) flush(ctx context.Context, batch items) {
+	ctx, cancel := context.WithTimeout(ctx, p.server.timeout)
+	defer cancel()
+	if p.conn != nil && !quiet(p.conn.Conn()) {
+		p.drop()
+	}
+	for len(batch) > 0 {
+		if err := p.connect(ctx); err != nil {
+			fail(batch, unavailable(err))
+			return
+		}
+		n := p.distinct(batch)
+		p.send(ctx, batch[:n])
+		batch = batch[n:]
+	}
+}
+
+// The statements that are prepared.
 const (
 	notifyStatement = "notify"
 	attachStatement = "attach"
 )
 
-// serve uses a connection until it fails.
-func (p *publisher) serve(ctx context.Context, conn *pgconn.PgConn) error {
-	bounded, cancel := context.WithTimeout(ctx, p.server.timeout)
-	_, err := conn.Prepare(bounded, notifyStatement, "SELECT pg_catalog.pg_notify($1, $2)", nil)
-	cancel()
+// connect returns when there is a connection, or with the reason for which there was none until ctx ended.
+func (p *publisher) connect(ctx context.Context) error {
+	for p.conn == nil {
+		conn, err := p.open(ctx)
+		if err == nil {
+			p.adopt(conn)
+			break
+		}
+		if !service.Pause(ctx, p.backoff.Next()) {
+			return err
+		}
+	}
+	return nil
+}
+
+// adopt publishes on conn from now on.
+func (p *publisher) adopt(conn *publishing) {
+	p.backoff.Reset()
+	p.conn = conn
+	p.ascii.Store(!anyText(conn.ParameterStatus("server_encoding")))
+}
+
+// open makes a connection on which something was published.
+func (p *publisher) open(ctx context.Context) (*publishing, error) {
+	conn, err := p.server.connect(ctx, nil, settings(p.server.timeout))
 	if err != nil {
+		return nil, err
+	}
+	c := &publishing{PgConn: conn, table: p.table}
+	if err := p.prepare(ctx, c); err != nil {
+		discard(conn)
+		return nil, err
+	}
+	return c, nil
+}
+
+func (p *publisher) prepare(ctx context.Context, c *publishing) error {
+	if _, err := c.Prepare(ctx, notifyStatement, "SELECT pg_catalog.pg_notify($1, $2)", nil); err != nil {
 		return err
 	}
-	p.ascii.Store(!anyText(conn.ParameterStatus("server_encoding")))
-	p.ensured = false
-	if err := p.ensure(ctx, conn); err != nil {
-		if fatal(conn, err) {
+	if err := c.ensure(ctx); err != nil {
+		if fatal(c.PgConn, err) {
 			return err
 		}
 		p.warn(err)
 	}
-	for {
-		if len(p.batch) == 0 {
-			select {
-			case <-ctx.Done():
-				return ctx.Err()
-			case j := <-p.queue:
-				p.batch = append(p.batch, j)
-			}
-			if !quiet(conn.Conn()) {
-				return errEnded
-			}
-		}
-		rest := p.collect()
-		sent := len(p.batch) - len(rest)
-		err := p.send(ctx, conn, p.batch[:sent])
-		n := copy(p.batch, rest)
-		clear(p.batch[n:])
-		p.batch = p.batch[:n]
-		if err != nil {
-			return err
-		}
-	}
+	return p.again(func() error {
+		what := p.forNobody()
+		_, err := c.ExecPrepared(ctx, notifyStatement, [][]byte{[]byte(what.channel), what.payload}, nil, nil).Close()
+		return err
+	})
 }
 
 // anyText reports whether a database of that encoding takes any Unicode text in a notification. In another, text with
 // letters beyond ASCII goes into the table, where it is bytes.
 func anyText(encoding string) bool { return encoding == "UTF8" || encoding == "SQL_ASCII" }
 
-// collect adds what else waits to the batch, without what was given up and what has waited too long, and returns what of it
-// is too much for one transaction.
-func (p *publisher) collect() (rest []*job) {
-	p.take(maxBatch)
-	p.batch = p.current(p.batch, errWaited)
+// distinct returns how many of a batch can be told from each other: what is notified twice in one transaction, PostgreSQL
+// delivers once. JSON may have spaces behind it.
+func (p *publisher) distinct(batch items) int {
 	clear(p.seen)
-	size := 0
-	for i, j := range p.batch {
-		size += j.size()
-		if i == maxBatch || i > 0 && size > maxBatchBytes || !p.distinct(j) {
-			return p.batch[i:]
+	for i, item := range batch {
+		what := &item.Value
+		if what.header != nil {
+			continue
+		}
+		var h maphash.Hash
+		h.SetSeed(p.seed)
+		_, _ = h.WriteString(what.channel)
+		_, _ = h.Write(what.payload)
+		sum := h.Sum64()
+		what.spaces = p.seen[sum]
+		p.seen[sum]++
+		if len(what.payload)+what.spaces > maxNotify {
+			what.spaces = 0
+			return max(i, 1)
 		}
 	}
-	return nil
+	return len(batch)
 }
 
-// distinct reports whether j can be told from all others in the transaction: what is notified twice in one, PostgreSQL
-// delivers once. JSON may have spaces behind it.
-func (p *publisher) distinct(j *job) bool {
-	if j.header != nil {
-		return true
+// send publishes a batch in one transaction. There is a connection when it is called, and may be none afterwards.
+func (p *publisher) send(ctx context.Context, batch items) {
+	err := p.attempt(ctx, batch)
+	if p.conn != nil && p.conn.ensured && code(err) == noTable {
+		p.conn.ensured = false // it was there before
+		err = p.attempt(ctx, batch)
 	}
-	var h maphash.Hash
-	h.SetSeed(p.seed)
-	_, _ = h.WriteString(j.channel)
-	_, _ = h.Write(j.payload)
-	sum := h.Sum64()
-	j.spaces = p.seen[sum]
-	p.seen[sum]++
-	return len(j.payload)+j.spaces <= maxNotify
-}
-
-// take adds what waits to the batch, up to so many.
-func (p *publisher) take(most int) {
-	for len(p.batch) < most {
-		select {
-		case j := <-p.queue:
-			p.batch = append(p.batch, j)
-		default:
+	if code(err) == "" || len(batch) == 1 {
+		fail(batch, p.explain(err))
+		return
+	}
+	// Nothing of it was published. One of them is at fault, and the others shall not suffer from it.
+	for i := range batch {
+		if err := p.connect(ctx); err != nil {
+			fail(batch[i:], unavailable(err))
 			return
 		}
+		p.send(ctx, batch[i:i+1])
 	}
 }
 
-// send publishes a batch and tells those who wait. An error means that the connection is of no use any more.
-func (p *publisher) send(ctx context.Context, conn *pgconn.PgConn, batch []*job) error {
-	if len(batch) == 0 {
-		return nil
-	}
-	err := p.transact(ctx, conn, batch)
-	if p.ensured && code(err) == noTable {
-		p.ensured = false // it was there before
-		err = p.transact(ctx, conn, batch)
-	}
-	if err != nil && len(batch) > 1 && !fatal(conn, err) {
-		// Nothing of it was published. One of them is at fault, and the others shall not suffer from it.
-		for i := range batch {
-			if err := p.send(ctx, conn, batch[i:i+1]); err != nil {
-				for _, j := range batch[i+1:] {
-					p.finish(j, p.explain(ctx, err))
-				}
-				return err
-			}
+// attempt publishes a batch whole, or nothing of it. When the server does not answer for a while, another connection is
+// made; if one can publish on that, the first is dead, whatever the network says of it.
+func (p *publisher) attempt(ctx context.Context, batch items) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	rival := make(chan *publishing, 1)
+	suspicion := time.AfterFunc(silence, func() { // waited for below
+		conn, err := p.open(ctx)
+		if err == nil {
+			_ = p.conn.Conn().Close()
 		}
-		return nil
+		rival <- conn
+	})
+	err := p.conn.transact(ctx, batch)
+	if suspicion.Stop() {
+		rival <- nil
 	}
-	explained := p.explain(ctx, err)
-	for _, j := range batch {
-		p.finish(j, explained)
+	cancel()
+	conn := <-rival
+	if err != nil && fatal(p.conn.PgConn, err) {
+		err = unavailable(err) // no refusal: whether it was published is not known
+		p.drop()
 	}
-	if err != nil && fatal(conn, err) {
-		return err
+	if conn != nil {
+		p.drop()
+		p.adopt(conn)
 	}
-	return nil
+	return err
 }
 
-// The codes of errors that mean something to those who publish.
+// The codes of errors that mean something here.
 const (
 	queueFull  = "54000" // program_limit_exceeded
 	badText    = "22"    // the class of data exceptions
@@ -332,12 +289,10 @@ func code(err error) string {
 }
 
 // explain says what an error of the server means for those who publish.
-func (p *publisher) explain(ctx context.Context, err error) error {
+func (p *publisher) explain(err error) error {
 	switch code := code(err); {
-	case err == nil:
-		return nil
-	case ctx.Err() != nil:
-		return adapter.ErrClosed
+	case err == nil, errors.Is(err, adapter.ErrUnavailable):
+		return err
 	case code == queueFull:
 		return fmt.Errorf("%w: %v", adapter.ErrOverloaded, err)
 	case strings.HasPrefix(code, badText):
@@ -348,25 +303,19 @@ func (p *publisher) explain(ctx context.Context, err error) error {
 	return unavailable(err)
 }
 
-// transact publishes a batch whole, or nothing of it.
-func (p *publisher) transact(ctx context.Context, conn *pgconn.PgConn, batch []*job) error {
-	ctx, cancel := context.WithTimeout(ctx, p.server.timeout)
-	defer cancel()
-	if !p.ensured && slices.ContainsFunc(batch, func(j *job) bool { return j.header != nil }) {
-		if err := p.ensure(ctx, conn); err != nil {
+func (c *publishing) transact(ctx context.Context, batch items) error {
+	if !c.ensured && slices.ContainsFunc(batch, func(item *outbox.Item[publication]) bool { return item.Value.header != nil }) {
+		if err := c.ensure(ctx); err != nil {
 			return err
 		}
 	}
-	pipeline := conn.StartPipeline(ctx)
-	for _, j := range batch {
-		if j.header == nil {
-			pipeline.SendQueryPrepared(notifyStatement, [][]byte{[]byte(j.channel), j.text()}, nil, nil)
+	pipeline := c.StartPipeline(ctx)
+	for _, item := range batch {
+		if what := &item.Value; what.header == nil {
+			pipeline.SendQueryPrepared(notifyStatement, [][]byte{[]byte(what.channel), what.text()}, nil, nil)
 		} else {
-			pipeline.SendQueryPrepared(attachStatement, [][]byte{[]byte(j.channel), j.header, j.payload}, []int16{0, 0, 1}, nil)
+			pipeline.SendQueryPrepared(attachStatement, [][]byte{[]byte(what.channel), what.header, what.payload}, []int16{0, 0, 1}, nil)
 		}
 	}
-	if err := pipeline.Sync(); err != nil {
-		return errors.Join(err, pipeline.Close())
-	}
-	return pipeline.Close()
+	return errors.Join(pipeline.Sync(), pipeline.Close())
 }

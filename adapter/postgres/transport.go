@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
-	"time"
 
 	"github.com/peal-dev/peal/adapter"
 	"github.com/peal-dev/peal/adapter/internal/nodecluster"
@@ -41,10 +40,7 @@ func (t *transport) Post(to string, m *nodewire.Message) error {
 	if err != nil {
 		return err
 	}
-	if !t.driver.publisher.post(p) {
-		return adapter.ErrOverloaded
-	}
-	return nil
+	return t.driver.publisher.post(p)
 }
 
 // Probe implements [nodecluster.Transport].
@@ -52,17 +48,11 @@ func (t *transport) Probe(ctx context.Context, m *nodewire.Message) error {
 	if err := t.driver.listener.refusal(t.channel); err != nil {
 		return fmt.Errorf("%w: %v", adapter.ErrUnavailable, err)
 	}
-	now := time.Now()
-	t.driver.probing(now)
 	p, err := t.driver.publisher.encode(t.private, m)
 	if err != nil {
 		return err
 	}
-	if err := t.driver.publisher.publish(ctx, p); err != nil {
-		return err
-	}
-	t.driver.unreturned.CompareAndSwap(0, now.UnixNano())
-	return nil
+	return t.driver.probe(silence, func() error { return t.driver.publisher.publish(ctx, p) })
 }
 
 // listen has what comes on a channel be handed to the link.
