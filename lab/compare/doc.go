@@ -3,6 +3,8 @@
 //
 //	go run ./lab/compare --centrifugo ~/bin/centrifugo --mercure ~/bin/mercure
 //
-// The two programs are those that their projects publish. It starts them itself, on the loopback interface; without one of
-// the flags that server is left out.
+// The two programs are those that their projects publish. Centrifugo's is also what go install
+// github.com/centrifugal/centrifugo/v6@v6.9.1 builds, though that does not know its version; go install refuses Mercure,
+// whose go.mod has a replace directive. The command starts them itself, on the loopback interface; without one of the flags
+// that server is left out.
 package main
