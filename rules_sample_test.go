@@ -40,6 +40,21 @@ var samples = map[string]struct {
 			{map[string]string{"x/xproto/a.go": `package xproto; func f() { go f() }`}, "goroutine"},
 		},
 	},
+	"public names public types": {
+		keep: []map[string]string{
+			{"x/a.go": `package x; import "m/internal/y"; type T struct { a y.T }; func f(y.T) {}; func (t *t) M(y.T) {}; var v y.T`},
+			{"x/internal/a.go": `package internal; import "m/internal/y"; func F(y.T) {}`},
+			{"x/a_test.go": `package x; import "m/internal/y"; func F(y.T) {}`},
+		},
+		breaks: []sample{
+			{map[string]string{"x/a.go": `package x; import "m/internal/y"; type T struct { A y.T }`}, "shows y.T"},
+			{map[string]string{"x/a.go": `package x; import "m/internal/y"; type T struct { y.T }`}, "shows y.T"},
+			{map[string]string{"x/a.go": `package x; import z "m/internal/y"; type I interface { F() []*z.T }`}, "shows z.T"},
+			{map[string]string{"x/a.go": `package x; import "m/internal/y"; func (t *T[K]) M(map[string]y.T) {}`}, "shows y.T"},
+			{map[string]string{"x/a.go": `package x; import "m/x/internal/y"; func F() (func(y.T), error)`}, "shows y.T"},
+			{map[string]string{"x/a.go": `package x; import "m/internal/y"; var V y.T`}, "shows y.T"},
+		},
+	},
 	"one package comment": {
 		keep: []map[string]string{{"x/doc.go": "// Package x is.\npackage x", "x/a.go": "package x", "x/a_test.go": "package x_test"}},
 		breaks: []sample{

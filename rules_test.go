@@ -175,6 +175,7 @@ var rules = map[string]func([]source) []string{
 	"open ends have an issue":      openEndsHaveAnIssue,
 	"directives are obeyed":        directivesAreObeyed,
 	"public means shown by use":    publicMeansShown,
+	"public names public types":    publicNamesPublic,
 	"tests look for leaks":         testsLookForLeaks,
 	"decoders are fuzzed":          decodersAreFuzzed,
 	"the table has no stale lines": tableIsComplete,
