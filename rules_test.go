@@ -67,6 +67,7 @@ var layers = map[string][]string{
 	"internal/redisx":     {"internal/service"},
 	"internal/service":    {},
 	"internal/tally":      {},
+	"internal/testcerts":  {},
 	"internal/testmongo":  {},
 	"internal/testredis":  {},
 	"internal/utf8text":   {},

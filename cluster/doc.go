@@ -9,5 +9,5 @@
 //	server := engineio.NewServer(handler, &engineio.Options{GenerateID: node.SessionID, Elsewhere: node.Forward})
 //	mux.Handle("/engine.io/", node.Handler(server))
 //
-// Nodes reach each other without TLS, over a network that is theirs.
+// Nodes reach each other over a network that is theirs, or by TLS, on both sides if need be: [Options].TLS.
 package cluster

@@ -2,6 +2,8 @@ package cluster_test
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"fmt"
 	"net/http"
 
@@ -31,6 +33,28 @@ func ExampleJoin() {
 	mux := http.NewServeMux()
 	mux.Handle("/socket.io/", node.Handler(io))
 	_ = http.ListenAndServe(":8080", mux)
+}
+
+// Nodes that know each other by certificates, at an address of their own.
+func ExampleNode_PeerHandler() {
+	ca, cert := x509.NewCertPool(), tls.Certificate{} // read from files
+	node, err := cluster.Join(cluster.Options{
+		Driver:    adaptertest.NewCluster().NewDriver(),
+		Advertise: "https://10.0.0.7:8443",
+		TLS:       &tls.Config{RootCAs: ca, Certificates: []tls.Certificate{cert}},
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	io := socketio.NewServer(&socketio.Options{Engine: engineio.Options{GenerateID: node.SessionID, Elsewhere: node.Forward}})
+	peers := &http.Server{
+		Addr:      ":8443",
+		Handler:   node.PeerHandler(io),
+		TLSConfig: &tls.Config{Certificates: []tls.Certificate{cert}, ClientCAs: ca, ClientAuth: tls.RequireAndVerifyClientCert},
+	}
+	go func() { _ = peers.ListenAndServeTLS("", "") }()
+	_ = http.ListenAndServe(":8080", io)
 }
 
 // Who is there, how many clients they have, and who is about to leave.

@@ -43,6 +43,8 @@ func (n *Node) forward(w http.ResponseWriter, r *http.Request, id string) (Outco
 	switch {
 	case p == nil || p.address == "":
 		return Unknown, nil
+	case n.opts.TLS != nil && !p.secure():
+		return Failed, errPlain
 	case isUpgrade:
 		return n.upgrade(ctx, w, r, p)
 	}
@@ -81,6 +83,9 @@ func (n *Node) ask(ctx context.Context, w http.ResponseWriter, r *http.Request, 
 // errStranger says that the address of a node is somebody else's now.
 var errStranger = errors.New("cluster: what answers at the address of the node is not that node")
 
+// errPlain says that a node cannot be reached in the way that this one insists on.
+var errPlain = errors.New("cluster: the node has told of an address without TLS, and this one speaks TLS only")
+
 // unanswered says what a failed request was. A peer that refuses connections has ended.
 func unanswered(err error) (Outcome, error) {
 	if op := (*net.OpError)(nil); errors.As(err, &op) && op.Op == "dial" {
@@ -107,7 +112,10 @@ func (noBody) Close() error             { return nil }
 func outgoing(r *http.Request, p *peer) *http.Request {
 	out := &http.Request{Method: r.Method, Host: r.Host, Header: endToEnd(r.Header), Body: r.Body, ContentLength: r.ContentLength,
 		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
-		URL: &url.URL{Scheme: "http", Host: p.address, Opaque: r.RequestURI}} // byte for byte, for it is signed
+		URL: &url.URL{Scheme: "http", Host: p.hostPort(), Opaque: r.RequestURI}} // byte for byte, for it is signed
+	if p.secure() {
+		out.URL.Scheme = "https"
+	}
 	if r.ContentLength == 0 {
 		out.Body = noBody{}
 	}

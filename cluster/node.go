@@ -4,11 +4,11 @@ import (
 	"cmp"
 	"context"
 	"crypto/rand"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"net/http"
 	"sync/atomic"
 	"time"
@@ -43,9 +43,13 @@ type Options struct {
 	// Driver carries what nodes tell each other, in a namespace that no client can name. It is closed after the node, by
 	// whoever made it. Required.
 	Driver adapter.Driver
-	// Advertise is the address, HOST:PORT, by which the others reach this node's HTTP server, over a network of theirs: they
-	// use no TLS. "" means that they cannot: its sessions are known to itself only.
+	// Advertise is the address by which the others reach this node's HTTP server: HOST:PORT, over a network that is theirs,
+	// or https://HOST:PORT if the server speaks TLS there. "" means that they cannot: its sessions are known to itself only.
 	Advertise string
+	// TLS is how peers are spoken to that have an https address: by which authorities they are known, by which certificate
+	// they know this node. Without a ServerName it is the host of the address. With it, peers without TLS are not spoken to.
+	// Nil means that those are, and the others are known by the authorities of the system. It is copied.
+	TLS *tls.Config
 	// Name and Version tell people which node this is. They are cut at 100 bytes.
 	Name, Version string
 	// Load says how much the node has to do. It is called with each heartbeat and must not block. Nil means nothing.
@@ -124,6 +128,7 @@ type Node struct {
 	often     *lograte.Logger
 	link      adapter.Link
 	transport *http.Transport
+	relayTLS  *tls.Config // of what WebSockets are relayed on
 	loop      netconn.Loop
 	peers     peers
 	leaving   atomic.Bool
@@ -147,9 +152,7 @@ func Join(opts Options) (*Node, error) {
 		often: lograte.New(opts.Logger, lograte.Every), due: make(chan kind, 2)}
 	_, _ = rand.Read(n.key) // never fails: it would end the program
 	n.loop.Logger = opts.Logger
-	dialer := &net.Dialer{Timeout: opts.DialTimeout}
-	n.transport = &http.Transport{DialContext: dialer.DialContext, MaxIdleConnsPerHost: 256, IdleConnTimeout: 30 * time.Second,
-		DisableCompression: true, MaxResponseHeaderBytes: 64 << 10}
+	n.transport, n.relayTLS = connections(&opts)
 	link, err := adapter.Background(opts.Driver, opts.Logger).Subscribe(context.Background(), namespace, (*receiver)(n))
 	if err != nil {
 		return nil, fmt.Errorf("cluster: %w", err)

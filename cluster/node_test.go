@@ -37,7 +37,7 @@ func (echo) Close(engineio.Reason, error) {}
 
 // member is a node with an Engine.IO server.
 type member struct {
-	t      *testing.T
+	t      testing.TB
 	node   *cluster.Node
 	driver adapter.Driver
 	engine *engineio.Server
@@ -47,7 +47,7 @@ type member struct {
 	before func(w http.ResponseWriter, r *http.Request) bool
 }
 
-func newDriver(t *testing.T, redis string) adapter.Driver {
+func newDriver(t testing.TB, redis string) adapter.Driver {
 	t.Helper()
 	d, err := redispubsub.New(redispubsub.Options{URL: redis})
 	if err != nil {
@@ -61,7 +61,7 @@ func newDriver(t *testing.T, redis string) adapter.Driver {
 	return d
 }
 
-func join(t *testing.T, redis string, opts cluster.Options, engine engineio.Options) *member {
+func join(t testing.TB, redis string, opts cluster.Options, engine engineio.Options) *member {
 	t.Helper()
 	m := &member{t: t, remote: make(chan string, 100)}
 	l, err := net.Listen("tcp", "127.0.0.1:0")

@@ -19,17 +19,24 @@ const (
 )
 
 // CheckAddress returns what is wrong with an address that a node is to be reached by: a host, which may be a name, and the
-// port of its HTTP server.
+// port of its HTTP server, behind https:// if it speaks TLS.
 func CheckAddress(address string) error {
-	host, port, err := net.SplitHostPort(address)
+	_, target := target(address)
+	host, port, err := net.SplitHostPort(target)
 	n, perr := strconv.ParseUint(port, 10, 16)
 	if err != nil || perr != nil || n == 0 || host == "" || strings.ContainsFunc(host, func(r rune) bool { return r <= ' ' || r > '~' || r == '/' }) {
-		return fmt.Errorf("%.100q is no address that other nodes can reach; want HOST:PORT, such as 10.0.0.7:8080", address)
+		return fmt.Errorf("%.100q is no address that other nodes can reach; want HOST:PORT, such as 10.0.0.7:8080, or https://HOST:PORT", address)
 	}
 	if ip := net.ParseIP(host); ip != nil && ip.IsUnspecified() {
 		return fmt.Errorf("%q stands for all addresses of a machine; name the one by which other nodes reach it, such as 10.0.0.7:%s", address, port)
 	}
 	return nil
+}
+
+// target returns what to connect to, and whether TLS is spoken there.
+func target(address string) (secure bool, hostPort string) {
+	hostPort, secure = strings.CutPrefix(address, "https://")
+	return secure, hostPort
 }
 
 // peer is another node, as it last told of itself.
@@ -42,6 +49,16 @@ type peer struct {
 	missed  int
 	flights map[*flight]struct{}
 	lost    bool
+}
+
+func (p *peer) secure() bool {
+	secure, _ := target(p.address)
+	return secure
+}
+
+func (p *peer) hostPort() string {
+	_, hostPort := target(p.address)
+	return hostPort
 }
 
 // flight is a request that a peer is to answer.

@@ -143,12 +143,12 @@ func FuzzOwnerOf(f *testing.F) {
 
 func TestCheckAddress(t *testing.T) {
 	t.Parallel()
-	for _, good := range []string{"10.0.0.7:8080", "[fd00::7]:80", "node-1.internal:65535"} {
+	for _, good := range []string{"10.0.0.7:8080", "[fd00::7]:80", "node-1.internal:65535", "https://10.0.0.7:8443"} {
 		if err := CheckAddress(good); err != nil {
 			t.Error(err)
 		}
 	}
-	for _, bad := range []string{"", ":8080", "0.0.0.0:80", "[::]:80", "host", "host:0", "host:65536", "host:http", "ho st:1", "http://host:1", "a/b:1"} {
+	for _, bad := range []string{"", ":8080", "0.0.0.0:80", "[::]:80", "host", "host:0", "host:65536", "host:http", "ho st:1", "http://host:1", "https://", "https://0.0.0.0:80", "https://https://a:1", "a/b:1"} {
 		if CheckAddress(bad) == nil {
 			t.Errorf("%q is taken", bad)
 		}

@@ -34,6 +34,25 @@ type forwardedMark struct{}
 
 func isForwarded(r *http.Request) bool { return r.Context().Value(forwardedMark{}) != nil }
 
+// PeerHandler is [Node.Handler] for an address that peers alone are to use: what they have not passed on is refused, too.
+func (n *Node) PeerHandler(next http.Handler) http.Handler {
+	forwarded := n.Handler(next)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if len(r.Header[forwardedHeader]) == 0 {
+			n.refuse(w, "this address is for nodes of the cluster")
+			return
+		}
+		forwarded.ServeHTTP(w, r)
+	})
+}
+
+// refuse answers what is not of a peer and should be.
+func (n *Node) refuse(w http.ResponseWriter, why string) {
+	n.forged.Add(1)
+	w.Header().Set("Connection", "close")
+	http.Error(w, why, http.StatusForbidden)
+}
+
 // Handler lets peers pass requests on to next, which serves the sessions of this node: next sees the client's address as
 // RemoteAddr. What says to be of a peer and is not is refused with 403 Forbidden. Requests of clients are passed to next as
 // they are.
@@ -46,9 +65,7 @@ func (n *Node) Handler(next http.Handler) http.Handler {
 		}
 		signature, remote, ok := strings.Cut(forwarded[0], " ")
 		if !ok || len(forwarded) > 1 || !hmac.Equal([]byte(signature), []byte(sign(n.key, r, remote))) {
-			n.forged.Add(1)
-			w.Header().Set("Connection", "close")
-			http.Error(w, forwardedHeader+" is for nodes of this cluster", http.StatusForbidden)
+			n.refuse(w, forwardedHeader+" is for nodes of this cluster")
 			return
 		}
 		n.received.Add(1)

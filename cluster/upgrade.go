@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"crypto/tls"
 	"fmt"
 	"net"
 	"net/http"
@@ -26,8 +27,7 @@ func (n *Node) upgrade(ctx context.Context, w http.ResponseWriter, r *http.Reque
 		http.Error(w, "too many connections", http.StatusServiceUnavailable)
 		return TooMany, nil
 	}
-	dialer := net.Dialer{Timeout: n.opts.DialTimeout}
-	owner, err := dialer.DialContext(ctx, "tcp", p.address)
+	owner, err := n.dial(ctx, p)
 	if err != nil {
 		return unanswered(err)
 	}
@@ -68,6 +68,16 @@ func (n *Node) upgrade(ctx context.Context, w http.ResponseWriter, r *http.Reque
 	_ = client.Write(switching(w.Header(), res.Header), 0) // a client that has gone is seen when reading starts
 	netconn.Relay(client, n.loop.Adopt(owner, netconn.RelayLimit), readClient, ahead, func(error) { n.relays.Add(-1) })
 	return Relayed, nil
+}
+
+// dial connects to a peer.
+func (n *Node) dial(ctx context.Context, p *peer) (net.Conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, n.opts.DialTimeout)
+	defer cancel()
+	if p.secure() {
+		return (&tls.Dialer{Config: n.relayTLS}).DialContext(ctx, "tcp", p.hostPort())
+	}
+	return new(net.Dialer).DialContext(ctx, "tcp", p.hostPort())
 }
 
 // switching is the answer to a WebSocket handshake: the peer's, with what middlewares have set here.

@@ -79,6 +79,17 @@ type Config struct {
 	// pass on to it what reaches them of its clients, so that the load balancer needs no sticky sessions. Empty means Listen
 	// if that names an address, or else that they cannot.
 	Advertise string `placeholder:"HOST:PORT" help:"Address by which the other nodes reach this one (default --listen, if that has a host)."`
+	// PeerListen is an address for the other nodes alone, which then pass requests on to that one and not to Listen. Empty
+	// means that there is none.
+	PeerListen string `placeholder:"HOST:PORT" help:"Second address, for the other nodes alone, who then reach this one there (default none)."`
+	// PeerCert, PeerKey and PeerCA are PEM files by which nodes speak TLS at PeerListen: the certificate of this
+	// node, for servers and clients, its key, and the authorities by which nodes know each other, in both directions. A
+	// certificate that was replaced is read again. Set all or none, and on all nodes.
+	PeerCert string `placeholder:"FILE" help:"Certificate (PEM) of this node; with it nodes speak TLS to each other."`
+	PeerKey  string `placeholder:"FILE" help:"Key of --peer-cert (PEM)."`
+	PeerCA   string `name:"peer-ca" placeholder:"FILE" help:"Authorities (PEM) by which the nodes know each other's certificates."`
+	// PeerName is the name that the certificates of all nodes are for. Empty means the host of each one's address.
+	PeerName string `placeholder:"NAME" help:"Name that the certificates of all nodes have (default the host of each one's address)."`
 	// MaxBody is the length in bytes of the longest message: a request to publish, or what a Socket.IO client sends.
 	MaxBody int `type:"size" default:"${max_body}" placeholder:"SIZE" help:"Longest message accepted, such as 500kB or 1MiB (default ${default})."`
 	// MaxRooms is how many rooms one client may be in, and one message may be sent to.
@@ -205,11 +216,14 @@ func (c *Config) Validate() error {
 	if d.Rebalance > 0 && d.Cluster == "" {
 		bad("rebalance", "a node without --cluster has no others to share clients with; set both or neither")
 	}
+	d.validatePeers(bad)
 	if d.Advertise != "" {
 		if d.Cluster == "" {
 			bad("advertise", "a node without --cluster has no others to reach it; set both or neither")
 		} else if err := cluster.CheckAddress(d.Advertise); err != nil {
 			bad("advertise", "%v", err)
+		} else if strings.Contains(d.Advertise, "/") {
+			bad("advertise", "%q is a URL; write HOST:PORT, and --peer-cert if nodes are to speak TLS", d.Advertise)
 		}
 	}
 	for _, n := range []struct {

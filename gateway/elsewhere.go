@@ -11,19 +11,25 @@ import (
 )
 
 // joinCluster makes the node one that others know by its address, if there is a cluster.
-func (s *Server) joinCluster(ctx context.Context) error {
+func (s *Server) joinCluster(ctx context.Context, secure *peerTLS) error {
 	if s.cfg.Cluster == "" {
 		return nil
 	}
 	address := s.cfg.Advertise
-	if tcp, ok := s.listener.Addr().(*net.TCPAddr); address == "" && ok && !tcp.IP.IsUnspecified() {
+	listener := s.listener
+	if s.peers != nil {
+		listener = s.peers.listener
+	}
+	if tcp, ok := listener.Addr().(*net.TCPAddr); address == "" && ok && !tcp.IP.IsUnspecified() {
 		address = tcp.String()
 	}
 	if address == "" {
 		s.log.LogAttrs(ctx, slog.LevelInfo, "the other nodes cannot reach this one, so polling clients need a load balancer with sticky sessions; say with --advertise by which address they can",
-			slog.String("listen", s.cfg.Listen))
+			slog.String("listen", listener.Addr().String()))
+	} else if secure != nil {
+		address = "https://" + address
 	}
-	node, err := cluster.Join(cluster.Options{Driver: s.driver, Advertise: address, Name: s.node, Version: Version(),
+	node, err := cluster.Join(cluster.Options{Driver: s.driver, Advertise: address, TLS: secure.clientConfig(), Name: s.node, Version: Version(),
 		Load: s.load, MaxRelays: s.cfg.MaxConnections, Logger: s.log})
 	if err != nil {
 		return fmt.Errorf("join the cluster: %w", err)
@@ -53,10 +59,19 @@ func (s *Server) nodes(w http.ResponseWriter, _ *http.Request) error {
 	return nil
 }
 
-// fromPeers lets other nodes pass requests on to next.
+// fromPeers lets other nodes pass requests on to next, if they have no address of their own for that.
 func (s *Server) fromPeers(next http.Handler) http.Handler {
-	if s.cluster == nil {
+	if s.cluster == nil || s.peers != nil {
 		return next
 	}
 	return s.cluster.Handler(next)
+}
+
+// peerRoutes answers other nodes, at an address that is theirs.
+func (s *Server) peerRoutes() http.Handler {
+	mux := http.NewServeMux()
+	for _, path := range socketIOPaths {
+		mux.Handle(path, s.cluster.PeerHandler(s.sessions()))
+	}
+	return mux
 }

@@ -39,10 +39,13 @@ func (s *Server) internalRoutes() http.Handler {
 	return s.onlyKnownHosts(mux)
 }
 
+// socketIOPaths are two, for a client told addTrailingSlash: false leaves the slash out, and follows no redirect with an
+// upgrade.
+var socketIOPaths = []string{"/socket.io", "/socket.io/"}
+
 func (s *Server) clientRoutes() *http.ServeMux {
 	mux := http.NewServeMux()
-	// A client told addTrailingSlash: false leaves the slash out, and follows no redirect with an upgrade.
-	for _, path := range []string{"/socket.io", "/socket.io/"} {
+	for _, path := range socketIOPaths {
 		mux.Handle(path, s.fromPeers(s.sessions()))
 	}
 	// The client's files are the only answers of s.io that may be compressed on the way.

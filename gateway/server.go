@@ -50,7 +50,8 @@ type Server struct {
 	ready      *readiness
 	listener   net.Listener
 	http       *http.Server
-	internal   *internal  // nil without Config.InternalListen
+	internal   *side      // nil without Config.InternalListen
+	peers      *side      // nil without Config.PeerListen
 	failed     chan error // what ended an HTTP server, once for each
 	requests   requests
 	leaving    atomic.Bool   // takes no new clients
@@ -96,15 +97,22 @@ func Start(ctx context.Context, cfg Config) (*Server, error) {
 		return nil, err
 	}
 	cfg = cfg.withDefaults()
-	s := &Server{cfg: cfg, log: cfg.Logger, often: lograte.New(cfg.Logger, lograte.Every), node: nodeName(), started: time.Now(), access: newAccess(&cfg), failed: make(chan error, 2), leave: make(chan struct{})}
+	s := &Server{cfg: cfg, log: cfg.Logger, often: lograte.New(cfg.Logger, lograte.Every), node: nodeName(), started: time.Now(), access: newAccess(&cfg), failed: make(chan error, 3), leave: make(chan struct{})}
 	s.drainTime.Store(int64(cfg.Drain))
 	listener, err := listening.Listen(ctx, "tcp", cfg.Listen)
 	if err != nil {
 		return nil, listenError("listen", cfg.Listen, err)
 	}
 	s.listener = listener
-	if s.internal, err = listenInternally(ctx, cfg.InternalListen); err != nil {
-		_ = listener.Close()
+	secure, err := cfg.peerTLS()
+	if err == nil {
+		s.internal, err = listenAside(ctx, "internal-listen", cfg.InternalListen)
+	}
+	if err == nil {
+		s.peers, err = listenAside(ctx, "peer-listen", cfg.PeerListen)
+	}
+	if err != nil {
+		s.unlisten()
 		return nil, err
 	}
 	if cfg.Cluster != "" {
@@ -114,27 +122,28 @@ func Start(ctx context.Context, cfg Config) (*Server, error) {
 			s.driver, err = kind.open(&cfg)
 		}
 		if err != nil {
-			_ = listener.Close()
-			s.internal.close()
+			s.unlisten()
 			return nil, fmt.Errorf("--cluster: %w", err)
 		}
 	}
 	s.admission = admission.New(admission.Limits{Connections: s.cfg.MaxConnections, PerAddress: s.cfg.MaxPerAddress})
-	if err := s.joinCluster(ctx); err != nil { // the driver has taken the same options
-		_ = listener.Close()
-		s.internal.close()
+	if err := s.joinCluster(ctx, secure); err != nil { // the driver has taken the same options
+		s.unlisten()
 		return nil, errors.Join(err, s.driver.Close(ctx))
 	}
-	s.compose()
+	s.compose(secure)
 	var serving sync.WaitGroup
 	serving.Go(func() { s.serve(s.http, s.listener) })
 	if s.internal != nil {
 		serving.Go(func() { s.serve(s.internal.http, s.internal.listener) })
 	}
+	if s.peers != nil {
+		serving.Go(func() { s.serve(s.peers.http, s.peers.listener) })
+	}
 	if s.cluster != nil && cfg.Rebalance > 0 {
 		s.balancing = service.Start(s.rebalance)
 	}
-	go func() { // ends with both
+	go func() { // ends with all
 		serving.Wait()
 		close(s.failed)
 	}()
@@ -145,8 +154,15 @@ func Start(ctx context.Context, cfg Config) (*Server, error) {
 	return s, nil
 }
 
+// unlisten gives up what was listened on and not served.
+func (s *Server) unlisten() {
+	_ = s.listener.Close()
+	s.internal.close()
+	s.peers.close()
+}
+
 // compose connects the parts; only adapters meet the cluster, in the background.
-func (s *Server) compose() {
+func (s *Server) compose(secure *peerTLS) {
 	pages := s.cfg.pages()
 	engine := engineio.Options{PingInterval: s.cfg.PingInterval, PingTimeout: s.cfg.PingTimeout,
 		MaxPayload: s.cfg.MaxBody, SendBuffer: s.cfg.SendBuffer, PollBuffer: s.cfg.PollBuffer, Admission: s.admission, CORS: pages, JSONP: s.cfg.JSONP, OnError: s.connectionRefused}
@@ -171,6 +187,10 @@ func (s *Server) compose() {
 	s.http = s.newHTTP(s.routes())
 	if s.internal != nil {
 		s.internal.http = s.newHTTP(s.internalRoutes())
+	}
+	if s.peers != nil {
+		s.peers.http = s.newHTTP(s.peerRoutes())
+		s.peers.listener = secure.serve(s.peers.http, s.peers.listener)
 	}
 	s.listener = engineio.NewListener(s.listener, s.http, &engineio.ListenerOptions{KeepAlive: listening.KeepAlive})
 }

@@ -53,6 +53,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	if e := s.http.Shutdown(ctx); e != nil && !errors.Is(e, net.ErrClosed) {
 		err = errors.Join(err, within("end the HTTP requests", e), s.http.Close())
 	}
+	err = errors.Join(err, within("end the requests of other nodes", s.peers.shutdown(ctx)))
 	if s.driver != nil {
 		err = errors.Join(err, within("leave the cluster", s.driver.Close(ctx)))
 	}

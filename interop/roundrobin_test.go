@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/peal-dev/peal/internal/testcerts"
 	"github.com/peal-dev/peal/internal/testredis"
 )
 
@@ -137,8 +138,18 @@ func TestRoundRobin(t *testing.T) {
 // Messages in both directions while the transport changes, mostly by way of the wrong node.
 func TestRoundRobinUpgradesInTheMiddle(t *testing.T) {
 	t.Parallel()
+	t.Run("plain", func(t *testing.T) { t.Parallel(); upgradesInTheMiddle(t) })
+	t.Run("nodes over TLS", func(t *testing.T) {
+		t.Parallel()
+		ca := testcerts.New(t)
+		cert, key, authority := ca.Write(t.TempDir(), ca.Issue())
+		upgradesInTheMiddle(t, "--peer-listen", "127.0.0.1:0", "--peer-cert", cert, "--peer-key", key, "--peer-ca", authority)
+	})
+}
+
+func upgradesInTheMiddle(t *testing.T, flags ...string) {
 	const clients, messages = 20, 100
-	b := startBalanced(t, balancers[0])
+	b := startBalanced(t, balancers[0], flags...)
 	b.clients.do("connect", params{"client": "listener", "url": b.nodes[0].url()}, nil)
 	b.subscribe("listener", "said")
 	for _, name := range b.connect(clients, func(int) params { return params{"hold": true} }) {
