@@ -3,6 +3,7 @@ package adapter
 import (
 	"errors"
 
+	"github.com/peal-dev/peal/eventlog"
 	"github.com/peal-dev/peal/message"
 )
 
@@ -70,6 +71,11 @@ func (a *Adapter) Claim(x *Absence, m Member) (rival Member, away bool) {
 	}
 	rival, x.claimant = x.claimant, m
 	return rival, true
+}
+
+// Covered returns nil if all that x misses behind after is there, and else an [*eventlog.OffsetError].
+func (x *Absence) Covered(after message.Offset) error {
+	return x.adapter.order.log.Cover(after, &eventlog.Interest{ID: x.id, Rooms: x.memberships()})
 }
 
 func (a *Adapter) isAway(x *Absence) bool {

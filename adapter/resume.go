@@ -65,9 +65,9 @@ func (a *Adapter) Bounds() eventlog.Bounds {
 // not cover it, or it is too much, nothing was done, and the error is an [*eventlog.OffsetError] or a [*MissedError]; if it
 // is no longer for m to come back, [ErrNotAway]. Other errors mean what they mean for Add. It takes an adapter with a log.
 func (a *Adapter) Resume(ctx context.Context, m Member, r Resumption) (at message.Offset, err error) {
-	in := r.memberships(m.ID())
+	in := &eventlog.Interest{ID: m.ID(), Rooms: r.memberships(m.ID())}
 	// Most of it is looked for while others publish, and only the rest while nobody does.
-	missed, at, err := r.missed(a.order.log, r.After, m.ID(), in)
+	missed, at, err := r.missed(a.order.log, r.After, in)
 	if err == nil {
 		var opening openings
 		if opening, at, err = a.rejoin(m, &r, missed, at, in); err == nil {
@@ -92,23 +92,23 @@ func (r *Resumption) memberships(id string) map[string]message.Offset {
 }
 
 // rejoin registers m and delivers to it what it missed, which was looked for up to at.
-func (a *Adapter) rejoin(m Member, r *Resumption, missed []*eventlog.Entry, at message.Offset, in map[string]message.Offset) (openings, message.Offset, error) {
-	o, id := a.order, m.ID()
+func (a *Adapter) rejoin(m Member, r *Resumption, missed []*eventlog.Entry, at message.Offset, in *eventlog.Interest) (openings, message.Offset, error) {
+	o := a.order
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if x := r.Absence; x != nil {
 		if x.claimant != m || !a.isAway(x) {
 			return nil, at, ErrNotAway
 		}
-		if now := x.memberships(); !maps.Equal(now, in) { // it was put into a room, or out of one
-			in, missed, at = now, nil, r.After
+		if now := x.memberships(); !maps.Equal(now, in.Rooms) { // it was put into a room, or out of one
+			in.Rooms, missed, at = now, nil, r.After
 		}
 	}
-	rest, at, err := r.missed(o.log, at, id, in)
+	rest, at, err := r.missed(o.log, at, in)
 	if err != nil {
 		return nil, at, err
 	}
-	opening, err := a.register(m, r, in)
+	opening, err := a.register(m, r, in.Rooms)
 	if err != nil {
 		return nil, at, err
 	}
@@ -150,10 +150,9 @@ func (a *Adapter) register(m Member, r *Resumption, in map[string]message.Offset
 // missedCost is what a message takes on a wire beside its payload, at most.
 const missedCost = 128
 
-// missed returns the entries behind after that are for the member called id who is in rooms since then, and up to where it
-// looked.
-func (r *Resumption) missed(log eventlog.Log, after message.Offset, id string, rooms map[string]message.Offset) (missed []*eventlog.Entry, at message.Offset, err error) {
-	entries, err := log.Read(after)
+// missed returns the entries behind after that are for who has that interest, and up to where it looked.
+func (r *Resumption) missed(log eventlog.Log, after message.Offset, in *eventlog.Interest) (missed []*eventlog.Entry, at message.Offset, err error) {
+	entries, err := log.Read(after, in)
 	if err != nil || len(entries) == 0 {
 		return nil, after, err
 	}
@@ -161,7 +160,7 @@ func (r *Resumption) missed(log eventlog.Log, after message.Offset, id string, r
 	bytes := 0
 	missed = entries[:0]
 	for _, e := range entries {
-		if r.meant(e, id, rooms) {
+		if meant(e, in) {
 			bytes += e.Payload() + missedCost
 			missed = append(missed, e)
 		}
@@ -173,21 +172,21 @@ func (r *Resumption) missed(log eventlog.Log, after message.Offset, id string, r
 	return missed, at, nil
 }
 
-// meant reports whether e is for the member called id who is in these rooms since then.
-func (r *Resumption) meant(e *eventlog.Entry, id string, rooms map[string]message.Offset) bool {
-	if e.Private && !slices.Contains(e.Rooms, id) {
+// meant reports whether e is for who has that interest.
+func meant(e *eventlog.Entry, in *eventlog.Interest) bool {
+	if e.Private && !slices.Contains(e.Rooms, in.ID) {
 		return false // it is in a room that has another member's name
 	}
 	for _, name := range e.Except {
-		if _, in := rooms[name]; in {
+		if _, there := in.Rooms[name]; there {
 			return false
 		}
 	}
 	if len(e.Rooms) == 0 {
-		return e.Offset.Compare(r.Since) > 0
+		return e.Offset.Compare(in.Rooms[in.ID]) > 0
 	}
 	for _, name := range e.Rooms {
-		if since, in := rooms[name]; in && e.Offset.Compare(since) > 0 {
+		if since, there := in.Rooms[name]; there && e.Offset.Compare(since) > 0 {
 			return true
 		}
 	}

@@ -18,13 +18,13 @@ func ExampleMemory() {
 	log.Append(message.New([]byte(`["tick",2]`)), message.Target{Rooms: []string{"clock"}})
 	log.Append(message.New([]byte(`["tick",3]`)), message.Target{Rooms: []string{"clock"}})
 
-	missed, err := log.Read(seen)
+	missed, err := log.Read(seen, nil)
 	for _, e := range missed {
 		fmt.Printf("%s to %v\n", e.Data, e.Rooms)
 	}
 	fmt.Println(err)
 
-	_, err = log.Read(before) // the first is not there any more, so nothing is
+	_, err = log.Read(before, nil) // the first is not there any more, so nothing is
 	fmt.Println(err != nil)
 	// Output:
 	// ["tick",2] to [clock]

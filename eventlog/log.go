@@ -77,7 +77,7 @@ type Bounds struct {
 	Count, Bytes int
 }
 
-// Cover returns nil if a reader that has everything up to after can be given the rest, and else an [*OffsetError].
+// Cover returns nil if a reader of everything that has all up to after can be given the rest, and else an [*OffsetError].
 func (b Bounds) Cover(after message.Offset) error {
 	if after.Compare(b.Floor) < 0 || after.Compare(b.Top) > 0 || lifeOf(after) != lifeOf(b.Top) {
 		return &OffsetError{After: after, Bounds: b}
@@ -102,8 +102,13 @@ type Log interface {
 	// log keeps the slices of m and to, which must not change any more. A volatile message is not kept: it gets the
 	// offset of the last one that was.
 	Append(m *message.Message, to message.Target) message.Offset
-	// Read returns the entries behind after, oldest first, or an [*OffsetError]. The slice is the caller's.
-	Read(after message.Offset) ([]*Entry, error)
+	// Read returns the entries behind after, oldest first, or the error of Cover. The slice is the caller's, and may have
+	// entries that are not for who reads.
+	Read(after message.Offset, in *Interest) ([]*Entry, error)
+	// Cover returns nil if a reader that has everything up to after can be given the rest, and else an [*OffsetError]. Nil
+	// stands for one that reads everything. Anyone else can be given the rest though some of it was trimmed, if that was not
+	// for it as far as rooms say: exceptions do not count.
+	Cover(after message.Offset, in *Interest) error
 	// Trim forgets the entries up to floor.
 	Trim(floor message.Offset)
 	// Bounds returns what the log covers.

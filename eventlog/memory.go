@@ -18,8 +18,13 @@ const (
 type Limits struct {
 	Age   time.Duration // of an entry; 0 means DefaultAge
 	Count int           // of entries; 0 means DefaultCount
-	Bytes int           // of entries in memory, see [Entry.Size]; 0 means DefaultBytes
+	// Bytes is how much memory the entries may take, see [Entry.Size]. 0 means DefaultBytes.
+	Bytes int
 }
+
+// namesShare is which part of the number and of the bytes may be taken, beside the entries, by the names of rooms whose
+// entries were trimmed: so that it is known who has missed none of them.
+const namesShare = 4
 
 // Memory is a log in the memory of this process. It begins empty, and is trimmed from the front. Create it with
 // [NewMemory].
@@ -30,6 +35,7 @@ type Memory struct {
 	ring   []*Entry   // its length is a power of two
 	head   int        // where the oldest entry is
 	bounds Bounds
+	gone   trimmed
 	timer  *time.Timer // trims by age; nil while there is nothing to trim
 	closed bool
 }
@@ -53,6 +59,7 @@ func NewMemory(limits *Limits) *Memory {
 	}
 	l.bounds.Floor = message.Offset{Ms: now(), Seq: newLife() << numberBits}
 	l.bounds.Top = l.bounds.Floor
+	l.gone = trimmed{limit: Limits{Count: l.limits.Count / namesShare, Bytes: l.limits.Bytes / namesShare}, horizon: l.bounds.Floor, since: l.bounds.Floor, last: l.bounds.Floor}
 	return l
 }
 
@@ -100,6 +107,7 @@ func (l *Memory) drop() {
 	l.ring[l.head] = nil
 	l.head = (l.head + 1) & (len(l.ring) - 1)
 	l.bounds.Floor = e.Offset
+	l.gone.note(e)
 	l.bounds.Count--
 	l.bounds.Bytes -= e.Size()
 	if n := len(l.ring); n > minRing && l.bounds.Count <= n/8 {
@@ -129,11 +137,26 @@ func (l *Memory) expire() {
 	l.timer.Reset(max(time.Duration(l.at(0).Offset.Ms-oldest)*time.Millisecond, l.limits.Age/16))
 }
 
-// Read implements [Log].
-func (l *Memory) Read(after message.Offset) ([]*Entry, error) {
+// Cover implements [Log].
+func (l *Memory) Cover(after message.Offset, in *Interest) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if err := l.bounds.Cover(after); err != nil {
+	return l.cover(after, in)
+}
+
+func (l *Memory) cover(after message.Offset, in *Interest) error {
+	err := l.bounds.Cover(after)
+	if err == nil || in == nil || after.Compare(l.bounds.Top) > 0 || lifeOf(after) != lifeOf(l.bounds.Top) || l.gone.missing(after, in) {
+		return err
+	}
+	return nil
+}
+
+// Read implements [Log].
+func (l *Memory) Read(after message.Offset, in *Interest) ([]*Entry, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if err := l.cover(after, in); err != nil {
 		return nil, err
 	}
 	first, last := 0, l.bounds.Count

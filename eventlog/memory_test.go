@@ -81,7 +81,7 @@ func TestMemoryPerMessage(t *testing.T) {
 	for i := range messages {
 		l.Append(messages[i], message.Target{Rooms: []string{fmt.Sprint("room ", i)}})
 	}
-	replayed, err := l.Read(l.Bounds().Floor) // by somebody who is done with them
+	replayed, err := l.Read(l.Bounds().Floor, nil) // by somebody who is done with them
 	for _, e := range replayed {
 		_ = e.Message()
 	}

@@ -2,6 +2,7 @@ package eventlog
 
 import (
 	"math/rand/v2"
+	"time"
 
 	"github.com/peal-dev/peal/message"
 )
@@ -29,6 +30,11 @@ func next(top message.Offset, now uint64) message.Offset {
 	}
 	o.Seq = lifeOf(top)<<numberBits | uint64(number)
 	return o
+}
+
+// At returns the place at the time t in the log that top is an offset of: behind what was appended before that millisecond.
+func At(top message.Offset, t time.Time) message.Offset {
+	return message.Offset{Ms: uint64(max(t.UnixMilli(), 0)), Seq: lifeOf(top) << numberBits}
 }
 
 // SameLog reports whether both offsets are of one [Memory].

@@ -275,27 +275,28 @@ func (r *recovery) look(s *Socket, id string, offset *string) (rival *Socket, ba
 	return SocketOf(a.Member(id)), nil
 }
 
-// after returns from where on a client misses messages that says this offset. It reports false if some of them may not be
-// there any more.
+// after returns from where on a client misses messages that says this offset. It reports false if some of them are not there
+// any more.
 func (r *recovery) after(a *absent, said *string) (after message.Offset, ok bool) {
 	bounds := r.log.Bounds()
 	if said != nil {
 		after, ok = message.ParseOffset(*said)
 	}
-	ok = ok && eventlog.SameLog(after, bounds.Top) && after.Compare(a.Since) >= 0
+	began := a.Since
+	if began.IsZero() { // before all that the log has
+		if began = eventlog.At(bounds.Top, a.began); began.Compare(bounds.Floor) > 0 {
+			began = bounds.Floor
+		}
+	}
+	// Clients keep the offset of an earlier session, on whatever server: then they have received nothing.
+	ok = ok && eventlog.SameLog(after, bounds.Top) && after.Compare(began) >= 0
 	switch {
 	case a.last == 0, ok && int32(eventlog.Number(after)-a.last) >= 0:
-		// It has had all that was for it until it left, however long that is ago.
-		after = a.At
-	case ok:
-	case !a.Since.IsZero():
-		after = a.Since // it has received nothing: clients keep the offset of an earlier session, on whatever server
-	case eventlog.Number(bounds.Floor) == 0, int64(bounds.Floor.Ms) < a.began.UnixMilli():
-		after = bounds.Floor // nothing and all of it is there
-	default:
-		return after, false
+		after = a.At // it has had all that was for it until it left, however long that is ago
+	case !ok:
+		after = began
 	}
-	return after, bounds.Cover(after) == nil
+	return after, a.Covered(after) == nil
 }
 
 var errTakenOver = errors.New("the client has come back on another connection")

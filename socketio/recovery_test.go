@@ -298,26 +298,51 @@ func TestRecoveryIsRefused(t *testing.T) {
 	fresh("after it left the namespace", c)
 }
 
-// A client for which there was nothing for longer than the log goes back has missed nothing.
+// A client for which there was nothing for longer than the log goes back has missed nothing, and what it misses then is there.
 func TestRecoveryOfAnIdleClient(t *testing.T) {
 	t.Parallel()
-	var came chan *socketio.Socket
-	var left chan socketio.Reason
-	r := recovering(t, &socketio.Recovery{MaxMessages: 3}, func(io *socketio.Server) { came, left = watch(io) })
-	c := r.come(nil)
-	<-came
-	emit(t, r.io.To(c.sid), "n", 1)
-	c.expect("n 1")
-	for range 10 {
-		emit(t, r.io.To("others"), "n", 0)
+	for _, heard := range []bool{true, false} { // whether it ever received anything, and so has an offset
+		for _, dying := range []bool{true, false} { // whether its connection was there still, as far as the server knew
+			var came chan *socketio.Socket
+			var left chan socketio.Reason
+			r := recovering(t, &socketio.Recovery{MaxMessages: 3}, func(io *socketio.Server) { came, left = watch(io, "a") })
+			c := r.come(nil)
+			<-came
+			if heard {
+				emit(t, r.io.To(c.sid), "n", 1)
+				c.expect("n 1")
+			}
+			idle := func() {
+				for range 10 {
+					emit(t, r.io.To("others"), "n", 0)
+				}
+			}
+			idle()
+			if dying {
+				emit(t, r.io.To("a"), "n", 2)
+				emit(t, r.io.To("others"), "n", 0)
+			}
+			c.leave(left)
+			if !dying {
+				idle()
+				emit(t, r.io.To("a"), "n", 2)
+			}
+			emit(t, r.io.To(c.sid), "n", 3)
+			back := r.come(c)
+			if s := <-came; !s.Recovered() {
+				t.Fatalf("not recovered (heard: %v, dying: %v)", heard, dying)
+			}
+			back.expect("n 2", "n 3")
+			back.leave(left)
+			// What it misses and is not there any more is not passed over.
+			emit(t, r.io.To("a"), "n", 4)
+			idle()
+			emit(t, r.io.To("a"), "n", 5)
+			if again := r.come(back); (<-came).Recovered() || again.sid == c.sid {
+				t.Fatalf("recovered without number 4 (heard: %v, dying: %v)", heard, dying)
+			}
+		}
 	}
-	c.leave(left)
-	emit(t, r.io.To(c.sid), "n", 2)
-	back := r.come(c)
-	if s := <-came; !s.Recovered() {
-		t.Fatal("not recovered")
-	}
-	back.expect("n 2")
 }
 
 // A client that is cut again before it has read what it missed gets it then.

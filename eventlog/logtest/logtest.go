@@ -22,6 +22,7 @@ func Run(t *testing.T, fresh New) {
 	t.Run("Volatile", func(t *testing.T) { volatile(t, fresh(t, 10)) })
 	t.Run("Floor", func(t *testing.T) { floor(t, fresh(t, 10)) })
 	t.Run("Trim", func(t *testing.T) { trim(t, fresh(t, 100)) })
+	t.Run("Interest", func(t *testing.T) { interest(t, fresh) })
 	t.Run("Strangers", func(t *testing.T) { strangers(t, fresh) })
 	t.Run("Concurrent", func(t *testing.T) { concurrent(t, fresh(t, 10_000)) })
 	t.Run("Close", func(t *testing.T) { closed(t, fresh(t, 10)) })
@@ -33,7 +34,7 @@ func put(l eventlog.Log, n int) message.Offset {
 
 func read(t *testing.T, l eventlog.Log, after message.Offset) []*eventlog.Entry {
 	t.Helper()
-	entries, err := l.Read(after)
+	entries, err := l.Read(after, nil)
 	if err != nil {
 		t.Fatalf("read after %v: %v", after, err)
 	}
@@ -43,13 +44,13 @@ func read(t *testing.T, l eventlog.Log, after message.Offset) []*eventlog.Entry 
 // refused fails the test unless the log says that it does not cover after.
 func refused(t *testing.T, l eventlog.Log, after message.Offset) {
 	t.Helper()
-	entries, err := l.Read(after)
+	entries, err := l.Read(after, nil)
 	var e *eventlog.OffsetError
 	if !errors.As(err, &e) || e.After != after {
 		t.Fatalf("read after %v: %d entries and the error %v", after, len(entries), err)
 	}
-	if l.Bounds().Cover(after) == nil {
-		t.Fatalf("the bounds cover %v", after)
+	if l.Bounds().Cover(after) == nil || l.Cover(after, nil) == nil {
+		t.Fatalf("%v is covered", after)
 	}
 }
 
@@ -180,7 +181,7 @@ func concurrent(t *testing.T, l eventlog.Log) {
 	readers.Go(func() {
 		at, seen := from, 0
 		for last := false; ; {
-			entries, err := l.Read(at)
+			entries, err := l.Read(at, nil)
 			if err != nil {
 				t.Error(err)
 				return
