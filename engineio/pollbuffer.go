@@ -10,6 +10,7 @@ import (
 type polling struct {
 	buffer  []*Prepared              // what waits for a poll
 	bytes   int                      // what it counts for
+	whole   int                      // of that, what was sent by SendWhole, at most: it does not count against PollBuffer
 	parked  chan struct{}            // the poll that waits for something to send; closed to wake it
 	last    *Prepared                // the packet a poll gets in the end, once the session is over
 	body    *http.ResponseController // of the POST whose body is being read
@@ -66,6 +67,7 @@ func (p *polling) next(limit int) []*Prepared {
 	taken := p.buffer[:n:n]
 	p.buffer = p.buffer[n:]
 	p.bytes -= size
+	p.whole = min(p.whole, p.bytes)
 	if len(p.buffer) == 0 {
 		p.buffer = nil
 	}
@@ -75,7 +77,7 @@ func (p *polling) next(limit int) []*Prepared {
 // discard ends the transport: a parked poll is answered with last, and what waits is dropped. It reports whether there
 // was no such poll.
 func (p *polling) discard(last *Prepared) (pollToCome bool) {
-	p.buffer, p.bytes, p.last = nil, 0, last
+	p.buffer, p.bytes, p.whole, p.last = nil, 0, 0, last
 	pollToCome = p.parked == nil
 	p.wake()
 	return pollToCome

@@ -26,7 +26,7 @@ func (s *Session) sendPolling(p *Prepared, flags SendFlags) (sent bool, conn *ne
 	if flags&Volatile != 0 && t.parked == nil {
 		return false, nil
 	}
-	if t.bytes > 0 && t.bytes+p.cost() > s.server.opts.PollBuffer {
+	if t.bytes > 0 && t.bytes-t.whole+p.cost() > s.server.opts.PollBuffer {
 		return false, nil
 	}
 	t.push(p)

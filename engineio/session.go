@@ -170,6 +170,47 @@ func (s *Session) Send(p *Prepared, flags SendFlags) error {
 	}
 }
 
+// SendWhole sends all of batch, in order, or nothing, however much that is: it does not count against what may wait for the
+// client on either transport, so the caller bounds it. It never blocks. It returns ErrClosed if the session has ended.
+func (s *Session) SendWhole(batch []*Prepared) error {
+	s.mu.Lock()
+	conn := s.conn.Load()
+	if conn == nil {
+		defer s.mu.Unlock()
+		t := s.polling
+		if s.over() || t == nil {
+			return ErrClosed
+		}
+		before := t.bytes
+		for _, p := range batch {
+			t.push(p)
+		}
+		t.whole += t.bytes - before
+		t.wake()
+		return nil
+	}
+	s.mu.Unlock()
+	total := 0
+	for _, p := range batch {
+		total += len(p.in(s.framing))
+	}
+	conn.Widen(total)
+	for i, p := range batch {
+		mode := netconn.Deferred // what leaves together leaves in one write
+		if i == len(batch)-1 {
+			mode = 0
+		}
+		if err := conn.Write(p.in(s.framing), mode); err != nil {
+			s.CloseWith(lost(err))
+			return ErrClosed
+		}
+	}
+	if conn.Queued() == 0 { // as nearly always
+		conn.Widen(-total)
+	}
+	return nil
+}
+
 // Close ends the session with the reason ForcedClose. What was sent before still reaches the client.
 func (s *Session) Close() { s.end(ForcedClose, nil, true) }
 

@@ -48,7 +48,11 @@ func (s *Socket) hold(p *engineio.Prepared, flags engineio.SendFlags) (held bool
 		return true, s.client.unsent(engineio.ErrDropped)
 	}
 	h := &s.client.inbox.held
-	if len(h.list) > 0 && h.bytes+p.Size()+heldCost > s.namespace.server.holdLimit {
+	limit := s.namespace.server.holdLimit
+	if x := s.extra.Load(); x != nil && x.recovered {
+		limit += s.namespace.server.replayLimit // beside what it missed, which is no more than that
+	}
+	if len(h.list) > 0 && h.bytes+p.Size()+heldCost > limit {
 		if state == stateOpening {
 			s.tell() // rather than lose a client that would read
 			return false, nil
@@ -90,6 +94,13 @@ func (s *Socket) tell() {
 	data = append(data, '}')
 	connect := prepare(&sioproto.Packet{Type: sioproto.Connect, Namespace: s.namespace.name, Data: data})
 	h := &s.client.inbox.held
+	if x := s.extra.Load(); x != nil && x.recovered {
+		// What it missed is more than may wait for it later, and it may be about to change its transport.
+		_ = s.session.SendWhole(append([]*engineio.Prepared{connect}, h.list...))
+		h.reset()
+		s.state.Store(stateConnected)
+		return
+	}
 	last := connect
 	if n := len(h.list); n > 0 {
 		last = h.list[n-1]

@@ -30,7 +30,7 @@ const (
 // socket.recovered. What is missing follows its connect event.
 //
 // It works on the node the client left. On another, which did not keep what was sent here, the client is a new one, as it
-// is when it comes too late, when more is missing than the send buffer holds, or when the program or the client itself
+// is when it comes too late, when more is missing than engineio.Options.PollBuffer, on any transport, or when the program or the client itself
 // disconnected the socket. There is never a part of what was missed.
 //
 // Events that want an acknowledgement and volatile ones are not kept. With recovery the events of a namespace have one
@@ -307,7 +307,7 @@ func (s *Socket) resume(back *comeback) bool {
 	ns := s.namespace
 	r := ns.recovery
 	_, err := ns.adapter.Resume(context.Background(), (*member)(s), adapter.Resumption{
-		Absence: back.Absence, After: back.after, MaxBytes: ns.server.holdLimit / 4 * 3,
+		Absence: back.Absence, After: back.after, MaxBytes: ns.server.replayLimit,
 	})
 	var old *eventlog.OffsetError
 	var much *adapter.MissedError

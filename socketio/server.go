@@ -74,6 +74,7 @@ type Server struct {
 	recover        *Recovery
 	heartbeat      time.Duration // after which a connection is known to be dead
 	holdLimit      int           // bytes that may wait for a client to be told that it is connected
+	replayLimit    int           // bytes that a client may have missed
 	inboxLimit     int
 	authLimit      int // bytes
 	files          *clientFiles
@@ -129,6 +130,10 @@ func NewServer(opts *Options) *Server {
 	s.holdLimit = o.Engine.SendBuffer
 	if s.holdLimit <= 0 {
 		s.holdLimit = engineio.DefaultSendBuffer
+	}
+	s.replayLimit = o.Engine.PollBuffer
+	if s.replayLimit <= 0 {
+		s.replayLimit = max(engineio.DefaultPollBuffer, s.holdLimit)
 	}
 	s.maxPacketBytes = payload * (s.maxAttachments + 1)
 	if o.Engine.Logger == nil {
