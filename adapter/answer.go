@@ -3,6 +3,7 @@ package adapter
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"slices"
 	"sync"
 
@@ -15,11 +16,13 @@ const (
 	maxQuestions = 64   // different ones
 	maxAskers    = 64   // calls with the same question
 	maxEvents    = 1024 // events for this node itself
+	// maxEventBytes is how much these may hold; one may be larger. Their handlers are the program's and may take long.
+	maxEventBytes = 16 << 20
 )
 
 // An EventHandler handles an event that another node sent to the nodes of a namespace. Reply is nil if nobody wants an
 // answer; it may be called once, from any goroutine. The context ends when the adapter is closed, and when an answer is
-// wanted no longer. The events of a namespace are handled one after another, in order of arrival.
+// wanted no longer, which is after DefaultCallTimeout for an event that wants none: others wait behind it. The events of a namespace are handled one after another, in order of arrival.
 type EventHandler func(ctx context.Context, c *Call, reply func(argument []byte, attachments [][]byte))
 
 // answers are the questions of other nodes that wait. To describe thousands of members takes long, and handlers of
@@ -30,6 +33,7 @@ type answers struct {
 	mu        sync.Mutex
 	questions []*inquiry
 	events    []*inquiry
+	bytes     int // of the events
 	answering bool
 	handling  bool
 	stop      context.CancelFunc // of the handler that runs
@@ -93,11 +97,13 @@ func (a *Adapter) queueEvent(i *inquiry) {
 	q := &a.answers
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if len(q.events) >= maxEvents {
+	size := i.call.Message.Size()
+	if len(q.events) >= maxEvents || q.bytes > 0 && q.bytes+size > maxEventBytes {
 		a.counters.unanswered.Add(1)
 		return
 	}
 	q.events = append(q.events, i)
+	q.bytes += size
 	if !q.handling {
 		q.handling = q.work.Go(func() { a.drain(&q.events, &q.handling, a.handleEvent) })
 	}
@@ -115,6 +121,9 @@ func (a *Adapter) drain(list *[]*inquiry, running *bool, do func(*inquiry)) {
 		}
 		i := (*list)[0]
 		*list = slices.Delete(*list, 0, 1)
+		if i.call.Kind == CallEvent {
+			q.bytes -= i.call.Message.Size()
+		}
 		q.mu.Unlock()
 		do(i)
 	}
@@ -166,16 +175,14 @@ func (a *Adapter) describe(t message.Target, yield func(Snapshotter)) {
 }
 
 func (a *Adapter) handleEvent(i *inquiry) {
+	timeout := i.call.Timeout
+	if timeout <= 0 {
+		timeout = DefaultCallTimeout
+	}
 	// It serves a node elsewhere, so it hangs on no caller's context; the adapter's closing ends it.
-	ctx, cancel := context.WithCancel(context.Background())
+	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	var reply func([]byte, [][]byte)
 	if len(i.replies) > 0 {
-		timeout := i.call.Timeout
-		if timeout <= 0 {
-			timeout = DefaultCallTimeout
-		}
-		cancel()
-		ctx, cancel = context.WithTimeout(context.Background(), timeout)
 		var once sync.Once
 		reply = func(argument []byte, attachments [][]byte) {
 			once.Do(func() { i.replies[0](Answer{Argument: argument, Attachments: attachments}) })
@@ -185,6 +192,9 @@ func (a *Adapter) handleEvent(i *inquiry) {
 	a.answers.running(cancel)
 	defer a.answers.running(nil)
 	a.onEvent(ctx, i.call, reply)
+	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		a.counters.overdue.Add(1)
+	}
 }
 
 // running notes how the handler that runs is stopped.

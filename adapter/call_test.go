@@ -222,6 +222,73 @@ func TestEventsAreBounded(t *testing.T) {
 	}
 }
 
+// TestEventsAreBoundedInBytes sends large events to a node whose handler takes its time.
+func TestEventsAreBoundedInBytes(t *testing.T) {
+	t.Parallel()
+	d := &stubDriver{}
+	handled := make(chan string)
+	a, err := adapter.New(t.Context(), "/", d, &adapter.Options{OnEvent: func(_ context.Context, c *adapter.Call, _ func([]byte, [][]byte)) {
+		handled <- c.Message.Event()
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	const sent, size = 40, 1 << 20
+	for range 2 { // what was handled does not count
+		before := a.Stats().Unanswered
+		for i := range sent {
+			d.receiver.Receive(&adapter.Envelope{Kind: adapter.KindEvent, Message: message.New(fmt.Appendf(nil, `["%d",{"_placeholder":true,"num":0}]`, i), make([]byte, size))})
+		}
+		given := int(a.Stats().Unanswered - before)
+		if left := sent - given; left < 15 || left > 17 { // one may be with the handler
+			t.Errorf("%d events of 1 MiB wait", left)
+		}
+		for i := range sent - given {
+			if got := <-handled; got != fmt.Sprint(i) {
+				t.Fatalf("event %d is %s", i, got)
+			}
+		}
+	}
+	d.receiver.Receive(&adapter.Envelope{Kind: adapter.KindEvent, Message: message.New([]byte(`["large"]`), make([]byte, 20*size))})
+	if got := <-handled; got != "large" {
+		t.Errorf("%s is there, want the one that is larger than all may be", got)
+	}
+	if err := a.Close(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestHandlersOfEventsHaveADeadline has one wait for the end of its context, whether an answer is wanted or not.
+func TestHandlersOfEventsHaveADeadline(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := &stubDriver{}
+		ended := make(chan time.Time, 2)
+		a, err := adapter.New(t.Context(), "/", d, &adapter.Options{OnEvent: func(ctx context.Context, _ *adapter.Call, _ func([]byte, [][]byte)) {
+			<-ctx.Done()
+			ended <- time.Now()
+		}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		began := time.Now()
+		m := message.New([]byte(`["x"]`))
+		d.receiver.Receive(&adapter.Envelope{Kind: adapter.KindEvent, Message: m})
+		d.receiver.Answer(&adapter.Call{Kind: adapter.CallEvent, Message: m, Timeout: time.Second}, func(adapter.Answer) {})
+		for _, want := range []time.Duration{adapter.DefaultCallTimeout, adapter.DefaultCallTimeout + time.Second} {
+			if got := (<-ended).Sub(began); got != want {
+				t.Errorf("it ended after %v, want %v", got, want)
+			}
+		}
+		synctest.Wait()
+		if st := a.Stats(); st.Overdue != 2 {
+			t.Errorf("%d are counted", st.Overdue)
+		}
+		if err := a.Close(t.Context()); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
 // TestCloseEndsHandlers closes an adapter whose handler waits for the end of its context.
 func TestCloseEndsHandlers(t *testing.T) {
 	t.Parallel()

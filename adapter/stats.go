@@ -28,7 +28,8 @@ type Stats struct {
 	// CallErrors counts the calls that failed, by the same reasons and "incomplete": answers were missing when the time was
 	// over, or a node was gone.
 	CallErrors  map[string]uint64
-	Unanswered  uint64 // calls of other nodes given up because too many waited
+	Unanswered  uint64 // calls and events of other nodes given up because too many waited, or too large ones
+	Overdue     uint64 // events of other nodes whose handler took longer than its time
 	Undescribed uint64 // members left out of answers because their Snapshot failed
 }
 
@@ -56,6 +57,7 @@ type counters struct {
 	broadcasts, deliveries, in, out atomic.Uint64
 	resumed, lost, replayed         atomic.Uint64
 	calls, unanswered, undescribed  atomic.Uint64
+	overdue                         atomic.Uint64
 
 	publishErrors, joinErrors, callErrors tally.Fixed[string]
 }
@@ -78,6 +80,7 @@ func (c *counters) snapshot() Stats {
 		Calls:         c.calls.Load(),
 		CallErrors:    c.callErrors.Counts(),
 		Unanswered:    c.unanswered.Load(),
+		Overdue:       c.overdue.Load(),
 		Undescribed:   c.undescribed.Load(),
 	}
 }

@@ -81,7 +81,8 @@ var (
 	rebalanced       = describe("cluster_rebalanced_total", "Clients sent away because this node had more than its share.")
 	clusterCalls     = describe("cluster_calls_total", "Questions of this node to all others.", "namespace")
 	clusterErrors    = describe("cluster_call_errors_total", "Of these, those that failed or were answered in part, by reason.", "namespace", "reason")
-	unanswered       = describe("cluster_unanswered_total", "Questions of other nodes given up because too many waited.", "namespace")
+	unanswered       = describe("cluster_unanswered_total", "Questions and events of other nodes given up because too many waited, or too large ones.", "namespace")
+	overdue          = describe("cluster_overdue_total", "Events of other nodes whose handler took longer than its time.", "namespace")
 	brokerUp         = describe("broker_connected", "1 while the connection to the broker (Redis, …) that receives is there.")
 	brokerAgain      = describe("broker_reconnects_total", "How often the connection to the broker was made again.")
 	brokerReceived   = describe("broker_received_total", "Messages received from the broker.")
@@ -193,6 +194,7 @@ func (c *nodeCollector) Collect(out chan<- prometheus.Metric) {
 			count(clusterErrors, n, name, reason)
 		}
 		count(unanswered, counters.Unanswered, name)
+		count(overdue, counters.Overdue, name)
 	}
 	if s.driver != nil {
 		broker := s.driver.Stats()

@@ -58,6 +58,15 @@ func (m *Message) Args() []byte {
 
 var noArgs = []byte("[]")
 
+// Size returns how many bytes the event has, with its attachments.
+func (m *Message) Size() int {
+	n := len(m.Data)
+	for _, a := range m.Attachments {
+		n += len(a)
+	}
+	return n
+}
+
 func (m *Message) split() {
 	m.args = noArgs
 	data := m.Data

@@ -69,8 +69,8 @@ func (ns *Namespace) serverMessage(event string, args []any) (*message.Message, 
 
 // OnServerSide registers the handler of an event that other nodes send with [Namespace.ServerSideEmit] or Node.js nodes
 // with serverSideEmit. fn is like that of [Namespace.On], without a *[Socket], and its first result is the
-// acknowledgement for a node that waits for one. Its context ends when the answer is wanted no longer, and when the
-// server is shut down. The events of a namespace are handled one after another, in order of arrival: a handler that
+// acknowledgement for a node that waits for one. Its context ends when the answer is wanted no longer, after five seconds if
+// the node waits for none, and when the server is shut down. The events of a namespace are handled one after another, in order of arrival: a handler that
 // takes long should start a goroutine. OnServerSide panics as On does.
 func (ns *Namespace) OnServerSide(event string, fn any) {
 	call := fmt.Sprintf("OnServerSide(%q)", event)
