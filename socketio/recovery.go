@@ -204,7 +204,6 @@ func (s *Socket) reclaim() *comeback {
 	select {
 	case <-back.gone:
 	case <-timer.C:
-	case <-s.Context().Done():
 	}
 	return back
 }
