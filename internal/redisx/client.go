@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/redis/rueidis"
+
+	"github.com/peal-dev/peal/internal/rival"
 )
 
 // ErrClosed means that the client or subscriber was closed.
@@ -21,7 +23,7 @@ var ErrClosed = errors.New("redis: closed")
 type Client struct {
 	opt     rueidis.ClientOption
 	timeout time.Duration
-	watcher *watcher
+	watcher *rival.Watcher
 	closing sync.Once
 	closed  chan struct{}
 
@@ -42,9 +44,10 @@ func New(opts Options) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	watcher, dial := new(watcher), opt.DialCtxFn
+	watcher := &rival.Watcher{Probe: []byte("PING\r\n"), Suspicion: suspicion} // whoever is not let in is answered as well
+	dial := opt.DialCtxFn
 	opt.DialCtxFn = func(ctx context.Context, addr string, d *net.Dialer, config *tls.Config) (net.Conn, error) {
-		return watcher.open(ctx, func(ctx context.Context) (net.Conn, error) { return dial(ctx, addr, d, config) })
+		return watcher.Open(ctx, func(ctx context.Context) (net.Conn, error) { return dial(ctx, addr, d, config) })
 	}
 	return &Client{opt: opt, timeout: opts.Timeout, watcher: watcher, closed: closed, absent: make(map[*Subscriber]struct{})}, nil
 }
@@ -206,6 +209,6 @@ func (c *Client) Close() {
 		if c.client != nil {
 			c.client.Close()
 		}
-		c.watcher.close()
+		c.watcher.Close()
 	})
 }

@@ -44,8 +44,11 @@ func (o Options) Validate() error {
 }
 
 // keepAlive is after how much silence a connection is probed. One that does not answer for Timeout is given up, and one that
-// does not although others are answered is before that: see watcher.
+// does not although others are answered is before that: see package rival.
 const keepAlive = 500 * time.Millisecond
+
+// suspicion is after how much silence a connection has a rival.
+const suspicion = 500 * time.Millisecond
 
 // bufferSize is a connection's read and write buffer each. The library's default is half a megabyte.
 const bufferSize = 64 << 10
