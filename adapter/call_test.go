@@ -103,6 +103,32 @@ func TestDriverWithoutCalls(t *testing.T) {
 	}
 }
 
+// TestCallGivenUpWhileItIsAsked has answers come, and the caller give up, before the driver knows that it has asked.
+func TestCallGivenUpWhileItIsAsked(t *testing.T) {
+	t.Parallel()
+	for _, answers := range []int{0, 1, 2} {
+		var calls adapter.Calls
+		ctx, cancel := context.WithCancel(t.Context())
+		got := 0
+		missing, err := calls.Do(ctx, &adapter.Call{Kind: adapter.CallRooms}, adapter.CallQuestion{
+			ID:     "id",
+			Others: func(context.Context) (int, error) { return 2, nil },
+			Ask: func(ctx context.Context) error {
+				for i := range answers {
+					calls.Answer("id", adapter.Answer{Node: adapter.NodeID(rune('a' + i))})
+				}
+				cancel()
+				return ctx.Err()
+			},
+		}, func(adapter.Answer) { got++ })
+		incomplete := new(adapter.IncompleteError)
+		isPart := errors.As(err, &incomplete) && len(missing) == 1
+		if got != answers || answers == 0 && !errors.Is(err, context.Canceled) || answers == 1 && !isPart || answers == 2 && err != nil {
+			t.Errorf("%d of 2 answers: got %d, missing %q, %v", answers, got, missing, err)
+		}
+	}
+}
+
 // TestCalls gives answers in every order: a call ends when all have come, and says what is missing if they do not.
 func TestCalls(t *testing.T) {
 	t.Parallel()

@@ -80,7 +80,8 @@ func (c *Calls) Do(ctx context.Context, call *Call, q CallQuestion, each func(An
 	}
 	p.there = p.others
 	if p.others > 0 {
-		if err = q.Ask(ctx); err == nil {
+		// Who has answered was asked, though the caller may have given up before the driver knew that.
+		if err = q.Ask(ctx); err == nil || ctx.Err() != nil && p.heard() {
 			err = c.wait(ctx, p, q)
 		}
 	}
@@ -98,6 +99,13 @@ func (c *Calls) Do(ctx context.Context, call *Call, q CallQuestion, each func(An
 		return missing, &IncompleteError{Missing: missing, Nodes: p.others, Asked: p.asked, Silent: max(p.asked-p.replied, 0)}
 	}
 	return nil, nil
+}
+
+// heard reports whether somebody has answered.
+func (p *pendingCall) heard() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.answered > 0
 }
 
 // wait returns when all has come that can come, or ctx ends. The error is that the link was closed.
