@@ -219,29 +219,32 @@ func serverSideEvents(s *stage) {
 }
 
 // emitters publish as processes do that are no nodes.
-func emitters(s *stage) {
+func emitters(s *stage) { emitted(s, s.a) }
+
+// emitted has from, which has an emitter or is one, publish.
+func emitted(s *stage, from *peer) {
 	by := func(to to) to { to.by = "emitter"; return to }
 	s.join("red", "a1", "b1")
 	args := append(varied(), bin(pattern(1000)))
-	s.emit(s.a, "all", by(to{}), args...)
+	s.emit(from, "all", by(to{}), args...)
 	for _, client := range everyone {
 		requireJSON(s.t, "the emitter's event at "+client, s.awaitEvents(client, "all", 1)[0].Args, args)
 	}
-	s.requireReceived(s.a, "emitter", "all", everyone...)
-	s.emit(s.a, "red", by(to{rooms: []string{"red"}}))
-	s.requireReceived(s.a, "emitter", "red", "a1", "b1")
-	s.emit(s.a, "not red", by(to{except: []string{"red"}}))
-	s.requireReceived(s.a, "emitter", "not red", "a2", "b2")
-	s.emit(s.a, "one", by(to{rooms: []string{s.ids["b2"]}, volatile: true}))
-	s.requireReceived(s.a, "emitter", "one", "b2")
+	s.requireReceived(from, "emitter", "all", everyone...)
+	s.emit(from, "red", by(to{rooms: []string{"red"}}))
+	s.requireReceived(from, "emitter", "red", "a1", "b1")
+	s.emit(from, "not red", by(to{except: []string{"red"}}))
+	s.requireReceived(from, "emitter", "not red", "a2", "b2")
+	s.emit(from, "one", by(to{rooms: []string{s.ids["b2"]}, volatile: true}))
+	s.requireReceived(from, "emitter", "one", "b2")
 
-	order := func(op string, to to, more params) { s.do(s.a, op, by(to).with(more), nil) }
+	order := func(op string, to to, more params) { s.do(from, op, by(to).with(more), nil) }
 	order("socketsJoin", to{rooms: []string{"red"}}, params{"change": []string{"crimson"}})
-	s.emit(s.a, "crimson", by(to{rooms: []string{"crimson"}}))
-	s.requireReceived(s.a, "emitter", "crimson", "a1", "b1")
+	s.emit(from, "crimson", by(to{rooms: []string{"crimson"}}))
+	s.requireReceived(from, "emitter", "crimson", "a1", "b1")
 	order("socketsLeave", to{except: []string{s.ids["a1"]}}, params{"change": []string{"crimson"}})
-	s.emit(s.a, "crimson again", by(to{rooms: []string{"crimson"}}))
-	s.requireReceived(s.a, "emitter", "crimson again", "a1")
+	s.emit(from, "crimson again", by(to{rooms: []string{"crimson"}}))
+	s.requireReceived(from, "emitter", "crimson again", "a1")
 	order("serverSideEmit", to{}, params{"event": "greet", "args": []any{"by the emitter"}})
 	for _, node := range []*peer{s.a, s.b} {
 		node.await(1, "greetings", func(r report) bool { return r.Client == s.namespace && r.Event == "greet" })

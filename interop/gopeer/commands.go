@@ -36,7 +36,7 @@ func (n *node) commands() map[string]operation {
 			return n.target(c).Disconnect(ctx, c.Close)
 		}),
 		"serverSideEmit": order(func(ctx context.Context, c *command) error {
-			return n.io.Of(c.Namespace).ServerSideEmit(ctx, c.Event, c.Args...)
+			return n.server(c).Of(c.Namespace).ServerSideEmit(ctx, c.Event, c.Args...)
 		}),
 		"serverSideAsk": waits(n.serverSideAsk),
 		"broadcastAck":  waits(n.broadcastAck),

@@ -24,6 +24,7 @@ type lines struct {
 type command struct {
 	ID                     int
 	Op, Namespace, Event   string
+	By                     string // "emitter", or the node itself
 	Rooms, Except, Change  []string
 	Volatile, Local, Close bool
 	Socket                 string

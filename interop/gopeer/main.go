@@ -45,6 +45,15 @@ func run(ctx context.Context, args []string) error {
 	n := &node{
 		io: socketio.NewServer(&socketio.Options{Driver: driver}), lines: &lines{out: os.Stdout}, opened: make(map[string]bool),
 	}
+	closeEmitter := func(context.Context) error { return nil }
+	if w.Emitter != nil {
+		emitter, err := w.Emitter(args[1], slog.Default())
+		if err != nil {
+			return err
+		}
+		n.emitter = socketio.NewServer(&socketio.Options{Driver: emitter})
+		closeEmitter = func(ctx context.Context) error { return errors.Join(n.emitter.Shutdown(ctx), emitter.Close(ctx)) }
+	}
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
 		return fmt.Errorf("listening: %w", err)
@@ -59,12 +68,12 @@ func run(ctx context.Context, args []string) error {
 	listener = engineio.NewListener(listener, server, nil)
 	go func() { served <- server.Serve(listener) }()
 
-	n.lines.say(map[string]any{"ready": map[string]any{"url": url, "kind": "go", "emits": false}})
+	n.lines.say(map[string]any{"ready": map[string]any{"url": url, "kind": "go", "emits": n.emitter != nil}})
 	err = n.lines.serve(ctx, os.Stdin, n.commands())
 
 	ctx, cancel := context.WithTimeout(ctx, endTimeout)
 	defer cancel()
-	err = errors.Join(err, streams.Shutdown(ctx), n.io.Shutdown(ctx), driver.Close(ctx), server.Shutdown(ctx))
+	err = errors.Join(err, streams.Shutdown(ctx), n.io.Shutdown(ctx), driver.Close(ctx), closeEmitter(ctx), server.Shutdown(ctx))
 	if serveErr := <-served; !errors.Is(serveErr, http.ErrServerClosed) {
 		err = errors.Join(err, serveErr)
 	}

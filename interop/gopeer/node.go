@@ -12,8 +12,9 @@ import (
 
 // node is the server and what drives it.
 type node struct {
-	io    *socketio.Server
-	lines *lines
+	io      *socketio.Server
+	emitter *socketio.Server // of a driver that only publishes; nil if the wire has none
+	lines   *lines
 
 	mu     sync.Mutex
 	opened map[string]bool
@@ -72,9 +73,17 @@ func (n *node) subscribe(r *http.Request) (sse.Subscription, error) {
 	return sse.Subscription{Adapter: n.io.Of(query.Get("namespace")).Adapter(), Rooms: query["room"]}, nil
 }
 
+// server is what carries a command out.
+func (n *node) server(c *command) *socketio.Server {
+	if c.By == "emitter" {
+		return n.emitter
+	}
+	return n.io
+}
+
 // target is who a command means.
 func (n *node) target(c *command) socketio.Broadcast {
-	to := n.io.Of(c.Namespace).To(c.Rooms...).Except(c.Except...)
+	to := n.server(c).Of(c.Namespace).To(c.Rooms...).Except(c.Except...)
 	if c.Volatile {
 		to = to.Volatile()
 	}

@@ -21,6 +21,8 @@ type Wire struct {
 	Start func(testing.TB) Broker
 	// Driver makes the driver of a Go node from a Broker's URL.
 	Driver func(url string, logger *slog.Logger) (adapter.Driver, error)
+	// Emitter makes what only publishes, of a program that is no node. Nil means that there is none.
+	Emitter func(url string, logger *slog.Logger) (adapter.Driver, error)
 	// Redis says that the nodes meet at a Redis, and Flood is the command without its payload that sends all nodes of the root
 	// namespace there what they have no use for.
 	Redis bool
@@ -61,6 +63,9 @@ var All = []Wire{
 		Start: func(t testing.TB) Broker { return testpostgres.Start(t) },
 		Driver: func(url string, logger *slog.Logger) (adapter.Driver, error) {
 			return postgres.New(postgres.Options{URL: url, Logger: logger})
+		},
+		Emitter: func(url string, logger *slog.Logger) (adapter.Driver, error) {
+			return postgres.NewEmitter(postgres.Options{URL: url, Logger: logger})
 		},
 	},
 }
