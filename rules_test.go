@@ -26,7 +26,7 @@ const module = "github.com/peal-dev/peal"
 var layers = map[string][]string{
 	".":        {},
 	"cmd/peal": {"gateway/..."},
-	"gateway":  {"adapter", "admission", "eventlog", "adapter/redispubsub", "cluster", "engineio", "gateway/...", "internal/lograte", "internal/service", "internal/tally", "internal/utf8text", "message", "origin", "socketio", "sse", "web"},
+	"gateway":  {"adapter", "admission", "eventlog", "adapter/postgres", "adapter/redispubsub", "cluster", "engineio", "gateway/...", "internal/lograte", "internal/service", "internal/tally", "internal/utf8text", "message", "origin", "socketio", "sse", "web"},
 	"web":      {},
 
 	"gateway/cli": {"bench/command", "gateway", "internal/service", "sse", "web"},

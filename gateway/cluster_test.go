@@ -12,6 +12,7 @@ import (
 
 	"github.com/peal-dev/peal/cluster"
 	"github.com/peal-dev/peal/gateway"
+	"github.com/peal-dev/peal/internal/testpostgres"
 	"github.com/peal-dev/peal/internal/testredis"
 )
 
@@ -38,10 +39,17 @@ func TestTwoNodesExchangeMessages(t *testing.T) {
 	t.Parallel()
 	t.Run("namespaces", func(t *testing.T) { t.Parallel(); exchangeMessages(t, gateway.Config{}) })
 	t.Run("rooms", func(t *testing.T) { t.Parallel(); exchangeMessages(t, gateway.Config{ClusterSubscribeRooms: true}) })
+	t.Run("postgres", func(t *testing.T) {
+		t.Parallel()
+		exchangeMessages(t, gateway.Config{Cluster: testpostgres.Start(t).URL()})
+	})
 }
 
 func exchangeMessages(t *testing.T, cfg gateway.Config) {
-	cfg.Dev, cfg.Cluster, cfg.Namespaces = true, testredis.Start(t).URL(), []string{"/", "/chat"}
+	cfg.Dev, cfg.Namespaces = true, []string{"/", "/chat"}
+	if cfg.Cluster == "" {
+		cfg.Cluster = testredis.Start(t).URL()
+	}
 	one, two := startNode(t, cfg), startNode(t, cfg)
 	one.waitReady(200)
 	two.waitReady(200)

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/peal-dev/peal/adapter"
+	"github.com/peal-dev/peal/adapter/postgres"
 	"github.com/peal-dev/peal/adapter/redispubsub"
 )
 
@@ -36,6 +37,8 @@ var driverKinds = []driverKind{
 	redisKind("redis+unix", "unix", "redis+unix:///run/redis/redis.sock"),
 	redisKind("redis+sentinel", "redis", "redis+sentinel://10.0.0.7:26379/mymaster?addr=10.0.0.8:26379"),
 	redisKind("rediss+sentinel", "rediss", "rediss+sentinel://10.0.0.7:26379/mymaster"),
+	postgresKind("postgres", "postgres://user:password@db.internal:5432/app"),
+	postgresKind("postgresql", "postgresql://user:password@db.internal:5432/app"),
 }
 
 // redisKind is Redis Pub/Sub, under a scheme of ours that is one of the client's.
@@ -56,6 +59,17 @@ func redisKind(scheme, theirs, example string) driverKind {
 			return o.Validate()
 		},
 		open: func(cfg *Config) (driver, error) { return redispubsub.New(options(cfg)) },
+	}
+}
+
+// postgresKind is PostgreSQL's LISTEN and NOTIFY.
+func postgresKind(scheme, example string) driverKind {
+	options := func(cfg *Config) postgres.Options {
+		return postgres.Options{URL: cfg.Cluster, Key: cfg.ClusterKey, Logger: cfg.Logger}
+	}
+	return driverKind{scheme: scheme, broker: "postgres", example: example,
+		validate: func(cfg *Config) error { o := options(cfg); return o.Validate() },
+		open:     func(cfg *Config) (driver, error) { return postgres.New(options(cfg)) },
 	}
 }
 
