@@ -76,7 +76,7 @@ func (n *Node) ask(ctx context.Context, w http.ResponseWriter, r *http.Request, 
 	if res.Header.Get(nodeHeader) != p.id {
 		return Failed, errStranger
 	}
-	n.answer(w, res)
+	n.answer(ctx, w, res)
 	return Answered, nil
 }
 
@@ -165,11 +165,28 @@ const chunk = 32 << 10
 
 var chunks = sync.Pool{New: func() any { return new([chunk]byte) }}
 
-// answer passes a peer's answer on.
-func (n *Node) answer(w http.ResponseWriter, res *http.Response) {
+// longAgo is a deadline that ends what goes on.
+var longAgo = time.Unix(1, 0)
+
+// answer passes a peer's answer on, for as long as ctx lasts: what waits for a client that does not read ends with it.
+func (n *Node) answer(ctx context.Context, w http.ResponseWriter, res *http.Response) {
 	merge(w.Header(), res.Header)
-	control := http.NewResponseController(w)
-	extend := func() { _ = control.SetWriteDeadline(time.Now().Add(n.opts.WriteTimeout)) } // a writer without is a test's
+	control, cut := http.NewResponseController(w), make(chan struct{})
+	extend := func() {
+		_ = control.SetWriteDeadline(time.Now().Add(n.opts.WriteTimeout)) // a writer without is a test's
+		if ctx.Err() != nil {
+			_ = control.SetWriteDeadline(longAgo)
+		}
+	}
+	stop := context.AfterFunc(ctx, func() {
+		defer close(cut)
+		_ = control.SetWriteDeadline(longAgo)
+	})
+	defer func() {
+		if !stop() {
+			<-cut // it is not to meet the next request of the connection
+		}
+	}()
 	extend()
 	w.WriteHeader(res.StatusCode)
 	buf := chunks.Get().(*[chunk]byte)

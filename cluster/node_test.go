@@ -454,6 +454,41 @@ func TestLeavingEndsWhatIsPassedOn(t *testing.T) {
 	}
 }
 
+// A node that leaves, and one whose peer is lost, ends an answer that it passes on to a client that does not read.
+func TestUnreadAnswersEndWithTheFlight(t *testing.T) {
+	t.Parallel()
+	const size = 16 << 20 // more than the kernel takes
+	redis := testredis.Start(t).URL()
+	one := join(t, redis, cluster.Options{}, engineio.Options{MaxPayload: 2 * size})
+	two := join(t, redis, cluster.Options{WriteTimeout: time.Hour}, engineio.Options{})
+	sid := one.open()
+	if status, _, _ := one.do("POST", "&sid="+sid, "4"+strings.Repeat("x", size)); status != http.StatusOK {
+		t.Fatalf("the message was answered %d", status)
+	}
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, two.http.URL+"/engine.io/?EIO=4&transport=polling&sid="+sid, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	client := &http.Transport{DisableCompression: true, DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
+		conn, err := new(net.Dialer).DialContext(ctx, network, addr)
+		if err == nil {
+			err = conn.(*net.TCPConn).SetReadBuffer(4096)
+		}
+		return conn, err
+	}}
+	defer client.CloseIdleConnections()
+	res, err := client.RoundTrip(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	ctx, cancel := context.WithTimeout(t.Context(), wait)
+	defer cancel()
+	if err := two.node.Close(ctx); err != nil {
+		t.Error(err)
+	}
+}
+
 // Every node knows all that are there, what they have to do, which of them leave, and within three heartbeats that one has
 // died; when it is heard of again it is one of them.
 func TestNodes(t *testing.T) {

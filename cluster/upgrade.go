@@ -54,7 +54,7 @@ func (n *Node) upgrade(ctx context.Context, w http.ResponseWriter, r *http.Reque
 	case res.Header.Get(nodeHeader) != p.id:
 		return Failed, errStranger
 	case res.StatusCode != http.StatusSwitchingProtocols:
-		n.answer(w, res)
+		n.answer(ctx, w, res)
 		return Answered, nil
 	}
 	_ = owner.SetDeadline(time.Time{})
