@@ -26,10 +26,10 @@ const module = "github.com/peal-dev/peal"
 var layers = map[string][]string{
 	".":        {},
 	"cmd/peal": {"gateway/..."},
-	"gateway":  {"adapter", "admission", "eventlog", "adapter/postgres", "adapter/redispubsub", "cluster", "engineio", "gateway/...", "internal/lograte", "internal/service", "internal/tally", "internal/utf8text", "message", "origin", "socketio", "sse", "web"},
+	"gateway":  {"adapter", "admission", "eventlog", "adapter/local", "adapter/postgres", "adapter/redispubsub", "cluster", "engineio", "gateway/...", "internal/lograte", "internal/reuseport", "internal/service", "internal/tally", "internal/utf8text", "message", "origin", "socketio", "sse", "web"},
 	"web":      {},
 
-	"gateway/cli": {"bench/command", "gateway", "internal/service", "sse", "web"},
+	"gateway/cli": {"bench/command", "gateway", "internal/reuseport", "internal/service", "sse", "web"},
 	"bench":       {"bench/...", "internal/bench/..."}, // it measures servers from outside
 
 	"socketio": {"adapter", "engineio", "eventlog", "message", "socketio/...", "internal/..."},
@@ -66,6 +66,7 @@ var layers = map[string][]string{
 	"internal/netconn":    {"internal/service", "internal/workers"},
 	"internal/redisx":     {"internal/rival", "internal/service"},
 	"internal/rival":      {"internal/service"},
+	"internal/reuseport":  {},
 	"internal/service":    {},
 	"internal/tally":      {},
 	"internal/testcerts":  {},

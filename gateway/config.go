@@ -68,13 +68,17 @@ type Config struct {
 	// whose name leads to this machine (DNS rebinding) would else be of the same origin.
 	AllowHosts []string `name:"allow-host" placeholder:"NAME" help:"Host name this node answers to, or *; repeatable (default any, with --dev addresses and localhost)."`
 	// Cluster is the URL of what connects this node to the others; empty means a single node. Its scheme chooses the driver:
-	// redis and rediss for Redis Pub/Sub, as they are or with +sentinel or +unix behind.
+	// redis and rediss for Redis Pub/Sub, as they are or with +sentinel or +unix behind, unix for
+	// the processes of one machine, of which the path is a directory they share.
 	Cluster string `placeholder:"URL" help:"What joins this node to a cluster, such as redis://[user:password@]host:port/db; see the guide for other schemes."`
 	// ClusterKey is the prefix of the names that nodes of one cluster share there, such as Redis' channels.
 	ClusterKey string `default:"${cluster_key}" placeholder:"PREFIX" help:"Prefix of the cluster's channels, the same on all nodes (default ${default})."`
 	// ClusterSubscribeRooms has Redis send this node only messages for everyone and for rooms with members on it. See
 	// redispubsub.Options.SubscribeRooms for when to leave it off.
 	ClusterSubscribeRooms bool `help:"With redis://, have Redis send this node only what its rooms need. Set it on all nodes; not beside Node.js nodes that call socketsJoin."`
+	// ReusePort lets other processes listen on Listen too, if they say so as well: the system shares the connections out among
+	// them (SO_REUSEPORT, on Linux).
+	ReusePort bool `kong:"-"`
 	// Advertise is the address by which the other nodes of the cluster reach this one, HOST:PORT on a network of theirs. They
 	// pass on to it what reaches them of its clients, so that the load balancer needs no sticky sessions. Empty means Listen
 	// if that names an address, or else that they cannot.

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/peal-dev/peal/adapter"
+	"github.com/peal-dev/peal/adapter/local"
 	"github.com/peal-dev/peal/adapter/postgres"
 	"github.com/peal-dev/peal/adapter/redispubsub"
 )
@@ -39,6 +40,14 @@ var driverKinds = []driverKind{
 	redisKind("rediss+sentinel", "rediss", "rediss+sentinel://10.0.0.7:26379/mymaster"),
 	postgresKind("postgres", "postgres://user:password@db.internal:5432/app"),
 	postgresKind("postgresql", "postgresql://user:password@db.internal:5432/app"),
+	{scheme: "unix", broker: "local", example: "unix:///run/peal",
+		validate: func(cfg *Config) error { o := localOptions(cfg); return o.Validate() },
+		open:     func(cfg *Config) (driver, error) { return local.New(localOptions(cfg)) }},
+}
+
+// localOptions join processes of one machine, whose directory is the path of the URL.
+func localOptions(cfg *Config) local.Options {
+	return local.Options{Dir: strings.TrimPrefix(strings.TrimPrefix(cfg.Cluster, "unix:"), "//"), Logger: cfg.Logger}
 }
 
 // redisKind is Redis Pub/Sub, under a scheme of ours that is one of the client's.

@@ -19,6 +19,7 @@ import (
 	"github.com/peal-dev/peal/cluster"
 	"github.com/peal-dev/peal/engineio"
 	"github.com/peal-dev/peal/internal/lograte"
+	"github.com/peal-dev/peal/internal/reuseport"
 	"github.com/peal-dev/peal/internal/service"
 	"github.com/peal-dev/peal/internal/tally"
 	"github.com/peal-dev/peal/socketio"
@@ -99,7 +100,11 @@ func Start(ctx context.Context, cfg Config) (*Server, error) {
 	cfg = cfg.withDefaults()
 	s := &Server{cfg: cfg, log: cfg.Logger, often: lograte.New(cfg.Logger, lograte.Every), node: nodeName(), started: time.Now(), access: newAccess(&cfg), failed: make(chan error, 3), leave: make(chan struct{})}
 	s.drainTime.Store(int64(cfg.Drain))
-	listener, err := listening.Listen(ctx, "tcp", cfg.Listen)
+	public := listening
+	if cfg.ReusePort {
+		public.Control = reuseport.Control
+	}
+	listener, err := public.Listen(ctx, "tcp", cfg.Listen)
 	if err != nil {
 		return nil, listenError("listen", cfg.Listen, err)
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"os"
 
 	"github.com/alecthomas/kong"
 
@@ -16,6 +17,7 @@ import (
 type serveCommand struct {
 	gateway.Config `embed:""`
 
+	Workers  int        `default:"1" placeholder:"N" help:"Processes that serve --listen together, on Linux: a cluster of this machine, if --cluster names no other (default ${default})."`
 	File     string     `name:"config" placeholder:"FILE" help:"YAML file with the names of these flags as keys. Flags and the environment win over it."`
 	LogLevel slog.Level `default:"info" placeholder:"LEVEL" choices:"debug,info,warn,error" help:"debug, info, warn or error (default ${default})."`
 	LogJSON  bool       `name:"log-json" help:"Log JSON objects instead of key=value lines."`
@@ -44,6 +46,12 @@ func (*serveCommand) BeforeResolve(ctx *kong.Context) error {
 // Run serves until ctx is done.
 func (c *serveCommand) Run(ctx context.Context, streams streams) error {
 	c.Logger = newLogger(streams.err, c.LogLevel, c.LogJSON)
+	if orders := os.Getenv(workerVariable); orders != "" {
+		return c.work(ctx, orders)
+	}
+	if c.Workers != 1 {
+		return c.supervise(ctx, streams)
+	}
 	err := gateway.Run(ctx, c.Config, func(s *gateway.Server) {
 		c.Logger.Info("listening", "addr", s.Addr(), "url", s.URL(), "node", s.Node(), "cluster", c.Cluster != "", "dev", c.Dev)
 		announce(streams.out, s, &c.Config)
@@ -67,7 +75,10 @@ func newLogger(w io.Writer, level slog.Level, asJSON bool) *slog.Logger {
 
 // announce prints where everything is.
 func announce(w io.Writer, s *gateway.Server, c *gateway.Config) {
-	url, internal := s.URL(), s.InternalURL()
+	announceURLs(w, s.URL(), s.InternalURL(), c.Dev)
+}
+
+func announceURLs(w io.Writer, url, internal string, dev bool) {
 	if internal == "" {
 		internal = url
 	}
@@ -88,7 +99,7 @@ func announce(w io.Writer, s *gateway.Server, c *gateway.Config) {
 	for _, line := range lines {
 		text += fmt.Sprintf("  %-11s %s\n", line[0], line[1])
 	}
-	if c.Dev {
+	if dev {
 		text += "  --dev is on: whoever reaches this address may subscribe and publish.\n"
 	}
 	// A node serves whether or not anybody reads this.
