@@ -11,7 +11,7 @@ import (
 func TestServerBenchProfile(t *testing.T) {
 	t.Parallel()
 	redis := testredis.Start(t)
-	args := []string{"--listen", "127.0.0.1:0", "--redis", redis.URL()}
+	args := []string{"--listen", "127.0.0.1:0", "--cluster", redis.URL()}
 	one, two := start(t, built(t, serverBinary), args...), start(t, built(t, serverBinary), args...)
 	clients := startPeer(t, "client.mjs")
 	for name, server := range map[string]*program{"a": one, "b": one, "c": two} {

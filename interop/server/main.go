@@ -38,7 +38,7 @@ func main() {
 // settings is the command line.
 type settings struct {
 	listen       string
-	redis        string
+	cluster      string
 	profile      string
 	pingInterval time.Duration
 	pingTimeout  time.Duration
@@ -50,7 +50,7 @@ func run(ctx context.Context, args []string) error {
 	s := settings{logger: slog.New(slog.NewTextHandler(os.Stderr, nil))}
 	flags := flag.NewFlagSet("server", flag.ContinueOnError)
 	flags.StringVar(&s.listen, "listen", "127.0.0.1:3000", "address to listen on; port 0 picks a free one")
-	flags.StringVar(&s.redis, "redis", "", "redis URL; empty runs a single node")
+	flags.StringVar(&s.cluster, "cluster", "", "URL of what joins the cluster, of which the scheme chooses the driver; empty runs a single node")
 	flags.StringVar(&s.profile, "profile", "bench", "what to serve: eio, sio or bench")
 	flags.DurationVar(&s.pingInterval, "ping-interval", 0, "heartbeat interval; 0 takes the profile's")
 	flags.DurationVar(&s.pingTimeout, "ping-timeout", 0, "heartbeat timeout; 0 takes the profile's")

@@ -7,10 +7,12 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 	"time"
 
-	"github.com/peal-dev/peal/adapter/redispubsub"
+	"github.com/peal-dev/peal/adapter"
 	"github.com/peal-dev/peal/engineio"
+	"github.com/peal-dev/peal/interop/wire"
 	"github.com/peal-dev/peal/socketio"
 )
 
@@ -86,6 +88,19 @@ func newEngine(s *settings) *app {
 	return &app{handler: mux, shutdown: server.Shutdown}
 }
 
+// driver makes what the scheme of the cluster's URL names: Redis Pub/Sub, or the wire of that name.
+func (s *settings) driver() (adapter.Driver, error) {
+	name, _, _ := strings.Cut(s.cluster, ":")
+	if name == "redis" {
+		name = "redispubsub"
+	}
+	w := wire.ByName(name)
+	if w == nil {
+		return nil, fmt.Errorf("no wire %q", name)
+	}
+	return w.Driver(s.cluster, s.logger)
+}
+
 // newSocketIO returns a Socket.IO server on which register has been called for each of the namespaces, and which has
 // joined its cluster: whoever waits for the address may count on broadcasts from then on.
 func newSocketIO(
@@ -93,10 +108,10 @@ func newSocketIO(
 ) (*app, error) {
 	opts := &socketio.Options{Engine: s.engineOptions(), ConnectTimeout: connectTimeout, Logger: s.logger}
 	closeDriver := func(context.Context) error { return nil }
-	if s.redis != "" {
-		driver, err := redispubsub.New(redispubsub.Options{URL: s.redis})
+	if s.cluster != "" {
+		driver, err := s.driver()
 		if err != nil {
-			return nil, fmt.Errorf("redis driver for %s: %w", s.redis, err)
+			return nil, fmt.Errorf("driver for %s: %w", s.cluster, err)
 		}
 		opts.Driver = driver
 		closeDriver = driver.Close
@@ -110,7 +125,7 @@ func newSocketIO(
 		if err := server.Of(name).Adapter().Ping(ctx); err != nil {
 			ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownTimeout)
 			defer cancel()
-			return nil, errors.Join(fmt.Errorf("joining the cluster at %s: %w", s.redis, err), shutdown(ctx))
+			return nil, errors.Join(fmt.Errorf("joining the cluster at %s: %w", s.cluster, err), shutdown(ctx))
 		}
 	}
 	mux := http.NewServeMux()

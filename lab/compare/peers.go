@@ -90,9 +90,7 @@ func servers(dir string, s settings) []server {
 		case s.redis == "":
 		case server.name == nodejs:
 			all[i].cluster = server.command + " 0 " + s.redis
-		case server.name == peal:
-			all[i].cluster = server.command + " --redis " + s.redis
-		case server.name == product:
+		case server.name == peal, server.name == product:
 			all[i].cluster = server.command + " --cluster " + s.redis
 		case server.name == centrifugo:
 			all[i].node = centrifugoNode(server.daemon.path, s.redis)

@@ -52,7 +52,7 @@ func start(ctx context.Context, p programs, l load, floor bool) (*servers, error
 		if s.redis, err = startRedis(ctx, p.redis); err != nil {
 			return s, err
 		}
-		command += " --redis redis://" + s.redis.addr
+		command += " --cluster redis://" + s.redis.addr
 	}
 	for range max(l.nodes, 1) {
 		node, err := process.Start(ctx, command, os.Stderr)
