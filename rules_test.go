@@ -26,7 +26,7 @@ const module = "github.com/peal-dev/peal"
 var layers = map[string][]string{
 	".":        {},
 	"cmd/peal": {"gateway/..."},
-	"gateway":  {"adapter", "admission", "eventlog", "adapter/local", "adapter/postgres", "adapter/redispubsub", "cluster", "engineio", "gateway/...", "internal/lograte", "internal/reuseport", "internal/service", "internal/tally", "internal/utf8text", "message", "origin", "socketio", "sse", "web"},
+	"gateway":  {"adapter", "admission", "eventlog", "adapter/local", "adapter/postgres", "adapter/redispubsub", "adapter/redissharded", "cluster", "engineio", "gateway/...", "internal/lograte", "internal/reuseport", "internal/service", "internal/tally", "internal/utf8text", "message", "origin", "socketio", "sse", "web"},
 	"web":      {},
 
 	"gateway/cli": {"bench/command", "gateway", "internal/reuseport", "internal/service", "sse", "web"},
@@ -35,18 +35,20 @@ var layers = map[string][]string{
 	"socketio": {"adapter", "engineio", "eventlog", "message", "socketio/...", "internal/..."},
 	"sse":      {"adapter", "admission", "eventlog", "sse/...", "message", "origin", "internal/jsonscan", "internal/lograte", "internal/netconn", "internal/tally", "internal/utf8text", "internal/wheel", "internal/workers"},
 
-	"eventlog":            {"message"},
-	"eventlog/logtest":    {"eventlog", "message"},
-	"adapter":             {"eventlog", "internal/service", "internal/tally", "message"},
-	"adapter/adaptertest": {"adapter", "message"},
-	"adapter/local":       {"adapter", "adapter/nodewire", "adapter/internal/nodecluster", "internal/service"},
-	"adapter/nodewire":    {"adapter", "adapter/internal/jsonpack", "message", "internal/jsonscan", "internal/utf8text"},
-	"adapter/postgres":    {"adapter", "adapter/nodewire", "adapter/internal/...", "internal/lograte", "internal/service"},
-	"adapter/redispubsub": {"adapter", "adapter/internal/...", "message", "internal/jsonscan", "internal/redisx", "internal/service"},
+	"eventlog":             {"message"},
+	"eventlog/logtest":     {"eventlog", "message"},
+	"adapter":              {"eventlog", "internal/service", "internal/tally", "message"},
+	"adapter/adaptertest":  {"adapter", "message"},
+	"adapter/local":        {"adapter", "adapter/nodewire", "adapter/internal/nodecluster", "internal/service"},
+	"adapter/nodewire":     {"adapter", "adapter/internal/jsonpack", "message", "internal/jsonscan", "internal/utf8text"},
+	"adapter/postgres":     {"adapter", "adapter/nodewire", "adapter/internal/...", "internal/lograte", "internal/service"},
+	"adapter/redispubsub":  {"adapter", "adapter/internal/...", "message", "internal/jsonscan", "internal/redisx", "internal/service"},
+	"adapter/redissharded": {"adapter", "adapter/nodewire", "adapter/internal/...", "internal/redisx", "internal/service"},
 
 	"adapter/internal/jsonpack":    {"internal/jsonscan", "internal/utf8text"},
 	"adapter/internal/outbox":      {"adapter", "internal/service"},
 	"adapter/internal/jsonbson":    {"adapter/internal/jsonpack", "internal/jsonscan", "internal/utf8text"},
+	"adapter/internal/recentrooms": {},
 	"adapter/internal/reception":   {"adapter", "adapter/nodewire", "internal/lograte", "internal/service", "internal/tally"},
 	"adapter/internal/nodecluster": {"adapter", "adapter/nodewire", "adapter/internal/reception", "internal/service"},
 

@@ -20,11 +20,13 @@ const (
 	GapRefused GapCause = "refused"
 	// GapLost: another node has published more than came, so many as Dropped says. Whatever the reason was, it is known exactly.
 	GapLost GapCause = "lost"
+	// GapMoved: the broker moved a channel from one of its servers to another.
+	GapMoved GapCause = "moved"
 )
 
 // GapCauses are all causes there are.
 func GapCauses() []GapCause {
-	return []GapCause{GapReconnect, GapKilled, GapOverflow, GapStall, GapRefused, GapLost}
+	return []GapCause{GapReconnect, GapKilled, GapOverflow, GapStall, GapRefused, GapLost, GapMoved}
 }
 
 // Gap is a time in which messages of other nodes may not have reached this one. A driver that delivers at most once

@@ -23,6 +23,8 @@ func TestValidate(t *testing.T) {
 			Cluster: "rediss://user:pw@host:6379/1", Advertise: "[fd00::7]:8080"},
 		{Dev: true, Cluster: "redis+sentinel://10.0.0.7:26379/mymaster?addr=10.0.0.8:26379", ClusterSubscribeRooms: true},
 		{Dev: true, Cluster: "redis+unix:///run/redis.sock"},
+		{Dev: true, Cluster: "redis+sharded://host?mode=static"},
+		{Dev: true, Cluster: "redis+cluster://user:pw@host?addr=other:7000&spread&mode=dynamic-private"},
 	} {
 		if err := good.Validate(); err != nil {
 			t.Errorf("%+v: %v", good, err)
@@ -57,6 +59,8 @@ func TestValidate(t *testing.T) {
 		{gateway.Config{Dev: true, Cluster: "postgres://host/db", ClusterKey: strings.Repeat("k", 41)}, "cluster", "40 bytes"},
 		{gateway.Config{Dev: true, Cluster: "postgres://host/db", ClusterSubscribeRooms: true}, "cluster-subscribe-rooms", "leave it out"},
 		{gateway.Config{Dev: true, Cluster: "redis+unix://"}, "cluster", "/run/redis"},
+		{gateway.Config{Dev: true, Cluster: "redis+sharded://host?mode=often"}, "cluster", "dynamic-private"},
+		{gateway.Config{Dev: true, Cluster: "redis+sharded://host", ClusterSubscribeRooms: true}, "cluster-subscribe-rooms", "leave it out"},
 		{gateway.Config{Dev: true, ClusterSubscribeRooms: true}, "cluster-subscribe-rooms", "leave it out"},
 		{gateway.Config{Dev: true, Advertise: "10.0.0.7:80"}, "advertise", "--cluster"},
 		{gateway.Config{Dev: true, Cluster: "redis://host", Advertise: "10.0.0.7"}, "advertise", "HOST:PORT"},

@@ -11,6 +11,7 @@ import (
 	"github.com/peal-dev/peal/adapter/local"
 	"github.com/peal-dev/peal/adapter/postgres"
 	"github.com/peal-dev/peal/adapter/redispubsub"
+	"github.com/peal-dev/peal/adapter/redissharded"
 )
 
 // driver is what joins the node to others, whichever it is.
@@ -40,6 +41,10 @@ var driverKinds = []driverKind{
 	redisKind("rediss+sentinel", "rediss", "rediss+sentinel://10.0.0.7:26379/mymaster"),
 	postgresKind("postgres", "postgres://user:password@db.internal:5432/app"),
 	postgresKind("postgresql", "postgresql://user:password@db.internal:5432/app"),
+	shardedKind("redis+sharded", "redis", "redis+sharded://127.0.0.1:6379?mode=dynamic"),
+	shardedKind("rediss+sharded", "rediss", "rediss+sharded://redis.internal:6379"),
+	shardedKind("redis+cluster", "redis", "redis+cluster://10.0.0.7:6379?addr=10.0.0.8:6379"),
+	shardedKind("rediss+cluster", "rediss", "rediss+cluster://10.0.0.7:6379"),
 	{scheme: "unix", broker: "local", example: "unix:///run/peal",
 		validate: func(cfg *Config) error { o := localOptions(cfg); return o.Validate() },
 		open:     func(cfg *Config) (driver, error) { return local.New(localOptions(cfg)) }},
@@ -79,6 +84,29 @@ func postgresKind(scheme, example string) driverKind {
 	return driverKind{scheme: scheme, broker: "postgres", example: example,
 		validate: func(cfg *Config) error { o := options(cfg); return o.Validate() },
 		open:     func(cfg *Config) (driver, error) { return postgres.New(options(cfg)) },
+	}
+}
+
+// shardedKind is Redis' sharded Pub/Sub. Two members of the URL's query are ours: mode, and spread.
+func shardedKind(scheme, theirs, example string) driverKind {
+	options := func(cfg *Config) redissharded.Options {
+		o := redissharded.Options{URL: theirs + strings.TrimPrefix(cfg.Cluster, scheme), Prefix: cfg.ClusterKey, Logger: cfg.Logger}
+		if u, err := url.Parse(o.URL); err == nil {
+			query := u.Query()
+			o.Mode, o.SpreadRooms = redissharded.Mode(query.Get("mode")), query.Has("spread")
+			query.Del("mode")
+			query.Del("spread")
+			u.RawQuery = query.Encode()
+			o.URL = u.String()
+		}
+		return o
+	}
+	return driverKind{scheme: scheme, broker: "redis", example: example,
+		validate: func(cfg *Config) error {
+			o := options(cfg)
+			return o.Validate()
+		},
+		open: func(cfg *Config) (driver, error) { return redissharded.New(options(cfg)) },
 	}
 }
 

@@ -43,6 +43,8 @@ func (s *stage) call(u *underway, timeout int) {
 	u.ack = s.a.begin("broadcastAck", s.here(params{"event": "who", "timeout": timeout}))
 	s.do(s.a, "socketsJoin", params{"change": []string{"joined"}}, nil)
 	s.awaitEvents("a1", "who", 1)
+	// An official node asks its broker how many nodes there are and does not wait for that: it is answered in turn.
+	s.awaitNodes(s.a, s.namespace, 2)
 }
 
 // requireEnded waits until all that was begun is over, and requires it to be whole or to be said not to be; what node a

@@ -7,9 +7,9 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/peal-dev/peal/adapter"
+	"github.com/peal-dev/peal/adapter/internal/recentrooms"
 	"github.com/peal-dev/peal/adapter/internal/reception"
 	"github.com/peal-dev/peal/internal/redisx"
 )
@@ -26,7 +26,7 @@ type link struct {
 	ownResponses string
 	listener     *redisx.Listener
 	names        []redisx.Name // what this node hears whatever rooms it has
-	joins        recentJoins
+	joins        recentrooms.Rooms
 
 	receiver adapter.Receiver
 	inbox    *reception.Inbox[received]
@@ -98,7 +98,7 @@ func (l *link) Publish(ctx context.Context, e *adapter.Envelope) error {
 	switch e.Kind {
 	case adapter.KindBroadcast:
 		channel = l.broadcasts
-		if len(e.Rooms) == 1 && !l.joins.has(e.Rooms[0], time.Now) {
+		if len(e.Rooms) == 1 && !l.joins.Has(e.Rooms[0]) {
 			channel += e.Rooms[0] + "#"
 		}
 		payload, err = appendBroadcast(nil, l.uid, l.namespace, e)

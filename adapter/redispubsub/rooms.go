@@ -56,8 +56,7 @@ func (l *link) channel(room string) redisx.Name { return redisx.Channel(l.broadc
 // note remembers the rooms of a join that has gone, or is about to go, through the cluster.
 func (l *link) note(e *adapter.Envelope) {
 	if l.driver.opts.SubscribeRooms && e.Kind == adapter.KindJoin {
-		now := time.Now()
-		l.joins.note(e.ChangeRooms, now, now.Add(l.driver.opts.Timeout))
+		l.joins.Note(e.ChangeRooms, l.driver.opts.Timeout)
 	}
 }
 

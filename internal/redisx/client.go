@@ -90,6 +90,8 @@ func (c *Client) primary(client rueidis.Client) string {
 type Message struct {
 	Channel string
 	Payload []byte
+	// Sharded says that Channel is a shard channel.
+	Sharded bool
 	// Err is set by Publish: nil if Redis took the message.
 	Err error
 	// Receivers is set by Publish: to how many connections the server that took the message sent it. Those that other
@@ -115,7 +117,11 @@ func (c *Client) Publish(ctx context.Context, batch []Message) {
 	defer cancel()
 	commands := make(rueidis.Commands, len(batch))
 	for i := range batch {
-		commands[i] = client.B().Publish().Channel(batch[i].Channel).Message(rueidis.BinaryString(batch[i].Payload)).Build()
+		if payload := rueidis.BinaryString(batch[i].Payload); batch[i].Sharded {
+			commands[i] = client.B().Spublish().Channel(batch[i].Channel).Message(payload).Build()
+		} else {
+			commands[i] = client.B().Publish().Channel(batch[i].Channel).Message(payload).Build()
+		}
 	}
 	answered := false
 	for i, result := range client.DoMulti(ctx, commands...) {
@@ -197,6 +203,19 @@ func (c *Client) Subscribers(ctx context.Context, channel string) (int64, error)
 		return 0, c.explain("count the subscribers of "+channel, err)
 	}
 	return total, nil
+}
+
+// ShardSubscribers returns how many connections are subscribed to a shard channel on this server: PUBSUB SHARDNUMSUB.
+func (c *Client) ShardSubscribers(ctx context.Context, channel string) (int64, error) {
+	client, err := c.connected()
+	if err != nil {
+		return 0, err
+	}
+	counts, err := client.Do(ctx, client.B().PubsubShardnumsub().Channel(channel).Build()).AsIntMap()
+	if err != nil {
+		return 0, c.explain("count the subscribers of "+channel, err)
+	}
+	return counts[channel], nil
 }
 
 // Close closes the connections, those of subscribers too. Calls in progress fail.

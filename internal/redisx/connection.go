@@ -3,6 +3,7 @@ package redisx
 import (
 	"context"
 	"errors"
+	"maps"
 	"strings"
 
 	"github.com/redis/rueidis"
@@ -30,6 +31,11 @@ func (c *connection) ping(ctx context.Context) error {
 // one that it refuses, each name is asked for by itself. It returns Redis' answer to those that are refused.
 func (c *connection) subscribe(ctx context.Context, names []Name) (refused map[Name]error, err error) {
 	err = split(names, func(part []Name) error {
+		if part[0].kind == shard { // of several slots, they cannot be in one command
+			answers, err := c.subscribeSingly(ctx, part)
+			refused = merge(refused, answers)
+			return err
+		}
 		err := c.command(ctx, "subscribe", c.subscribing(part))
 		if !isAnswer(err) {
 			return err
@@ -40,15 +46,18 @@ func (c *connection) subscribe(ctx context.Context, names []Name) (refused map[N
 				return err
 			}
 		}
-		if refused == nil {
-			refused = make(map[Name]error, len(answers))
-		}
-		for n, answer := range answers {
-			refused[n] = answer
-		}
+		refused = merge(refused, answers)
 		return nil
 	})
 	return refused, err
+}
+
+func merge(to, from map[Name]error) map[Name]error {
+	if to == nil {
+		return from
+	}
+	maps.Copy(to, from)
+	return to
 }
 
 // subscribeSingly subscribes to each of names with a command of its own, many with one round trip. It returns Redis'
@@ -82,9 +91,12 @@ func (c *connection) subscribeSingly(ctx context.Context, names []Name) (refused
 // unsubscribe ends the subscription to names. A refusal leaves them subscribed: what comes finds no listener.
 func (c *connection) unsubscribe(ctx context.Context, names []Name) error {
 	return split(names, func(part []Name) error {
+		if part[0].kind == shard {
+			return c.unsubscribeSingly(ctx, part)
+		}
 		texts := texts(part)
 		command := rueidis.Completed{}
-		if part[0].pattern {
+		if part[0].kind == pattern {
 			command = c.B().Punsubscribe().Pattern(texts...).Build()
 		} else {
 			command = c.B().Unsubscribe().Channel(texts...).Build()
@@ -96,10 +108,29 @@ func (c *connection) unsubscribe(ctx context.Context, names []Name) error {
 	})
 }
 
-// subscribing is the command for names, which are all channels or all patterns.
+// unsubscribeSingly does so for shard channels, each with a command of its own.
+func (c *connection) unsubscribeSingly(ctx context.Context, names []Name) error {
+	ctx, cancel := context.WithTimeout(ctx, c.client.timeout)
+	defer cancel()
+	commands := make(rueidis.Commands, len(names))
+	for i, n := range names {
+		commands[i] = c.B().Sunsubscribe().Channel(n.text).Build()
+	}
+	for _, result := range c.DoMulti(ctx, commands...) {
+		if err := c.client.explain("unsubscribe", result.Error()); err != nil && !isAnswer(err) {
+			return err
+		}
+	}
+	return nil
+}
+
+// subscribing is the command for names, which are all of one kind; of shard channels it is one.
 func (c *connection) subscribing(names []Name) rueidis.Completed {
-	if names[0].pattern {
+	switch names[0].kind {
+	case pattern:
 		return c.B().Psubscribe().Pattern(texts(names)...).Build()
+	case shard:
+		return c.B().Ssubscribe().Channel(names[0].text).Build()
 	}
 	return c.B().Subscribe().Channel(texts(names)...).Build()
 }
@@ -118,15 +149,11 @@ func texts(names []Name) []string {
 	return list
 }
 
-// split calls do with parts of names that are all channels or all patterns, as many as one command may have.
+// split calls do with parts of names that are all of one kind, as many as one command or round trip may have.
 func split(names []Name, do func(part []Name) error) error {
-	var parts [2][]Name
+	var parts [kinds][]Name
 	for i, n := range names {
-		kind := 0
-		if n.pattern {
-			kind = 1
-		}
-		parts[kind] = append(parts[kind], n)
+		parts[n.kind] = append(parts[n.kind], n)
 		for kind := range parts {
 			part := parts[kind]
 			if len(part) == 0 || len(part) < maxNames && i < len(names)-1 {

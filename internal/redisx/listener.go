@@ -85,6 +85,13 @@ func (s *Subscriber) refusal(names []Name) error {
 	return nil
 }
 
+// subscribed reports whether Redis has been asked for n and has not refused it.
+func (l *Listener) subscribed(n Name) bool {
+	l.subscriber.mu.Lock()
+	defer l.subscriber.mu.Unlock()
+	return l.subscriber.names[n].status == asked
+}
+
 // Remove ends the subscription to names and returns at once. Messages that are on their way may still come.
 func (l *Listener) Remove(names ...Name) {
 	s := l.subscriber

@@ -35,6 +35,9 @@ type Options struct {
 	TLS *tls.Config
 	// Timeout bounds making a connection, and waiting for an answer. 0 means DefaultTimeout.
 	Timeout time.Duration
+
+	cluster bool   // several addresses are servers of a cluster
+	address string // of the server to speak to, instead of those of URL
 }
 
 // Validate returns what is wrong with o. It does not repeat the URL, which may hold a password, and connects to nothing.
@@ -84,7 +87,10 @@ func (o *Options) clientOption(closed <-chan struct{}) (rueidis.ClientOption, er
 	if err != nil {
 		return rueidis.ClientOption{}, err
 	}
-	if opt.Sentinel.MasterSet == "" && len(opt.InitAddress) > 1 {
+	if o.address != "" {
+		opt.InitAddress = []string{o.address}
+	}
+	if opt.Sentinel.MasterSet == "" && len(opt.InitAddress) > 1 && !o.cluster {
 		return rueidis.ClientOption{}, errors.New("redis: URL with several addresses but without master_set")
 	}
 	if o.Timeout <= 0 {

@@ -13,17 +13,29 @@ import (
 	"github.com/peal-dev/peal/internal/service"
 )
 
-// Name is something to subscribe to: a channel or a pattern.
+// Name is something to subscribe to: a channel, a pattern or a shard channel.
 type Name struct {
-	text    string
-	pattern bool
+	text string
+	kind kind
 }
 
+type kind uint8
+
+const (
+	channel kind = iota
+	pattern
+	shard
+	kinds
+)
+
 // Channel is the name of one channel.
-func Channel(channel string) Name { return Name{channel, false} }
+func Channel(name string) Name { return Name{name, channel} }
 
 // Pattern is the name of all channels that match a pattern of Redis' PSUBSCRIBE.
-func Pattern(pattern string) Name { return Name{pattern, true} }
+func Pattern(text string) Name { return Name{text, pattern} }
+
+// Shard is the name of one shard channel, of which a server of a Redis Cluster has its part only.
+func Shard(name string) Name { return Name{name, shard} }
 
 // String returns the channel or the pattern.
 func (n Name) String() string { return n.text }
@@ -63,6 +75,9 @@ type Hooks struct {
 	Refused func(n Name, err error)
 	// Accepted is called when it lets him after all, with the time of the refusal.
 	Accepted func(n Name, since time.Time)
+	// moved is called when the server has ended the subscription to a shard channel by itself, because another server has
+	// it now.
+	moved func(n Name)
 }
 
 // subscription is what is known of one name.
@@ -194,7 +209,7 @@ func (s *Subscriber) session(ctx context.Context) (up bool, err error) {
 	dedicated, release := client.Dedicate()
 	defer release()
 	defer dedicated.Close()
-	lost := dedicated.SetPubSubHooks(rueidis.PubSubHooks{OnMessage: s.message})
+	lost := dedicated.SetPubSubHooks(rueidis.PubSubHooks{OnMessage: s.message, OnSubscription: s.subscription})
 	conn := &connection{dedicated, s.client}
 
 	all := s.takeAll()
@@ -345,6 +360,25 @@ func (s *Subscriber) lost(cause error) {
 	}
 }
 
+// subscription hears of what Redis confirms. What it takes back although nobody asked for that is the slot of a shard channel
+// that another server has now: by the time that an unsubscription of ours is confirmed, its name is not known any more.
+func (s *Subscriber) subscription(p rueidis.PubSubSubscription) {
+	if p.Kind != "sunsubscribe" || s.hooks.moved == nil {
+		return
+	}
+	n := Shard(p.Channel)
+	s.mu.Lock()
+	sub, known := s.names[n]
+	moved := known && sub.status == asked
+	if moved {
+		s.names[n] = subscription{sub.owners, wanted}
+	}
+	s.mu.Unlock()
+	if moved {
+		s.hooks.moved(n)
+	}
+}
+
 // message calls the listeners of the name that m came by.
 func (s *Subscriber) message(m rueidis.PubSubMessage) {
 	n := Channel(m.Channel)
@@ -353,6 +387,9 @@ func (s *Subscriber) message(m rueidis.PubSubMessage) {
 	}
 	s.mu.Lock()
 	owners := s.names[n].owners
+	if owners == nil && m.Pattern == "" { // Redis does not say which of the two it is
+		owners = s.names[Shard(m.Channel)].owners
+	}
 	s.mu.Unlock()
 	// The library made the string for this message alone and does not keep it.
 	payload := unsafe.Slice(unsafe.StringData(m.Message), len(m.Message))

@@ -10,6 +10,7 @@ import (
 	"github.com/peal-dev/peal/adapter"
 	"github.com/peal-dev/peal/adapter/postgres"
 	"github.com/peal-dev/peal/adapter/redispubsub"
+	"github.com/peal-dev/peal/adapter/redissharded"
 	"github.com/peal-dev/peal/internal/testpostgres"
 	"github.com/peal-dev/peal/internal/testredis"
 )
@@ -56,6 +57,13 @@ var All = []Wire{
 		Start: startRedis,
 		Driver: func(url string, logger *slog.Logger) (adapter.Driver, error) {
 			return redispubsub.New(redispubsub.Options{URL: url, Logger: logger})
+		},
+	},
+	{
+		Name: "redissharded", Redis: true, Flood: []string{"SPUBLISH", "socket.io#/#"},
+		Start: startRedis,
+		Driver: func(url string, logger *slog.Logger) (adapter.Driver, error) {
+			return redissharded.New(redissharded.Options{URL: url, Logger: logger})
 		},
 	},
 	{

@@ -62,6 +62,9 @@ func (l *Link) Namespace() string { return l.namespace }
 // HasRoom reports whether a member of this node is in room.
 func (l *Link) HasRoom(room string) bool { return l.receiver.HasRoom(room) }
 
+// Joined reports whether the namespace was subscribed to successfully.
+func (l *Link) Joined() bool { return l.joined.Load() }
+
 // Done is closed when the link is: nothing is sent any more.
 func (l *Link) Done() <-chan struct{} { return l.done }
 

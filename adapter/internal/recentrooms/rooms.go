@@ -1,4 +1,6 @@
-package redispubsub
+// Package recentrooms remembers the rooms that members were put into from elsewhere a moment ago, for drivers that publish
+// what is for one room to those nodes only which have it.
+package recentrooms
 
 import (
 	"sync"
@@ -9,10 +11,10 @@ import (
 // maxRecent is how many rooms are remembered one by one.
 const maxRecent = 1024
 
-// recentJoins remembers the rooms that members of any node were put into by another one a moment ago. Nobody waits for
-// such a join: a node that opened the room for it may not have subscribed yet when the next message is published, so
-// that message takes the channel all nodes hear.
-type recentJoins struct {
+// Rooms remembers the rooms that members of any node were put into by another one a moment ago. Nobody waits for such a
+// join: a node that opened the room for it may not have subscribed yet when the next message is published, so that message
+// takes the channel all nodes hear. The zero value remembers none. It is safe for concurrent use.
+type Rooms struct {
 	any atomic.Bool // there may be some; without any, publishing takes no lock
 
 	mu    sync.Mutex
@@ -21,8 +23,17 @@ type recentJoins struct {
 	end   time.Time // when all of it is over
 }
 
+// Note remembers rooms for so long.
+func (r *Rooms) Note(rooms []string, d time.Duration) {
+	now := time.Now()
+	r.note(rooms, now, now.Add(d))
+}
+
+// Has reports whether room is remembered.
+func (r *Rooms) Has(room string) bool { return r.has(room, time.Now) }
+
 // note remembers rooms until then.
-func (r *recentJoins) note(rooms []string, now, until time.Time) {
+func (r *Rooms) note(rooms []string, now, until time.Time) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if len(r.until)+len(rooms) > maxRecent {
@@ -49,8 +60,7 @@ func (r *recentJoins) note(rooms []string, now, until time.Time) {
 	}
 }
 
-// has reports whether room is remembered.
-func (r *recentJoins) has(room string, now func() time.Time) bool {
+func (r *Rooms) has(room string, now func() time.Time) bool {
 	if !r.any.Load() {
 		return false
 	}

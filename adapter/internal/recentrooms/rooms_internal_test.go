@@ -1,14 +1,18 @@
-package redispubsub
+package recentrooms
 
 import (
 	"fmt"
 	"testing"
 	"time"
+
+	"go.uber.org/goleak"
 )
 
-func TestRecentJoins(t *testing.T) {
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func TestRooms(t *testing.T) {
 	t.Parallel()
-	var r recentJoins
+	var r Rooms
 	start := time.Now()
 	at := func(d time.Duration) func() time.Time { return func() time.Time { return start.Add(d) } }
 	check := func(room string, d time.Duration, want bool) {

@@ -1,0 +1,456 @@
+package redisx
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/peal-dev/peal/internal/service"
+)
+
+// Shards speaks to Redis by shard channels (Redis 7), on one server or on all of a Redis Cluster: it finds out which it is,
+// has a [Client] and a [Subscriber] for each server that it needs, and follows channels whose slot moves to another server.
+// It is safe for concurrent use.
+type Shards struct {
+	opts   Options
+	hooks  ShardHooks
+	seeds  []*Client // the servers of the URL
+	router *service.Service
+	wake   chan struct{} // full: the topology may have changed
+
+	clustered atomic.Bool
+	telling   sync.Mutex // ahead of mu: State is called one at a time
+	told      bool       // what it was told last; protected by telling
+
+	mu        sync.Mutex
+	table     *topology             // nil until it is known
+	learned   chan struct{}         // closed with the next topology
+	cause     error                 // why it is not known
+	servers   map[string]*shardNode // by address
+	listeners map[*ShardListener]struct{}
+	closed    bool
+	done      chan struct{}
+}
+
+// ShardHooks are those of [Hooks], for all servers together.
+type ShardHooks struct {
+	// State is called when the connections to all servers that are needed are there (true), and when one of them is lost or
+	// cannot be made (false, with the cause).
+	State func(up bool, err error)
+	// Refused and Accepted are as in [Hooks].
+	Refused  func(n Name, err error)
+	Accepted func(n Name, since time.Time)
+	// Moved is called when the server of a channel has changed: what was published since it did may be missing.
+	Moved func(channel string)
+}
+
+// shardNode is one server.
+type shardNode struct {
+	client     *Client
+	subscriber *Subscriber
+	state      nodeState
+	err        error
+}
+
+type nodeState uint8
+
+const (
+	nodeUnknown nodeState = iota // its first connection is being made
+	nodeUp
+	nodeDown
+)
+
+// NewShards returns what speaks to the servers that opts describe: one, a Sentinel's master, or any of a Redis Cluster's,
+// of which the URL may name several (?addr=host:port). It starts to connect and does not wait for that: an error means that
+// the options are wrong.
+func NewShards(opts Options, hooks ShardHooks) (*Shards, error) {
+	opts.cluster = true
+	first, err := New(opts)
+	if err != nil {
+		return nil, err
+	}
+	opts.Timeout = first.Timeout()
+	s := &Shards{opts: opts, hooks: hooks, seeds: []*Client{first}, wake: make(chan struct{}, 1), learned: make(chan struct{}),
+		cause: errors.New("redis: not connected yet"), servers: make(map[string]*shardNode), listeners: make(map[*ShardListener]struct{}), done: make(chan struct{})}
+	if first.opt.Sentinel.MasterSet == "" && len(first.opt.InitAddress) > 1 {
+		s.seeds = s.seeds[:0]
+		for _, address := range first.opt.InitAddress {
+			of := opts
+			of.address = address
+			c, err := New(of)
+			if err != nil {
+				return nil, err
+			}
+			s.seeds = append(s.seeds, c)
+		}
+	}
+	s.kick()
+	s.router = service.Start(s.route)
+	return s, nil
+}
+
+// ValidateShards returns what is wrong with the options of [NewShards].
+func ValidateShards(o Options) error {
+	o.cluster = true
+	return o.Validate()
+}
+
+// Timeout returns how long a connection and an answer may take.
+func (s *Shards) Timeout() time.Duration { return s.opts.Timeout }
+
+// Close closes all connections. When it has returned, the listeners are not called any more.
+func (s *Shards) Close() {
+	s.mu.Lock()
+	if !s.closed {
+		s.closed = true
+		close(s.done)
+	}
+	servers := slices.Collect(maps.Values(s.servers))
+	s.mu.Unlock()
+	for _, c := range s.seeds {
+		c.Close() // first, for it ends attempts to connect
+	}
+	for _, n := range servers {
+		n.client.Close()
+	}
+	s.router.Stop()
+	for _, n := range servers {
+		n.subscriber.Close()
+	}
+}
+
+// Away returns why a channel that is on no server, or on one that is away, is not heard; nil if it is.
+func (s *Shards) Away(channel string) (since time.Time, cause error) {
+	s.mu.Lock()
+	n, err := s.nodeOf(channel)
+	s.mu.Unlock()
+	if err != nil {
+		return time.Time{}, err
+	}
+	return n.subscriber.Away()
+}
+
+// Refused returns how many channels are wanted and refused now.
+func (s *Shards) Refused() (count int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, n := range s.servers {
+		count += n.subscriber.Refused()
+	}
+	return count
+}
+
+// kick has the router ask for the topology.
+func (s *Shards) kick() {
+	select {
+	case s.wake <- struct{}{}:
+	default:
+	}
+}
+
+// How long to wait before the topology is asked for again: it changes seldom, and takes a moment to be known everywhere.
+const (
+	minRefresh = 20 * time.Millisecond
+	maxRefresh = time.Second
+)
+
+// route keeps the topology until ctx ends.
+func (s *Shards) route(ctx context.Context) {
+	backoff := service.Backoff{Min: minRefresh, Max: maxRefresh}
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-s.wake:
+		}
+		err := s.refresh(ctx)
+		if err != nil {
+			s.mu.Lock()
+			s.cause = err
+			known := s.table != nil
+			s.mu.Unlock()
+			if !known {
+				s.telling.Lock()
+				s.hooks.State(false, err)
+				s.telling.Unlock()
+			}
+			s.kick()
+		}
+		if !service.Pause(ctx, backoff.Next()) {
+			return
+		}
+		if len(s.wake) == 0 { // nobody found it wrong
+			backoff.Reset()
+		}
+	}
+}
+
+// refresh asks one server after another for the topology, and follows it.
+func (s *Shards) refresh(ctx context.Context) error {
+	s.mu.Lock()
+	clients := slices.Clone(s.seeds)
+	for _, n := range s.servers {
+		if n.state == nodeUp {
+			clients = append([]*Client{n.client}, clients...)
+		}
+	}
+	single := s.table != nil && s.table.servers == nil
+	s.mu.Unlock()
+	if single {
+		return nil
+	}
+	var failed error
+	for _, c := range clients {
+		bounded, cancel := context.WithTimeout(ctx, s.opts.Timeout)
+		table, err := c.topology(bounded)
+		cancel()
+		if err == nil {
+			s.follow(table)
+			return nil
+		}
+		failed = err
+	}
+	return failed
+}
+
+// follow takes each channel to the server that has it now.
+func (s *Shards) follow(table *topology) {
+	s.mu.Lock()
+	s.table, s.cause = table, nil
+	s.clustered.Store(table.servers != nil)
+	close(s.learned)
+	s.learned = make(chan struct{})
+	var moved []string
+	for l := range s.listeners {
+		for channel, a := range l.channels {
+			address, ok := table.addressOf(channel)
+			stays := ok && a.node != nil && s.servers[address] == a.node
+			if stays && a.lost && l.on(a.node).subscribed(Shard(channel)) {
+				a.lost = false // the refusal was of an attempt before
+			}
+			if !ok || stays && !a.lost {
+				continue
+			}
+			if a.node != nil {
+				l.on(a.node).Remove(Shard(channel))
+				if !stays || a.silenced {
+					moved = append(moved, channel)
+				}
+			}
+			l.assign(channel, address)
+			close(a.left)
+		}
+	}
+	var gone []*shardNode
+	for address, n := range s.servers {
+		if address != "" && !slices.Contains(table.servers, address) {
+			delete(s.servers, address)
+			gone = append(gone, n)
+			for l := range s.listeners {
+				delete(l.nodes, n)
+			}
+		}
+	}
+	s.mu.Unlock()
+	for _, n := range gone {
+		n.client.Close()
+		n.subscriber.Close()
+	}
+	if len(gone) > 0 {
+		s.tell()
+	}
+	for _, channel := range moved {
+		s.hooks.Moved(channel)
+	}
+}
+
+// node returns the server with that address, and begins to connect to it if it is new. The caller holds mu.
+func (s *Shards) node(address string) *shardNode {
+	if n := s.servers[address]; n != nil {
+		return n
+	}
+	n := &shardNode{client: s.seeds[0]}
+	if address != "" {
+		opts := s.opts
+		opts.address = address
+		n.client, _ = New(opts) // the options are those of the seeds, which were accepted
+	}
+	n.subscriber = n.client.Subscribe(Hooks{
+		State: func(up bool, err error) { s.state(n, up, err) },
+		Refused: func(name Name, err error) {
+			if isMoved(err) {
+				s.lose(n, name.text, false)
+			} else {
+				s.hooks.Refused(name, err)
+			}
+		},
+		Accepted: s.hooks.Accepted,
+		moved:    func(name Name) { s.lose(n, name.text, true) },
+	})
+	s.servers[address] = n
+	return n
+}
+
+// lose notes that a server does not have a channel any more. Silenced means that it did before.
+func (s *Shards) lose(n *shardNode, channel string, silenced bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for l := range s.listeners {
+		if a := l.channels[channel]; a != nil && a.node == n {
+			a.lost, a.silenced = true, a.silenced || silenced
+		}
+	}
+	s.kick()
+}
+
+// state is told by a server's subscriber.
+func (s *Shards) state(n *shardNode, up bool, err error) {
+	if !up {
+		s.kick() // another one may have taken its place
+	}
+	s.mu.Lock()
+	n.state, n.err = nodeDown, err
+	if up {
+		n.state = nodeUp
+	}
+	s.mu.Unlock()
+	s.tell()
+}
+
+// tell says what is true of all servers together, if that is news.
+func (s *Shards) tell() {
+	s.telling.Lock()
+	defer s.telling.Unlock()
+	s.mu.Lock()
+	up, cause := true, error(nil)
+	for _, n := range s.servers {
+		if n.state == nodeDown {
+			up, cause = false, n.err
+		}
+	}
+	s.mu.Unlock()
+	if up && s.told {
+		return // of one more server
+	}
+	s.told = up
+	s.hooks.State(up, cause)
+}
+
+// nodeOf returns the server that has a channel. The caller holds mu.
+func (s *Shards) nodeOf(channel string) (*shardNode, error) {
+	switch {
+	case s.closed:
+		return nil, ErrClosed
+	case s.table == nil:
+		return nil, s.cause
+	}
+	address, ok := s.table.addressOf(channel)
+	if !ok {
+		return nil, fmt.Errorf("redis: no server has the slot of %q", channel)
+	}
+	return s.node(address), nil
+}
+
+// await returns when there is a topology, or a newer one than that of before, if not nil.
+func (s *Shards) await(ctx context.Context, before *topology) error {
+	for {
+		s.mu.Lock()
+		table, learned, cause := s.table, s.learned, s.cause
+		s.mu.Unlock()
+		if table != nil && table != before {
+			return nil
+		}
+		select {
+		case <-learned:
+		case <-s.done:
+			return ErrClosed
+		case <-ctx.Done():
+			return fmt.Errorf("%w (%w)", ctx.Err(), cause)
+		}
+	}
+}
+
+// Clustered reports whether there are several servers, as far as is known.
+func (s *Shards) Clustered() bool { return s.clustered.Load() }
+
+// Subscribers returns how many connections are subscribed to a shard channel on the server that has it.
+func (s *Shards) Subscribers(ctx context.Context, channel string) (int64, error) {
+	if err := s.await(ctx, nil); err != nil {
+		return 0, err
+	}
+	s.mu.Lock()
+	n, err := s.nodeOf(channel)
+	s.mu.Unlock()
+	if err != nil {
+		return 0, err
+	}
+	return n.client.ShardSubscribers(ctx, channel)
+}
+
+// Publish publishes the batch on shard channels, with one round trip to each server, and sets the messages' Err and
+// Receivers as [Client.Publish] does. What goes to one server arrives in the order of the batch. What a server does not
+// take because another has the channel by now is sent there.
+func (s *Shards) Publish(ctx context.Context, batch []Message) {
+	ctx, cancel := context.WithTimeout(ctx, s.opts.Timeout)
+	defer cancel()
+	all := make([]*Message, len(batch))
+	for i := range batch {
+		batch[i].Sharded = true
+		all[i] = &batch[i]
+	}
+	var before *topology
+	for len(all) > 0 {
+		if err := s.await(ctx, before); err != nil {
+			for _, m := range all {
+				if m.Err == nil {
+					m.Err = err
+				}
+			}
+			return
+		}
+		before = s.publish(ctx, all)
+		all = slices.DeleteFunc(all, func(m *Message) bool { return !isMoved(m.Err) })
+		if len(all) > 0 {
+			s.kick()
+		}
+	}
+}
+
+// publish sends each message to the server that has its channel, and returns by which topology.
+func (s *Shards) publish(ctx context.Context, all []*Message) *topology {
+	parts := make(map[*shardNode][]*Message)
+	s.mu.Lock()
+	table := s.table
+	for _, m := range all {
+		n, err := s.nodeOf(m.Channel)
+		if m.Err = err; err == nil {
+			parts[n] = append(parts[n], m)
+		}
+	}
+	s.mu.Unlock()
+	var wg sync.WaitGroup
+	for n, part := range parts {
+		send := func() {
+			batch := make([]Message, len(part))
+			for i, m := range part {
+				batch[i] = *m
+			}
+			n.client.Publish(ctx, batch)
+			for i, m := range part {
+				*m = batch[i]
+			}
+		}
+		if len(parts) == 1 {
+			send()
+		} else {
+			wg.Go(send)
+		}
+	}
+	wg.Wait()
+	return table
+}
