@@ -77,12 +77,41 @@ func failover(begin func(s *testredis.Sentinel, primary *testredis.Server) (end 
 	}
 }
 
+// resharding is what may happen to a Redis Cluster, to those who listen on shard channels.
+var resharding = []fault{
+	{"slots migrated", migrate(1), gap},
+	{"slots migrated again and again", migrate(10), gap},
+}
+
+// migrate has the slots of the channels move to other servers, that many times, while messages go over them.
+func migrate(times int) func(*testing.T, *wire.Wire, *chaos.Options) {
+	return func(t *testing.T, w *wire.Wire, o *chaos.Options) {
+		c := testredis.StartCluster(t)
+		for i := range nodes {
+			o.URLs = append(o.URLs, c.Servers()[i%len(c.Servers())].URL())
+		}
+		o.Fault = func() func() time.Time {
+			for range times {
+				for _, channel := range w.Shards {
+					c.Migrate(channel)
+				}
+			}
+			return ended(func() {})
+		}
+	}
+}
+
 func TestRedis(t *testing.T) {
 	t.Parallel()
 	for i := range wire.All {
-		if w := &wire.All[i]; w.Redis {
-			play(t, w, redisFaults)
-			play(t, w, failovers)
+		w := &wire.All[i]
+		if !w.Redis {
+			continue
+		}
+		play(t, w, redisFaults)
+		play(t, w, failovers)
+		if len(w.Shards) > 0 {
+			play(t, w, resharding)
 		}
 	}
 }

@@ -60,7 +60,7 @@ func run(ctx context.Context, args []string) error {
 	}
 	mux := http.NewServeMux()
 	mux.Handle("/socket.io/", n.io)
-	streams := sse.NewHandler(n.subscribe, nil)
+	streams := sse.NewHandler(n.subscribe, &sse.Options{Retry: 50 * time.Millisecond}) // to connect again soon
 	mux.Handle("/events", streams)
 	server := &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second}
 	served := make(chan error, 1)

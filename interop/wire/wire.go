@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/peal-dev/peal/adapter"
+	"github.com/peal-dev/peal/adapter/local"
 	"github.com/peal-dev/peal/adapter/postgres"
 	"github.com/peal-dev/peal/adapter/redispubsub"
 	"github.com/peal-dev/peal/adapter/redissharded"
@@ -18,7 +19,7 @@ import (
 // Wire is one way for nodes to reach each other.
 type Wire struct {
 	Name string
-	// Start starts what the nodes meet at, which ends with the test.
+	// Start starts what the nodes meet at, which ends with the test. It is a [Server] but where they are alone.
 	Start func(testing.TB) Broker
 	// Driver makes the driver of a Go node from a Broker's URL.
 	Driver func(url string, logger *slog.Logger) (adapter.Driver, error)
@@ -28,6 +29,10 @@ type Wire struct {
 	// namespace there what they have no use for.
 	Redis bool
 	Flood []string
+	// Shards are the shard channels of the root namespace, if there are any.
+	Shards []string
+	// Alone says that no official adapter speaks it: all nodes are of Go. There is no Server either.
+	Alone bool
 	// Rooms says that the official adapter can be asked for the rooms of all nodes.
 	Rooms bool
 	// TextEvents says that the official adapter sends server-side events as JSON, in which bytes are lost.
@@ -37,6 +42,11 @@ type Wire struct {
 // Broker is what the nodes of a cluster meet at.
 type Broker interface {
 	URL() string
+}
+
+// Server is a [Broker] that is a process.
+type Server interface {
+	Broker
 	Addr() string // host and port of URL
 	// Stop ends it as a crash does, and Restart starts it again; Pause has it hang until Resume.
 	Stop()
@@ -45,8 +55,14 @@ type Broker interface {
 	Resume()
 }
 
-// Through returns the broker's URL with another address, which leads there.
-func Through(b Broker, addr string) string { return strings.Replace(b.URL(), b.Addr(), addr, 1) }
+// Through returns the server's URL with another address, which leads there.
+func Through(s Server, addr string) string { return strings.Replace(s.URL(), s.Addr(), addr, 1) }
+
+// directory is a [Broker].
+type directory string
+
+// URL implements [Broker].
+func (d directory) URL() string { return string(d) }
 
 func startRedis(t testing.TB) Broker { return testredis.Start(t) }
 
@@ -61,7 +77,8 @@ var All = []Wire{
 	},
 	{
 		Name: "redissharded", Redis: true, Flood: []string{"SPUBLISH", "socket.io#/#"},
-		Start: startRedis,
+		Shards: []string{"socket.io#/#", "socket.io#/#room#"},
+		Start:  startRedis,
 		Driver: func(url string, logger *slog.Logger) (adapter.Driver, error) {
 			return redissharded.New(redissharded.Options{URL: url, Logger: logger})
 		},
@@ -74,6 +91,13 @@ var All = []Wire{
 		},
 		Emitter: func(url string, logger *slog.Logger) (adapter.Driver, error) {
 			return postgres.NewEmitter(postgres.Options{URL: url, Logger: logger})
+		},
+	},
+	{
+		Name: "local", Alone: true,
+		Start: func(t testing.TB) Broker { return directory(t.TempDir()) },
+		Driver: func(dir string, logger *slog.Logger) (adapter.Driver, error) {
+			return local.New(local.Options{Dir: dir, Logger: logger})
 		},
 	},
 }
