@@ -67,13 +67,14 @@ type arrival struct {
 type sequence struct {
 	fetcher          *fetcher
 	maxLen, maxBytes int
-	receive          func(payload []byte)         // must not block
-	lost             func(n uint64, reason error) // messages that will not be received
+	receive          func(payload []byte)                          // must not block
+	lost             func(since time.Time, n uint64, reason error) // so many will not be received
 
 	mu      sync.Mutex
 	waiting []*arrival
 	bytes   int
-	dropped uint64 // since it is full
+	dropped uint64    // since it is full
+	full    time.Time // since when
 }
 
 var errEnded = errors.New("the server has ended the connection")
@@ -104,6 +105,9 @@ func (s *sequence) attached(row rowID) {
 // add reports whether there was room. The caller holds s.mu.
 func (s *sequence) add(a *arrival) bool {
 	if n := len(s.waiting); n > 0 && (s.dropped > 0 || n >= s.maxLen || s.bytes+len(a.payload) > s.maxBytes) {
+		if s.dropped == 0 {
+			s.full = time.Now()
+		}
 		s.dropped++
 		return false
 	}
@@ -128,13 +132,13 @@ func (s *sequence) fetched(a *arrival, payload []byte, err error) {
 			s.bytes -= len(next.payload)
 		}
 		if next.err != nil {
-			s.lost(1, next.err)
+			s.lost(next.since, 1, next.err)
 		} else {
 			s.receive(next.payload)
 		}
 	}
 	if len(s.waiting) == 0 && s.dropped > 0 {
-		s.lost(s.dropped, errBehind)
+		s.lost(s.full, s.dropped, errBehind)
 		s.dropped = 0
 	}
 }

@@ -1,10 +1,10 @@
 package postgres
 
 import (
+	"errors"
 	"slices"
 	"time"
 
-	"github.com/peal-dev/peal/adapter"
 	"github.com/peal-dev/peal/adapter/internal/nodecluster"
 	"github.com/peal-dev/peal/adapter/nodewire"
 )
@@ -74,12 +74,16 @@ func (c *channel) receive(payload []byte) {
 	}
 }
 
-// lost counts messages that were notified and will not be received. It is called by the sequence, whose lock is held.
-func (c *channel) lost(n uint64, _ error) {
+// lost counts messages that were notified since then and will not be received. It is called by the sequence, whose lock is
+// held.
+func (c *channel) lost(since time.Time, n uint64, reason error) {
 	m := c.driver.hub.Monitor
-	m.Dropped.Add(n)
+	if errors.Is(reason, errBehind) {
+		m.Dropped.Add(n)
+	} else {
+		c.driver.warn(reason)
+	}
 	for _, l := range c.links {
-		now := time.Now()
-		m.End(m.Begin(adapter.Gap{Cause: adapter.GapOverflow, Namespace: l.Namespace(), From: now}), now)
+		m.Lost(l.Namespace(), since, n)
 	}
 }

@@ -185,8 +185,8 @@ func fatal(conn *pgconn.PgConn, err error) bool {
 	return conn.IsClosed() || !errors.As(err, &refusal) || refusal.Code == readOnly
 }
 
-// settings is what each connection begins with. It waits for no disk: what is notified is lost with the server anyway, and
-// while one transaction waits for the disk to be notified, all others wait for it.
+// settings is what each connection begins with. It waits for no disk, which PostgreSQL does for a row of the table, and all
+// other notifications wait for that transaction.
 func settings(timeout time.Duration) string {
 	return "SET synchronous_commit = off; SET statement_timeout = " + strconv.FormatInt(max(timeout.Milliseconds(), 1), 10)
 }

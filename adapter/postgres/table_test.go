@@ -137,6 +137,36 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
+// TestMissingRow notifies of messages that are in no table, and of nothing that could be one: what is lost is counted, and
+// what comes behind it arrives.
+func TestMissingRow(t *testing.T) {
+	t.Parallel()
+	server := testpostgres.Start(t)
+	d1, d2 := open(t, postgres.Options{URL: server.URL()}), open(t, postgres.Options{URL: server.URL()})
+	from, _ := join(t, d1, "/")
+	_, to := join(t, d2, "/")
+	const missing = 3
+	for range missing {
+		server.Do(`SELECT pg_notify('socket.io#/', '{"uid":"0123456789abcdef","type":3,"attachmentId":"999999"}')`)
+	}
+	for _, payload := range []string{`{"attachmentId":"x"}`, `{"attachmentId":1`, `[]`, ``, `{}`} {
+		server.Do("SELECT pg_notify('socket.io#/', '" + payload + "')")
+	}
+	emit(t, from, large())
+	emit(t, from, newMessage("small"))
+	if got := to.Until(t, "small"); len(got) != 1 || got[0] != "large" {
+		t.Errorf("got %q before the last", got)
+	}
+	malformed := uint64(0)
+	s := d2.Stats()
+	for _, n := range s.Malformed {
+		malformed += n
+	}
+	if s.Gaps[adapter.GapLost] != missing || s.LastGap.Dropped != 1 || s.LastGap.Namespace != "/" || malformed == 0 || s.Reconnects != 0 {
+		t.Errorf("stats = %+v, want %d lost", s, missing)
+	}
+}
+
 // deaf is the receiver of a node that does not get on.
 type deaf struct{ busy, goOn chan struct{} }
 
