@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 )
 
 // slots is how many a Redis Cluster has.
@@ -66,8 +67,9 @@ func (c *Cluster) Owner(key string) *Server {
 	return nil
 }
 
-// Migrate moves the slot of a key or shard channel to another server, as an operator does, and returns when all know.
-func (c *Cluster) Migrate(key string) {
+// Migrate moves the slot of a key or shard channel to another server, as an operator does. It returns when all servers agree,
+// with the time when the last of them was told.
+func (c *Cluster) Migrate(key string) (told time.Time) {
 	c.t.Helper()
 	slot, from := c.servers[0].Do("CLUSTER", "KEYSLOT", key), c.Owner(key)
 	to := c.servers[0]
@@ -84,4 +86,22 @@ func (c *Cluster) Migrate(key string) {
 	for _, s := range append([]*Server{to, from}, c.servers...) {
 		s.Do("CLUSTER", "SETSLOT", slot, "NODE", toID)
 	}
+	told = time.Now()
+	// A server claims a slot with an epoch above all that it has heard of. If there was one that it has not, the claim is lost
+	// soon after, and so is the next.
+	for _, s := range c.servers {
+		s.await("all servers agreeing about a slot", func() bool {
+			_, err := do(s.addr, "EXISTS", key)
+			agrees := s == to && err == nil || s != to && err != nil && strings.HasPrefix(err.Error(), "MOVED") && strings.HasSuffix(err.Error(), to.addr)
+			return agrees && epoch(s) == epoch(to)
+		})
+	}
+	return told
+}
+
+// epoch returns the highest epoch that a server has heard of.
+func epoch(s *Server) string {
+	_, after, _ := strings.Cut(s.Do("CLUSTER", "INFO"), "cluster_current_epoch:")
+	number, _, _ := strings.Cut(after, "\r")
+	return number
 }

@@ -80,7 +80,7 @@ func failover(begin func(s *testredis.Sentinel, primary *testredis.Server) (end 
 // resharding is what may happen to a Redis Cluster, to those who listen on shard channels.
 var resharding = []fault{
 	{"slots migrated", migrate(1), gap},
-	{"slots migrated again and again", migrate(10), gap},
+	{"slots migrated again and again", migrate(3), gap},
 }
 
 // migrate has the slots of the channels move to other servers, that many times, while messages go over them.
@@ -91,12 +91,13 @@ func migrate(times int) func(*testing.T, *wire.Wire, *chaos.Options) {
 			o.URLs = append(o.URLs, c.Servers()[i%len(c.Servers())].URL())
 		}
 		o.Fault = func() func() time.Time {
+			var told time.Time
 			for range times {
 				for _, channel := range w.Shards {
-					c.Migrate(channel)
+					told = c.Migrate(channel)
 				}
 			}
-			return ended(func() {})
+			return func() time.Time { return told }
 		}
 	}
 }
