@@ -39,6 +39,10 @@ func TestBrowserPlaygroundAcrossNodes(t *testing.T) {
 	first.awaitText("#sse-log", "from the second node")
 	second.awaitText("#messages", "from the second node")
 
+	// Each shows both nodes, and which of them it is on.
+	for _, tab := range []*tab{first, second} {
+		tab.await(`document.querySelectorAll("[data-testid=node]").length === 2 && document.querySelectorAll("#node-list b").length === 1`)
+	}
 	first.screenshot("playground-first-node.png")
 	second.screenshot("playground-second-node.png")
 }

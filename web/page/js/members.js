@@ -1,4 +1,4 @@
-// Who is here: the rooms of this node, and the members of the visitor's room with a button that sends each away.
+// Who is here: the rooms of this node, the members of the visitor's room with a button that sends each away, and the nodes.
 
 import { byId, el, say } from "./dom.js";
 import { refusal } from "./eventstream.js";
@@ -37,14 +37,18 @@ export function startMembers(who, me, onRoom) {
     if (document.hidden || refused) return;
     const room = who.room;
     try {
-      const [rooms, members] = await Promise.all([
+      const [rooms, members, cluster] = await Promise.all([
         api("/v1/rooms"),
         api(`/v1/members?${new URLSearchParams({ room })}`),
+        api("/v1/nodes"),
       ]);
       if (room !== who.room) return;
       // What is the same stays, with the focus on it.
-      const now = JSON.stringify([room, me(), rooms, members]);
-      if (now !== shown) show(room, rooms, members);
+      const now = JSON.stringify([room, me(), rooms, members, cluster]);
+      if (now !== shown) {
+        show(room, rooms, members);
+        showNodes(cluster);
+      }
       shown = now;
       say(problem, "");
     } catch (error) {
@@ -52,6 +56,7 @@ export function startMembers(who, me, onRoom) {
       shown = "";
       byId("room-list").replaceChildren();
       byId("member-list").replaceChildren();
+      byId("node-list").replaceChildren();
       say(problem, t("Nobody to be seen: {reason}.", { reason: explain(error) }));
     }
   }
@@ -65,6 +70,17 @@ export function startMembers(who, me, onRoom) {
     }), ...more(total - rooms.length));
     byId("member-list").replaceChildren(...members.members.map(row), ...more(members.total - members.members.length));
     if (members.total === 0) byId("member-list").append(el("li", { class: "note" }, t("Nobody is in {room} on this node.", { room })));
+  }
+
+  /** The nodes of the cluster; of one node alone the top of the page says enough. */
+  function showNodes({ self, nodes }) {
+    byId("node-list").replaceChildren(...(nodes.length > 1 ? nodes : []).map(({ id, name, version, draining, load }) =>
+      el("li", { "data-testid": "node" },
+        el("code", { class: "mono" }, name),
+        el("span", { class: "count" }, t("{n} clients", { n: number(load.clients) })),
+        ...(id === self ? [el("b", {}, t("this node"))] : []),
+        ...(draining ? [el("span", { class: "pill" }, t("about to leave"))] : []),
+        el("span", { class: "also" }, version))));
   }
 
   const more = (n) => (n > 0 ? [el("li", { class: "note" }, t("and {n} more", { n: number(n) }))] : []);

@@ -101,6 +101,10 @@ export default {
   "Not published: {reason}.": "未发布：{reason}。",
 
   // Who is here.
+  "Nodes of the cluster": "集群的节点",
+  "{n} clients": "{n} 个客户端",
+  "this node": "本节点",
+  "about to leave": "即将离开",
   "Rooms and clients of this node": "本节点的房间和客户端",
   "Clients in your room": "你所在房间的客户端",
   "Nobody to be seen: {reason}.": "看不到任何人：{reason}。",
