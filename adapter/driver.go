@@ -14,6 +14,8 @@ var (
 	ErrUnavailable = errors.New("adapter: cluster unavailable")
 	// ErrOverloaded means that too many envelopes wait to be published already.
 	ErrOverloaded = errors.New("adapter: too many envelopes waiting")
+	// ErrUnsendable means that the driver's wire has no form for the message, or none that large. Nothing was sent.
+	ErrUnsendable = errors.New("adapter: message cannot be sent to other nodes")
 	// ErrSubscribed means that the driver has a link of the namespace already.
 	ErrSubscribed = errors.New("adapter: namespace subscribed already")
 )
@@ -31,7 +33,7 @@ type Driver interface {
 // Link is one namespace's way to the other nodes. All methods are safe for concurrent use.
 type Link interface {
 	// Publish returns when the transport has accepted e, or with an error wrapping [ErrUnavailable], [ErrOverloaded],
-	// [ErrClosed] or the context's error. Calls made one after another arrive in that order. The envelope must not
+	// [ErrUnsendable], [ErrClosed] or the context's error. Calls made one after another arrive in that order. The envelope must not
 	// change any more.
 	Publish(ctx context.Context, e *Envelope) error
 	// Ping returns when a probe went through the real path and came back to this link.

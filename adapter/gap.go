@@ -22,11 +22,13 @@ const (
 	GapLost GapCause = "lost"
 	// GapMoved: the broker moved a channel from one of its servers to another.
 	GapMoved GapCause = "moved"
+	// GapExpired: the broker does not keep any more what comes next after what this node has received.
+	GapExpired GapCause = "expired"
 )
 
 // GapCauses are all causes there are.
 func GapCauses() []GapCause {
-	return []GapCause{GapReconnect, GapKilled, GapOverflow, GapStall, GapRefused, GapLost, GapMoved}
+	return []GapCause{GapReconnect, GapKilled, GapOverflow, GapStall, GapRefused, GapLost, GapMoved, GapExpired}
 }
 
 // Gap is a time in which messages of other nodes may not have reached this one. A driver that delivers at most once

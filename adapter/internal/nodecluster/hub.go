@@ -28,6 +28,11 @@ const (
 type Options struct {
 	// Driver is the name of the driver's package, and Broker that of what it speaks to; both for errors and the log.
 	Driver, Broker string
+	// UID names a link's node. Nil means 16 random digits, as Node.js nodes have. No name may be given twice: others remember
+	// for a while that it has left.
+	UID func() string
+	// Resumes is that of [reception.Options].
+	Resumes bool
 	// Timeout bounds what is done on the driver's own account, and how long a ping takes.
 	Timeout time.Duration
 	// InboxSize and InboxBytes are how many messages, and how many bytes, may wait to be handled in each namespace.
@@ -61,6 +66,9 @@ func (o *Options) setDefaults() {
 			*d.value = d.standard
 		}
 	}
+	if o.UID == nil {
+		o.UID = randomHex
+	}
 	if o.ProbeInterval == 0 {
 		o.ProbeInterval = DefaultProbeInterval
 	}
@@ -90,7 +98,7 @@ type Hub struct {
 func New(opts Options) *Hub {
 	opts.setDefaults()
 	h := &Hub{opts: opts, links: make(map[string]*Link)}
-	h.Monitor = reception.New(reception.Options{Driver: opts.Driver, Broker: opts.Broker, OnState: opts.OnState, Logger: opts.Logger})
+	h.Monitor = reception.New(reception.Options{Driver: opts.Driver, Broker: opts.Broker, Resumes: opts.Resumes, OnState: opts.OnState, Logger: opts.Logger})
 	h.beating = service.Start(h.beat)
 	if opts.ProbeInterval > 0 {
 		h.probing = service.Start(h.probe)
@@ -130,7 +138,7 @@ func unavailable(ctx context.Context, err error) error {
 	switch {
 	case ctx.Err() != nil:
 		return ctx.Err()
-	case errors.Is(err, adapter.ErrClosed), errors.Is(err, adapter.ErrUnavailable), errors.Is(err, adapter.ErrOverloaded):
+	case errors.Is(err, adapter.ErrClosed), errors.Is(err, adapter.ErrUnavailable), errors.Is(err, adapter.ErrOverloaded), errors.Is(err, adapter.ErrUnsendable):
 		return err
 	}
 	// Not wrapped: a deadline in it is not that of ctx.

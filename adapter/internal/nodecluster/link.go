@@ -39,7 +39,7 @@ type Link struct {
 var _ adapter.Caller = (*Link)(nil)
 
 func newLink(h *Hub, namespace string, r adapter.Receiver) *Link {
-	l := &Link{hub: h, namespace: namespace, uid: randomHex(), receiver: r, done: make(chan struct{}), ready: make(chan struct{})}
+	l := &Link{hub: h, namespace: namespace, uid: h.opts.UID(), receiver: r, done: make(chan struct{}), ready: make(chan struct{})}
 	l.probes = reception.NewProbes(h.Monitor, namespace)
 	l.answers = reception.NewAnswers(h.Monitor, l.take)
 	l.inbox = reception.NewInbox(h.Monitor, namespace, h.opts.InboxSize, h.opts.InboxBytes, l.take)

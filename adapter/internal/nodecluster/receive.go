@@ -38,6 +38,10 @@ func (l *Link) Lost(uid string) {
 	l.calls.Gone(adapter.NodeID(uid))
 }
 
+// Room returns nil if there is room for a message of so many bytes, and else what is closed when there is; see
+// [reception.Inbox.Room]. A driver that waits for it waits for [Link.Done] as well.
+func (l *Link) Room(size int) <-chan struct{} { return l.inbox.Room(size) }
+
 // take decodes and handles a message, once the link can send.
 func (l *Link) take(in Incoming) {
 	<-l.ready

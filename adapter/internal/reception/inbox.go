@@ -26,8 +26,9 @@ type Inbox[T any] struct {
 	items   []item[T] // from head on
 	head    int
 	bytes   int
-	full    *adapter.Gap // from the first message that is dropped until half is handled
-	dropped uint64       // since then
+	full    *adapter.Gap  // from the first message that is dropped until half is handled
+	dropped uint64        // since then
+	room    chan struct{} // closed when half is handled; nil while nobody waits for that
 
 	// handling is when the message came that is handled now, in Unix nanoseconds, and 0 while there is none.
 	handling atomic.Int64
@@ -114,11 +115,32 @@ func (b *Inbox[T]) take() (m item[T], ok bool) {
 		}
 	}
 	b.handling.Store(m.at.UnixNano())
-	if b.full != nil && len(b.items)-b.head <= b.maxLen/2 && b.bytes <= b.maxBytes/2 {
+	if len(b.items)-b.head > b.maxLen/2 || b.bytes > b.maxBytes/2 {
+		return m, true
+	}
+	if b.room != nil {
+		close(b.room)
+		b.room = nil
+	}
+	if b.full != nil {
 		b.monitor.gaps.end(b.full, time.Now(), b.dropped)
 		b.full, b.dropped = nil, 0
 	}
 	return m, true
+}
+
+// Room returns nil if there is room for a message of so many bytes, and else what is closed when half has been handled: a
+// driver whose broker keeps what is not read may wait for that instead of having messages dropped.
+func (b *Inbox[T]) Room(size int) <-chan struct{} {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if n := len(b.items) - b.head; n == 0 || n < b.maxLen && b.bytes+size <= b.maxBytes {
+		return nil
+	}
+	if b.room == nil {
+		b.room = make(chan struct{})
+	}
+	return b.room
 }
 
 // work handles one message after another until the inbox is closed.

@@ -18,6 +18,9 @@ type Options struct {
 	Driver string
 	// Broker is the name of what it receives from, such as "Redis".
 	Broker string
+	// Resumes says that the broker keeps what is published while the connection is away, and goes on where it was: it is no
+	// gap then that a connection is made again, or that a probe is late. What is missing all the same, the driver begins.
+	Resumes bool
 	// OnState is called when the connection that receives is there and when it is not. It may be nil.
 	OnState func(connected bool, err error)
 	// Logger is told of it. Nil means slog.Default.
@@ -70,7 +73,7 @@ func (m *Monitor) tell(cause, text string, attrs ...slog.Attr) {
 }
 
 // State is told that the connection that receives is there, and everything subscribed to again, or that it is not. Calls
-// must not overlap. That a connection is lost and made again is a gap.
+// must not overlap. That a connection is lost and made again is a gap, unless the broker resumes.
 func (m *Monitor) State(up bool, err error) {
 	was := m.connected.Swap(up)
 	log, now, a := m.opts.Logger, time.Now(), &m.absence
@@ -79,10 +82,12 @@ func (m *Monitor) State(up bool, err error) {
 		if a.ever {
 			m.reconnects.Add(1)
 			log.Info(m.opts.Driver + ": connected to " + m.opts.Broker + " again")
-			if a.gap == nil {
+			if a.gap == nil && !m.opts.Resumes {
 				a.gap = m.gaps.begin(adapter.Gap{Cause: adapter.GapKilled, From: a.from})
 			}
-			m.gaps.end(a.gap, now, 0)
+			if a.gap != nil {
+				m.gaps.end(a.gap, now, 0)
+			}
 		}
 		*a = absence{ever: true}
 		m.proven.Store(now.UnixNano())
@@ -91,7 +96,7 @@ func (m *Monitor) State(up bool, err error) {
 		a.from = time.Unix(0, m.proven.Load())
 	default:
 		log.Debug(m.opts.Driver+": no connection to "+m.opts.Broker, "error", err)
-		if a.ever && a.gap == nil {
+		if a.ever && a.gap == nil && !m.opts.Resumes {
 			a.gap = m.gaps.begin(adapter.Gap{Cause: adapter.GapReconnect, From: a.from})
 		}
 	}
@@ -105,6 +110,9 @@ func (m *Monitor) Connected() bool { return m.connected.Load() }
 
 // Reconnects returns how often it was made again.
 func (m *Monitor) Reconnects() uint64 { return m.reconnects.Load() }
+
+// Proven returns the time before which everything published has come, as far as is known.
+func (m *Monitor) Proven() time.Time { return time.Unix(0, m.proven.Load()) }
 
 // Prove notes that what was published before at has come, where a broker sends one connection everything in order.
 func (m *Monitor) Prove(at time.Time) {

@@ -84,7 +84,7 @@ func (p *Probes) Back(number uint64) {
 func (p *Probes) stalled(since time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.stall == nil {
+	if p.stall == nil && !p.monitor.opts.Resumes {
 		p.stall = p.monitor.Begin(adapter.Gap{Cause: adapter.GapStall, Namespace: p.namespace, From: since})
 	}
 }
