@@ -26,7 +26,7 @@ const module = "github.com/peal-dev/peal"
 var layers = map[string][]string{
 	".":        {},
 	"cmd/peal": {"gateway/..."},
-	"gateway":  {"adapter", "admission", "eventlog", "adapter/local", "adapter/postgres", "adapter/redispubsub", "adapter/redissharded", "cluster", "engineio", "gateway/...", "internal/lograte", "internal/reuseport", "internal/service", "internal/tally", "internal/utf8text", "message", "origin", "socketio", "sse", "web"},
+	"gateway":  {"adapter", "admission", "eventlog", "adapter/local", "adapter/mongodb", "adapter/postgres", "adapter/redispubsub", "adapter/redissharded", "cluster", "engineio", "gateway/...", "internal/lograte", "internal/reuseport", "internal/service", "internal/tally", "internal/utf8text", "message", "origin", "socketio", "sse", "web"},
 	"web":      {},
 
 	"gateway/cli": {"bench/command", "gateway", "internal/reuseport", "internal/service", "sse", "web"},
@@ -40,6 +40,7 @@ var layers = map[string][]string{
 	"adapter":              {"eventlog", "internal/service", "internal/tally", "message"},
 	"adapter/adaptertest":  {"adapter", "message"},
 	"adapter/local":        {"adapter", "adapter/nodewire", "adapter/internal/nodecluster", "internal/service"},
+	"adapter/mongodb":      {"adapter", "adapter/internal/...", "adapter/nodewire", "internal/lograte", "internal/rival", "internal/service"},
 	"adapter/nodewire":     {"adapter", "adapter/internal/jsonpack", "message", "internal/jsonscan", "internal/utf8text"},
 	"adapter/postgres":     {"adapter", "adapter/nodewire", "adapter/internal/...", "internal/lograte", "internal/service"},
 	"adapter/redispubsub":  {"adapter", "adapter/internal/...", "message", "internal/jsonscan", "internal/redisx", "internal/service"},

@@ -1,0 +1,516 @@
+package mongodb_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"go.mongodb.org/mongo-driver/v2/bson"
+	"go.mongodb.org/mongo-driver/v2/mongo"
+	"go.mongodb.org/mongo-driver/v2/mongo/options"
+
+	"github.com/peal-dev/peal/adapter"
+	"github.com/peal-dev/peal/adapter/adaptertest"
+	"github.com/peal-dev/peal/adapter/mongodb"
+	"github.com/peal-dev/peal/internal/faultproxy"
+	"github.com/peal-dev/peal/internal/testmongo"
+	"github.com/peal-dev/peal/message"
+)
+
+// patience bounds what must come.
+const patience = time.Minute
+
+func newMessage(event string) *message.Message { return message.New(fmt.Appendf(nil, `[%q]`, event)) }
+
+// newAdapter returns an adapter of the root namespace with one member.
+func newAdapter(t testing.TB, d adapter.Driver, id string) (*adapter.Adapter, *adaptertest.Member) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	a, err := adapter.New(ctx, "/", d, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := a.Close(context.Background()); err != nil {
+			t.Error(err)
+		}
+	})
+	m := adaptertest.NewMember(id)
+	if _, err := a.Add(t.Context(), m); err != nil {
+		t.Fatal(err)
+	}
+	return a, m
+}
+
+// states makes options with which the states of the stream can be awaited.
+func states(opts mongodb.Options) (mongodb.Options, func(up bool)) {
+	ch := make(chan bool, 10_000)
+	opts.OnState = func(up bool, _ error) { ch <- up }
+	return opts, func(up bool) {
+		for <-ch != up {
+		}
+	}
+}
+
+// publisher publishes numbers one after another until it is stopped, and knows which of them were taken.
+type publisher struct {
+	adapter *adapter.Adapter
+	stop    chan struct{}
+	done    chan struct{}
+	taken   []string
+}
+
+func publish(t *testing.T, a *adapter.Adapter) *publisher {
+	p := &publisher{adapter: a, stop: make(chan struct{}), done: make(chan struct{})}
+	go func() {
+		defer close(p.done)
+		for n := 0; ; n++ {
+			select {
+			case <-p.stop:
+				return
+			default:
+			}
+			event := fmt.Sprint(n)
+			err := a.Broadcast(context.Background(), newMessage(event), message.Target{})
+			switch {
+			case err == nil:
+				p.taken = append(p.taken, event)
+			case !errors.Is(err, adapter.ErrUnavailable) && !errors.Is(err, adapter.ErrOverloaded):
+				t.Errorf("message %d: %v", n, err)
+			}
+		}
+	}()
+	return p
+}
+
+// end stops publishing and has a last message arrive at m. Everything that was taken has come before, in order and once;
+// first is what m got already.
+func (p *publisher) end(t *testing.T, m *adaptertest.Member, first *message.Message) {
+	t.Helper()
+	close(p.stop)
+	<-p.done
+	if err := p.adapter.Broadcast(t.Context(), newMessage("end"), message.Target{}); err != nil {
+		t.Fatal(err)
+	}
+	got := append([]string{first.Event()}, m.Until(t, "end")...)
+	if len(p.taken) == 0 {
+		t.Error("nothing was taken")
+	}
+	next, before := 0, -1
+	for _, event := range got {
+		var n int
+		if _, err := fmt.Sscan(event, &n); err != nil {
+			t.Fatal(err)
+		}
+		if n <= before {
+			t.Fatalf("%d came after %d", n, before)
+		}
+		before = n
+		if next < len(p.taken) && event == p.taken[next] {
+			next++ // others were given up, and arrived all the same
+		}
+	}
+	if next < len(p.taken) {
+		t.Errorf("%s was taken and did not come: %d of %d did", p.taken[next], next, len(p.taken))
+	}
+}
+
+func requireNoGap(t *testing.T, drivers ...*mongodb.Driver) {
+	t.Helper()
+	for _, d := range drivers {
+		for cause, n := range d.Stats().Gaps {
+			if n > 0 {
+				t.Errorf("%d gaps: %s", n, cause)
+			}
+		}
+	}
+}
+
+// TestFaults: whatever happens between the nodes and the server, or to the server, what was taken arrives once and in order,
+// and nobody tells of a gap. (How soon is measured by interop/chaos.)
+func TestFaults(t *testing.T) {
+	t.Parallel()
+	type scene struct {
+		server *testmongo.Server
+		proxy  *faultproxy.Proxy
+		state  func(up bool) // waits until the stream is lost, or there again
+	}
+	for name, fault := range map[string]func(s *scene){
+		"restarted": func(s *scene) { s.server.Stop(); s.state(false); s.server.Restart(); s.state(true) },
+		"shut down": func(s *scene) { s.server.Shutdown(); s.state(false); s.server.Restart(); s.state(true) },
+		"hanging":   func(s *scene) { s.server.Pause(); s.state(false); s.server.Resume(); s.state(true) },
+		"cut":       func(s *scene) { s.proxy.Refuse(); s.proxy.Cut(); s.state(false); s.proxy.Admit(); s.state(true) },
+		"stalled":   func(s *scene) { s.proxy.Hold(); s.state(false); s.proxy.Release(); s.state(true) },
+		"lossy":     func(s *scene) { s.proxy.Lose(); s.state(false); s.proxy.Find(); s.state(true) },
+		"half-open": func(s *scene) { s.proxy.HalfOpen() }, // the stream may be there again before anybody is told
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			server := testmongo.Start(t, testmongo.Durable)
+			proxy := faultproxy.Start(t, server.Addr())
+			d1 := newDriver(t, mongodb.Options{URL: testmongo.URL(proxy.Addr())})
+			opts, state := states(mongodb.Options{URL: testmongo.URL(proxy.Addr())})
+			d2 := newDriver(t, opts)
+			a1, _ := newAdapter(t, d1, "m1")
+			_, m2 := newAdapter(t, d2, "m2")
+			state(true)
+			p := publish(t, a1)
+			first := m2.Next(t)
+			fault(&scene{server, proxy, state})
+			p.end(t, m2, first)
+			requireNoGap(t, d1, d2)
+		})
+	}
+}
+
+// TestCutAgainAndAgain cuts all connections while messages flow: what is in doubt is inserted again, and comes once.
+func TestCutAgainAndAgain(t *testing.T) {
+	t.Parallel()
+	server := testmongo.Start(t)
+	proxy := faultproxy.Start(t, server.Addr())
+	d1 := newDriver(t, mongodb.Options{URL: testmongo.URL(proxy.Addr())})
+	d2 := newDriver(t, mongodb.Options{URL: testmongo.URL(proxy.Addr())})
+	a1, _ := newAdapter(t, d1, "m1")
+	_, m2 := newAdapter(t, d2, "m2")
+	const messages, cuts = 400, 8
+	for n := range messages {
+		if n%(messages/cuts) == 0 {
+			go proxy.Cut() // while the next is under way
+		}
+		if err := a1.Broadcast(t.Context(), newMessage(fmt.Sprint(n)), message.Target{}); err != nil {
+			t.Errorf("message %d: %v", n, err)
+		}
+	}
+	for n := range messages {
+		if got := m2.Next(t).Event(); got != fmt.Sprint(n) {
+			t.Fatalf("message %d is %s", n, got)
+		}
+	}
+	requireNoGap(t, d1, d2)
+}
+
+// collection returns the drivers' collection, for as long as the test runs.
+func collection(t *testing.T, server *testmongo.Server) *mongo.Collection {
+	t.Helper()
+	client, err := mongo.Connect(options.Client().ApplyURI(server.URL()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := client.Disconnect(context.Background()); err != nil {
+			t.Error(err)
+		}
+	})
+	return client.Database(mongodb.DefaultDatabase).Collection(mongodb.DefaultCollection)
+}
+
+// TestExpired: a node that was away for so long that the server has forgotten its place tells of a gap, and goes on.
+func TestExpired(t *testing.T) {
+	t.Parallel()
+	server := testmongo.Start(t, "--oplog-max-entries", "50")
+	proxy := faultproxy.Start(t, server.Addr())
+	d1 := newDriver(t, mongodb.Options{URL: server.URL()})
+	var log logBuffer
+	opts, state := states(mongodb.Options{URL: testmongo.URL(proxy.Addr()), Logger: slog.New(slog.NewTextHandler(&log, nil))})
+	d2 := newDriver(t, opts)
+	a1, _ := newAdapter(t, d1, "m1")
+	_, m2 := newAdapter(t, d2, "m2")
+	state(true)
+	proxy.Refuse()
+	proxy.Cut()
+	state(false)
+	for range 500 {
+		if err := a1.Broadcast(t.Context(), newMessage("missed"), message.Target{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	forget := bson.D{{Key: "secantusAdmin.pruneOplog", Value: 1}}
+	if err := collection(t, server).Database().Client().Database("admin").RunCommand(t.Context(), forget).Err(); err != nil {
+		t.Fatal(err)
+	}
+	proxy.Admit()
+	state(true)
+	if err := a1.Broadcast(t.Context(), newMessage("here"), message.Target{}); err != nil {
+		t.Fatal(err)
+	}
+	if missed := m2.Until(t, "here"); len(missed) == 500 {
+		t.Error("nothing was missed: the server has not forgotten")
+	}
+	stats := d2.Stats()
+	if stats.Gaps[adapter.GapExpired] != 1 || stats.LastGap.Cause != adapter.GapExpired || stats.LastGap.To.IsZero() || stats.LastGap.From.After(stats.LastGap.To) {
+		t.Errorf("gaps %v, the last %+v", stats.Gaps, stats.LastGap)
+	}
+	if text := log.text(); !strings.Contains(text, "cause=expired") {
+		t.Errorf("the log does not tell of it:\n%s", text)
+	}
+	requireNoGap(t, d1)
+}
+
+// TestDropped: the collection is dropped under the nodes' feet; they make another.
+func TestDropped(t *testing.T) {
+	t.Parallel()
+	server := testmongo.Start(t)
+	d1 := newDriver(t, mongodb.Options{URL: server.URL()})
+	opts, state := states(mongodb.Options{URL: server.URL()})
+	d2 := newDriver(t, opts)
+	a1, _ := newAdapter(t, d1, "m1")
+	_, m2 := newAdapter(t, d2, "m2")
+	state(true)
+	if err := collection(t, server).Drop(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	state(false)
+	state(true)
+	if err := a1.Broadcast(t.Context(), newMessage("after"), message.Target{}); err != nil {
+		t.Fatal(err)
+	}
+	m2.Until(t, "after")
+	if d2.Stats().Gaps[adapter.GapExpired] != 1 {
+		t.Errorf("gaps: %v", d2.Stats().Gaps)
+	}
+}
+
+// TestWithoutMongo: a node that starts before the server says so, and joins when it is there.
+func TestWithoutMongo(t *testing.T) {
+	t.Parallel()
+	server := testmongo.Start(t)
+	server.Stop()
+	opts, state := states(mongodb.Options{URL: server.URL(), Timeout: 200 * time.Millisecond})
+	d := newDriver(t, opts)
+	state(false)
+	if _, err := adapter.New(t.Context(), "/", d, nil); !errors.Is(err, adapter.ErrUnavailable) || !strings.Contains(err.Error(), "refused") {
+		t.Errorf("New without MongoDB: %v", err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+	defer cancel()
+	if _, err := adapter.New(ctx, "/", d, nil); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("New without MongoDB and time: %v", err)
+	}
+	server.Restart()
+	state(true)
+	a, _ := newAdapter(t, d, "m")
+	if err := a.Ping(t.Context()); err != nil && !errors.Is(err, adapter.ErrUnavailable) { // there are 200 ms for it
+		t.Error(err)
+	}
+}
+
+// TestHanging: a server that hangs costs callers the time that the options say, and no more.
+func TestHanging(t *testing.T) {
+	t.Parallel()
+	server := testmongo.Start(t)
+	d := newDriver(t, mongodb.Options{URL: server.URL(), Timeout: time.Second, QueueSize: 1})
+	a, m := newAdapter(t, d, "m")
+	server.Pause()
+	const callers = 6
+	errs := make(chan error, callers)
+	began := time.Now()
+	for range callers {
+		go func() { errs <- a.Broadcast(t.Context(), newMessage("x"), message.Target{}) }()
+	}
+	for range callers {
+		if err := <-errs; !errors.Is(err, adapter.ErrUnavailable) && !errors.Is(err, adapter.ErrOverloaded) || errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("Broadcast to a server that hangs: %v", err)
+		}
+		m.Next(t) // its own members have it all the same
+	}
+	if took := time.Since(began); took > 30*time.Second {
+		t.Errorf("gave up after %v", took)
+	}
+	if err := a.Ping(t.Context()); !errors.Is(err, adapter.ErrUnavailable) {
+		t.Errorf("Ping of a server that hangs: %v", err)
+	}
+	server.Resume()
+}
+
+// TestUnsendableBeside: a message that cannot travel fails for itself alone.
+func TestUnsendableBeside(t *testing.T) {
+	t.Parallel()
+	server := testmongo.Start(t)
+	a1, m1 := newAdapter(t, newDriver(t, mongodb.Options{URL: server.URL()}), "m1")
+	_, m2 := newAdapter(t, newDriver(t, mongodb.Options{URL: server.URL()}), "m2")
+	large := message.New([]byte(`["large",{"_placeholder":true,"num":0}]`), make([]byte, 16<<20))
+	for _, m := range []*message.Message{large, message.New([]byte(`["e",{"\u0000":1}]`))} {
+		if err := a1.Broadcast(t.Context(), m, message.Target{}); !errors.Is(err, adapter.ErrUnsendable) || errors.Is(err, adapter.ErrUnavailable) {
+			t.Errorf("%s: %v", m.Event(), err)
+		}
+		m1.Until(t, m.Event())
+	}
+	if err := a1.Broadcast(t.Context(), message.New([]byte(`["large",{"_placeholder":true,"num":0}]`), make([]byte, 15<<20)), message.Target{}); err != nil {
+		t.Error(err)
+	}
+	if got := m2.Next(t); len(got.Attachments) != 1 || len(got.Attachments[0]) != 15<<20 {
+		t.Errorf("15 MiB came as %s", got.Data)
+	}
+}
+
+// slow is a receiver that takes a message when it is let.
+type slow struct {
+	adapter.Receiver
+	let   chan struct{}
+	taken chan string
+}
+
+func (s *slow) Receive(e *adapter.Envelope) {
+	<-s.let
+	s.taken <- e.Message.Event()
+}
+
+func (*slow) HasRoom(string) bool { return true }
+
+// TestNoRoom: what a node has no room for stays with the server and is not dropped, and does not count as a gap.
+func TestNoRoom(t *testing.T) {
+	t.Parallel()
+	server := testmongo.Start(t)
+	a1, _ := newAdapter(t, newDriver(t, mongodb.Options{URL: server.URL()}), "m1")
+	d2 := newDriver(t, mongodb.Options{URL: server.URL(), InboxSize: 4})
+	r := &slow{let: make(chan struct{}), taken: make(chan string, 1000)}
+	l, err := d2.Subscribe(t.Context(), "/", r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const messages = 100
+	for n := range messages {
+		if err := a1.Broadcast(t.Context(), newMessage(fmt.Sprint(n)), message.Target{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	close(r.let)
+	for n := range messages {
+		if got := <-r.taken; got != fmt.Sprint(n) {
+			t.Fatalf("message %d is %s", n, got)
+		}
+	}
+	if dropped := d2.Stats().Dropped; dropped > 0 {
+		t.Errorf("%d dropped", dropped)
+	}
+	requireNoGap(t, d2)
+	if err := l.Close(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestCollections: a collection that is there is used as it is, and documents get a createdAt if it needs that.
+func TestCollections(t *testing.T) {
+	t.Parallel()
+	server := testmongo.Start(t)
+	c := collection(t, server)
+	for name, made := range map[string]*options.CreateCollectionOptionsBuilder{
+		"capped": options.CreateCollection().SetCapped(true).SetSizeInBytes(1 << 20), "plain": options.CreateCollection(),
+	} {
+		if err := c.Database().CreateCollection(t.Context(), name, made); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, tt := range []struct {
+		name    string
+		ttl     time.Duration
+		expires int32 // after so many seconds; 0 for a capped one
+	}{
+		{"capped", time.Minute, 0}, {"plain", 0, 3600}, {"new", 0, 0}, {"new with ttl", 90 * time.Second, 90},
+	} {
+		a, _ := newAdapter(t, newDriver(t, mongodb.Options{URL: server.URL() + "&collection=" + strings.ReplaceAll(tt.name, " ", "+"), TTL: tt.ttl}), "m")
+		if err := a.Broadcast(t.Context(), newMessage("x"), message.Target{}); err != nil {
+			t.Fatal(err)
+		}
+		c := c.Database().Collection(tt.name)
+		found, err := c.FindOne(t.Context(), bson.D{{Key: "type", Value: 3}}).Raw()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, stamped := found.Lookup("createdAt").DateTimeOK(); stamped != (tt.expires > 0) {
+			t.Errorf("%s: %v", tt.name, found)
+		}
+		indexes, err := c.Indexes().ListSpecifications(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		var expires int32
+		for _, index := range indexes {
+			if index.ExpireAfterSeconds != nil {
+				expires = *index.ExpireAfterSeconds
+			}
+		}
+		if expires != tt.expires {
+			t.Errorf("%s: documents expire after %d s, want %d", tt.name, expires, tt.expires)
+		}
+	}
+}
+
+// TestEmitter: what an emitter says reaches the nodes, which do not count it.
+func TestEmitter(t *testing.T) {
+	t.Parallel()
+	server := testmongo.Start(t)
+	a, m := newAdapter(t, newDriver(t, mongodb.Options{URL: server.URL()}), "m")
+	e, err := mongodb.NewEmitter(mongodb.Options{URL: server.URL()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	emitting, err := adapter.New(t.Context(), "/", e, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for n := range 100 {
+		if err := emitting.Broadcast(t.Context(), newMessage(fmt.Sprint(n)), message.Target{Rooms: []string{"m"}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for n := range 100 {
+		if got := m.Next(t).Event(); got != fmt.Sprint(n) {
+			t.Fatalf("message %d is %s", n, got)
+		}
+	}
+	if err := emitting.JoinRooms(t.Context(), message.Target{}, "r"); err != nil {
+		t.Error(err)
+	}
+	if err := emitting.Broadcast(t.Context(), newMessage("r"), message.Target{Rooms: []string{"r"}}); err != nil {
+		t.Error(err)
+	}
+	m.Until(t, "r")
+	if err := emitting.Ping(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if n, err := a.Nodes(t.Context()); err != nil || n != 1 {
+		t.Errorf("%d nodes, %v", n, err)
+	}
+	if _, err := emitting.Call(t.Context(), &adapter.Call{Kind: adapter.CallRooms}, nil); !errors.Is(err, adapter.ErrNoCalls) {
+		t.Errorf("a call of an emitter: %v", err)
+	}
+	for range 2 {
+		if err := e.Close(t.Context()); err != nil {
+			t.Error(err)
+		}
+	}
+	if err := emitting.Broadcast(t.Context(), newMessage("x"), message.Target{}); !errors.Is(err, adapter.ErrClosed) {
+		t.Errorf("Broadcast of a closed emitter: %v", err)
+	}
+	if err := emitting.Close(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
+
+// logBuffer is a log that can be read meanwhile.
+type logBuffer struct {
+	mu sync.Mutex
+	b  strings.Builder
+}
+
+var _ io.Writer = (*logBuffer)(nil)
+
+func (l *logBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *logBuffer) text() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
