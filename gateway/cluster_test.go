@@ -12,6 +12,7 @@ import (
 
 	"github.com/peal-dev/peal/cluster"
 	"github.com/peal-dev/peal/gateway"
+	"github.com/peal-dev/peal/internal/testmongo"
 	"github.com/peal-dev/peal/internal/testpostgres"
 	"github.com/peal-dev/peal/internal/testredis"
 )
@@ -39,6 +40,10 @@ func TestTwoNodesExchangeMessages(t *testing.T) {
 	t.Parallel()
 	t.Run("namespaces", func(t *testing.T) { t.Parallel(); exchangeMessages(t, gateway.Config{}) })
 	t.Run("rooms", func(t *testing.T) { t.Parallel(); exchangeMessages(t, gateway.Config{ClusterSubscribeRooms: true}) })
+	t.Run("mongodb", func(t *testing.T) {
+		t.Parallel()
+		exchangeMessages(t, gateway.Config{Cluster: testmongo.Start(t).URL()})
+	})
 	t.Run("postgres", func(t *testing.T) {
 		t.Parallel()
 		exchangeMessages(t, gateway.Config{Cluster: testpostgres.Start(t).URL()})

@@ -68,7 +68,7 @@ type Config struct {
 	// whose name leads to this machine (DNS rebinding) would else be of the same origin.
 	AllowHosts []string `name:"allow-host" placeholder:"NAME" help:"Host name this node answers to, or *; repeatable (default any, with --dev addresses and localhost)."`
 	// Cluster is the URL of what connects this node to the others; empty means a single node. Its scheme chooses the driver:
-	// redis and rediss for Redis Pub/Sub, as they are or with +sentinel or +unix behind, unix for
+	// redis and rediss for Redis Pub/Sub, as they are or with +sentinel or +unix behind, mongodb and mongodb+srv, unix for
 	// the processes of one machine, of which the path is a directory they share.
 	Cluster string `placeholder:"URL" help:"What joins this node to a cluster, such as redis://[user:password@]host:port/db; see the guide for other schemes."`
 	// ClusterKey is the prefix of the names that nodes of one cluster share there, such as Redis' channels.

@@ -63,6 +63,7 @@ func TestValidate(t *testing.T) {
 		{gateway.Config{Dev: true, Cluster: "redis+sharded://host", ClusterSubscribeRooms: true}, "cluster-subscribe-rooms", "leave it out"},
 		{gateway.Config{Dev: true, ClusterSubscribeRooms: true}, "cluster-subscribe-rooms", "leave it out"},
 		{gateway.Config{Dev: true, Advertise: "10.0.0.7:80"}, "advertise", "--cluster"},
+		{gateway.Config{Dev: true, Cluster: "mongodb://user:secret@host/?maxPoolSize=few"}, "cluster", "mongodb://"},
 		{gateway.Config{Dev: true, Cluster: "redis://host", Advertise: "10.0.0.7"}, "advertise", "HOST:PORT"},
 		{gateway.Config{Dev: true, Cluster: "redis://host", Advertise: ":8080"}, "advertise", "HOST:PORT"},
 		{gateway.Config{Dev: true, Cluster: "redis://host", Advertise: "0.0.0.0:8080"}, "advertise", "10.0.0.7:8080"},

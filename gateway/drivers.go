@@ -9,6 +9,7 @@ import (
 
 	"github.com/peal-dev/peal/adapter"
 	"github.com/peal-dev/peal/adapter/local"
+	"github.com/peal-dev/peal/adapter/mongodb"
 	"github.com/peal-dev/peal/adapter/postgres"
 	"github.com/peal-dev/peal/adapter/redispubsub"
 	"github.com/peal-dev/peal/adapter/redissharded"
@@ -45,6 +46,8 @@ var driverKinds = []driverKind{
 	shardedKind("rediss+sharded", "rediss", "rediss+sharded://redis.internal:6379"),
 	shardedKind("redis+cluster", "redis", "redis+cluster://10.0.0.7:6379?addr=10.0.0.8:6379"),
 	shardedKind("rediss+cluster", "rediss", "rediss+cluster://10.0.0.7:6379"),
+	mongodbKind("mongodb", "mongodb://user:password@10.0.0.7,10.0.0.8/app?replicaSet=rs0"),
+	mongodbKind("mongodb+srv", "mongodb+srv://user:password@cluster.example/app"),
 	{scheme: "unix", broker: "local", example: "unix:///run/peal",
 		validate: func(cfg *Config) error { o := localOptions(cfg); return o.Validate() },
 		open:     func(cfg *Config) (driver, error) { return local.New(localOptions(cfg)) }},
@@ -107,6 +110,15 @@ func shardedKind(scheme, theirs, example string) driverKind {
 			return o.Validate()
 		},
 		open: func(cfg *Config) (driver, error) { return redissharded.New(options(cfg)) },
+	}
+}
+
+// mongodbKind is a collection of MongoDB, which the URL names with ?collection=.
+func mongodbKind(scheme, example string) driverKind {
+	options := func(cfg *Config) mongodb.Options { return mongodb.Options{URL: cfg.Cluster, Logger: cfg.Logger} }
+	return driverKind{scheme: scheme, broker: "mongodb", example: example,
+		validate: func(cfg *Config) error { o := options(cfg); return o.Validate() },
+		open:     func(cfg *Config) (driver, error) { return mongodb.New(options(cfg)) },
 	}
 }
 
