@@ -118,8 +118,8 @@ func order(s *stage) {
 	var sent []<-chan reply
 	for _, node := range []*peer{s.a, s.b} {
 		sent = append(sent,
-			node.begin("burst", s.here(params{"event": "to all by " + nodeName(s, node), "count": count})),
-			node.begin("burst", s.here(params{"event": "to red by " + nodeName(s, node), "count": count, "rooms": []string{"red"}})))
+			node.begin("burst", s.here(params{"event": "to all by " + nodeName(s, node), "count": count, "timeout": patience.Milliseconds()})),
+			node.begin("burst", s.here(params{"event": "to red by " + nodeName(s, node), "count": count, "timeout": patience.Milliseconds(), "rooms": []string{"red"}})))
 	}
 	for i, node := range []*peer{s.a, s.a, s.b, s.b} {
 		if r := node.finish("burst", sent[i]); r.Error != "" {

@@ -14,6 +14,14 @@ func (p *peer) freeze() (thaw func()) {
 	if err := p.cmd.Process.Signal(syscall.SIGSTOP); err != nil {
 		p.t.Fatal(err)
 	}
+	// The signal reaches one of its threads first, and another may yet answer.
+	err := error(syscall.EINTR)
+	for err == syscall.EINTR {
+		_, err = syscall.Wait4(p.cmd.Process.Pid, nil, syscall.WUNTRACED, nil)
+	}
+	if err != nil {
+		p.t.Fatal(err)
+	}
 	thaw = func() { _ = p.cmd.Process.Signal(syscall.SIGCONT) }
 	p.t.Cleanup(thaw)
 	return thaw
@@ -30,7 +38,7 @@ type underway struct {
 // begin has node a send a burst, of which b's clients have something when it returns.
 func (s *stage) begin() *underway {
 	s.t.Helper()
-	u := &underway{burst: s.a.begin("burst", s.here(params{"event": "n", "count": burstSize}))}
+	u := &underway{burst: s.a.begin("burst", s.here(params{"event": "n", "count": burstSize, "timeout": patience.Milliseconds()}))}
 	s.awaitEvents("b1", "n", 1)
 	return u
 }

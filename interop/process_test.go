@@ -16,7 +16,7 @@ import (
 
 // patience is how long a test waits for something a foreign process should have done at once. It is generous because
 // it is only ever used up by a failure.
-const patience = 20 * time.Second
+const patience = time.Minute
 
 // address finds where a program listens in what it prints.
 var address = regexp.MustCompile(`127\.0\.0\.1:[0-9]+`)

@@ -131,8 +131,13 @@ func play(t *testing.T, w *wire.Wire, faults []fault) {
 			f.play(t, w, &o)
 			r := chaos.Run(t, o)
 			t.Log(r, r.Error)
-			if r.Twice+r.Disordered+r.Local+r.Aside+r.Unsaid > 0 || r.Heal > healing ||
-				f.effect == harmless && r.Lost+r.Refused > 0 || f.effect == gap && r.Gaps == 0 {
+			bad := r.Twice+r.Disordered+r.Local+r.Aside+r.Unsaid > 0 || r.Heal > healing || f.effect == harmless && r.Lost+r.Refused > 0
+			if w.Resumes {
+				bad = bad || r.Lost > 0 || r.Gaps > 0
+			} else {
+				bad = bad || f.effect == gap && r.Gaps == 0
+			}
+			if bad {
 				t.Errorf("%s: %v", f.name, r)
 			}
 		})

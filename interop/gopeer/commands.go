@@ -21,14 +21,15 @@ func (n *node) commands() map[string]operation {
 	operations := map[string]operation{
 		"open": waits(n.open),
 		"emit": order(func(ctx context.Context, c *command) error { return n.target(c).Emit(ctx, c.Event, c.Args...) }),
-		"burst": order(func(ctx context.Context, c *command) error {
+		// Other commands are carried out meanwhile: over some wires it takes seconds.
+		"burst": waits(func(ctx context.Context, c *command) (any, error) {
 			to := n.target(c)
 			for i := c.From; i < c.From+c.Count; i++ {
 				if err := to.Emit(ctx, c.Event, append(slices.Clone(c.Args), i)...); err != nil {
-					return fmt.Errorf("message %d: %w", i, err)
+					return nil, fmt.Errorf("message %d: %w", i, err)
 				}
 			}
-			return nil
+			return nil, nil
 		}),
 		"socketsJoin":  order(func(ctx context.Context, c *command) error { return n.target(c).Join(ctx, c.Change...) }),
 		"socketsLeave": order(func(ctx context.Context, c *command) error { return n.target(c).Leave(ctx, c.Change...) }),

@@ -6,12 +6,15 @@ import (
 	"log/slog"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/peal-dev/peal/adapter"
 	"github.com/peal-dev/peal/adapter/local"
+	"github.com/peal-dev/peal/adapter/mongodb"
 	"github.com/peal-dev/peal/adapter/postgres"
 	"github.com/peal-dev/peal/adapter/redispubsub"
 	"github.com/peal-dev/peal/adapter/redissharded"
+	"github.com/peal-dev/peal/internal/testmongo"
 	"github.com/peal-dev/peal/internal/testpostgres"
 	"github.com/peal-dev/peal/internal/testredis"
 )
@@ -33,6 +36,8 @@ type Wire struct {
 	Shards []string
 	// Alone says that no official adapter speaks it: all nodes are of Go. There is no Server either.
 	Alone bool
+	// Resumes says that the broker keeps what a node has not received, so that nothing is lost.
+	Resumes bool
 	// Rooms says that the official adapter can be asked for the rooms of all nodes.
 	Rooms bool
 	// TextEvents says that the official adapter sends server-side events as JSON, in which bytes are lost.
@@ -91,6 +96,17 @@ var All = []Wire{
 		},
 		Emitter: func(url string, logger *slog.Logger) (adapter.Driver, error) {
 			return postgres.NewEmitter(postgres.Options{URL: url, Logger: logger})
+		},
+	},
+	{
+		// With TTL, as the server of the tests reads a capped collection as a whole with each insertion.
+		Name: "mongodb", Resumes: true,
+		Start: func(t testing.TB) Broker { return testmongo.Start(t, testmongo.Durable) },
+		Driver: func(url string, logger *slog.Logger) (adapter.Driver, error) {
+			return mongodb.New(mongodb.Options{URL: url, TTL: time.Hour, Logger: logger})
+		},
+		Emitter: func(url string, logger *slog.Logger) (adapter.Driver, error) {
+			return mongodb.NewEmitter(mongodb.Options{URL: url, TTL: time.Hour, Logger: logger})
 		},
 	},
 	{
