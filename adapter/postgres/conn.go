@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"strconv"
 	"sync"
@@ -16,17 +17,18 @@ import (
 // server makes connections and knows those that are there, so that closing ends each of them, whatever it waits for. It is
 // safe for concurrent use.
 type server struct {
-	config  *pgconn.Config
-	timeout time.Duration
-	dial    pgconn.DialFunc
+	config      *pgconn.Config
+	credentials func(ctx context.Context) (username, password string, err error) // nil if config has them
+	timeout     time.Duration
+	dial        pgconn.DialFunc
 
 	mu     sync.Mutex
 	closed bool
 	conns  map[*trackedConn]struct{}
 }
 
-func newServer(config *pgconn.Config, timeout time.Duration) *server {
-	s := &server{config: config, timeout: timeout, dial: config.DialFunc, conns: make(map[*trackedConn]struct{})}
+func newServer(config *pgconn.Config, opts *Options) *server {
+	s := &server{config: config, credentials: opts.Credentials, timeout: opts.Timeout, dial: config.DialFunc, conns: make(map[*trackedConn]struct{})}
 	config.DialFunc = s.track
 	return s
 }
@@ -132,6 +134,12 @@ func (s *server) connect(ctx context.Context, notify pgconn.NotificationHandler,
 func (s *server) attempt(ctx context.Context, notify pgconn.NotificationHandler, prepare string) (*pgconn.PgConn, error) {
 	config := s.config.Copy()
 	config.OnNotification = notify
+	if s.credentials != nil {
+		var err error
+		if config.User, config.Password, err = s.credentials(ctx); err != nil {
+			return nil, fmt.Errorf("credentials: %w", err)
+		}
+	}
 	conn, err := pgconn.ConnectConfig(ctx, config)
 	if err != nil {
 		return nil, err

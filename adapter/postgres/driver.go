@@ -48,7 +48,7 @@ func New(opts Options) (*Driver, error) {
 		MaxAttachments: opts.MaxAttachments, HeartbeatInterval: opts.HeartbeatInterval, HeartbeatTimeout: opts.HeartbeatTimeout,
 		OnState: opts.OnState, Logger: opts.Logger,
 	})
-	d.server = newServer(config, opts.Timeout)
+	d.server = newServer(config, &opts)
 	d.listener = newListener(d.server, d.notified, d.hub.Monitor.State)
 	self := privateChannel(opts.Key, rand.Text()[:16])
 	d.listener.want(self)

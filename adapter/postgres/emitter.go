@@ -38,7 +38,7 @@ func NewEmitter(opts Options) (*Emitter, error) {
 	}
 	opts.setDefaults()
 	e := &Emitter{
-		key: opts.Key, server: newServer(config, opts.Timeout), often: lograte.New(opts.Logger, lograte.Every),
+		key: opts.Key, server: newServer(config, &opts), often: lograte.New(opts.Logger, lograte.Every),
 		namespaces: make(map[string]*emitting),
 	}
 	e.publisher = newPublisher(publisherOptions{

@@ -1,9 +1,12 @@
 package postgres
 
 import (
+	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -35,6 +38,15 @@ type Options struct {
 	URL string
 	// Username and Password take the place of what URL says.
 	Username, Password string
+	// Credentials is asked who the node is each time a connection is made, for passwords that change; it takes the place of
+	// Username, Password and what URL says. Its context ends after Timeout. An error counts as a connection that was not
+	// made. It may be called by several goroutines.
+	Credentials func(ctx context.Context) (username, password string, err error)
+	// Dial makes the connections, such as through a proxy or a tunnel: net.Dialer.DialContext has its form, and so has
+	// golang.org/x/net/proxy. The names of hosts are its to resolve; what is said of TLS is done on top. Its context ends
+	// after Timeout. It may be called by several goroutines. Nil means a net.Dialer that has the kernel probe silent
+	// connections.
+	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
 	// TLS is how the server is spoken to, always: by which authorities it is known, by which certificate it knows this node.
 	// Without a ServerName it is the host of URL. Nil means what URL says by sslmode and the like. It is copied.
 	TLS *tls.Config
@@ -69,6 +81,8 @@ type Options struct {
 	// Logger is told when the connection is lost and when it is back. Nil means slog.Default.
 	Logger *slog.Logger
 }
+
+var errTwice = errors.New("postgres: Credentials and Username or Password both say who the node is; set one")
 
 // Validate returns what is wrong with the options. It connects to nothing; [New] calls it too.
 func (o *Options) Validate() error {
@@ -119,6 +133,13 @@ func (o *Options) parse() (*pgconn.Config, error) {
 	config, err := pgconn.ParseConfig(o.URL)
 	if err != nil {
 		return nil, fmt.Errorf("postgres: URL: %w", err) // pgconn leaves the password out
+	}
+	if o.Credentials != nil && (o.Username != "" || o.Password != "") {
+		return nil, errTwice
+	}
+	if o.Dial != nil {
+		config.DialFunc = o.Dial
+		config.LookupFunc = func(_ context.Context, host string) ([]string, error) { return []string{host}, nil }
 	}
 	if o.Username != "" {
 		config.User = o.Username

@@ -2,14 +2,17 @@ package postgres_test
 
 import (
 	"bytes"
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"net"
 	"net/http/httptest"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -100,6 +103,52 @@ func TestUserWithoutRights(t *testing.T) {
 	wrong := open(t, postgres.Options{URL: server.URL(), Username: "app", Password: "wrong", Timeout: 200 * time.Millisecond})
 	if _, err := adapter.New(t.Context(), "/", wrong, nil); !errors.Is(err, adapter.ErrUnavailable) || strings.Contains(err.Error(), "wrong") {
 		t.Errorf("New with a wrong password: %v", err)
+	}
+}
+
+// TestCredentials asks the program for each connection who it is, and how to get there.
+func TestCredentials(t *testing.T) {
+	t.Parallel()
+	server := testpostgres.Start(t)
+	server.Do("CREATE USER app PASSWORD 'first'")
+	server.WriteFile("pg_hba.conf", []byte("local all all trust\nhost all all all scram-sha-256\n"))
+	server.Restart()
+	var password atomic.Value
+	password.Store("first")
+	none := errors.New("nobody knows")
+	opts, state := states(postgres.Options{
+		URL: strings.Replace(server.URL(), server.Addr(), "database.invalid:1", 1),
+		Credentials: func(context.Context) (string, string, error) {
+			if password.Load() == "" {
+				return "", "", none
+			}
+			return "app", password.Load().(string), nil
+		},
+		Dial: func(ctx context.Context, network, addr string) (net.Conn, error) {
+			if addr != "database.invalid:1" {
+				t.Errorf("dialed %s", addr)
+			}
+			return new(net.Dialer).DialContext(ctx, network, server.Addr())
+		},
+	})
+	from, _ := join(t, open(t, postgres.Options{URL: server.URL(), Username: "app", Password: "first"}), "/")
+	_, to := join(t, open(t, opts), "/")
+	state(true)
+	emit(t, from, newMessage("first"))
+	to.Until(t, "first")
+
+	password.Store("")
+	server.Do("ALTER USER app PASSWORD 'second'")
+	server.Do("SELECT pg_terminate_backend(pid, 20000) FROM pg_stat_activity WHERE query LIKE 'LISTEN%'")
+	state(false)
+	password.Store("second")
+	state(true)
+	if err := opts.Validate(); err != nil {
+		t.Error(err)
+	}
+	opts.Username = "app"
+	if err := opts.Validate(); err == nil {
+		t.Error("two say who the node is")
 	}
 }
 
