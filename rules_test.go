@@ -46,6 +46,7 @@ var layers = map[string][]string{
 	"adapter/redispubsub":  {"adapter", "adapter/internal/...", "message", "internal/jsonscan", "internal/redisx", "internal/service"},
 	"adapter/redissharded": {"adapter", "adapter/nodewire", "adapter/internal/...", "internal/redisx", "internal/service"},
 
+	"adapter/internal/emitting":    {"adapter", "internal/service"},
 	"adapter/internal/jsonpack":    {"internal/jsonscan", "internal/utf8text"},
 	"adapter/internal/outbox":      {"adapter", "internal/service"},
 	"adapter/internal/jsonbson":    {"adapter/internal/jsonpack", "internal/jsonscan", "internal/utf8text"},

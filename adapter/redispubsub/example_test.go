@@ -9,6 +9,7 @@ import (
 	"github.com/peal-dev/peal/adapter"
 	"github.com/peal-dev/peal/adapter/redispubsub"
 	"github.com/peal-dev/peal/message"
+	"github.com/peal-dev/peal/socketio"
 )
 
 // One driver serves all namespaces of a node. Nodes with the same Redis and key, Node.js or Go, are one cluster.
@@ -64,4 +65,19 @@ func ExampleOptions() {
 		log.Fatal(err)
 	}
 	defer driver.Close(context.Background())
+}
+
+// A job that has something to tell the clients of a cluster is no node of it: nobody counts it, and nothing is sent to it.
+func ExampleNewEmitter() {
+	ctx := context.Background()
+	emitter, err := redispubsub.NewEmitter(redispubsub.Options{URL: "redis://localhost:6379"})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer emitter.Close(ctx)
+
+	io := socketio.NewServer(&socketio.Options{Driver: emitter}) // without clients of its own
+	if err := io.To("orders").Emit(ctx, "shipped", 42); err != nil {
+		log.Print(err)
+	}
 }

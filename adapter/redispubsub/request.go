@@ -26,7 +26,7 @@ const (
 
 // change is a request to join, leave or disconnect as we publish it.
 type change struct {
-	UID   string    `json:"uid"`
+	UID   string    `json:"uid,omitempty"` // emitters have none
 	Type  int       `json:"type"`
 	Opts  changeFor `json:"opts"`
 	Rooms []string  `json:"rooms,omitempty"`

@@ -10,7 +10,6 @@ import (
 
 	"github.com/peal-dev/peal/adapter"
 	"github.com/peal-dev/peal/adapter/internal/nodecluster"
-	"github.com/peal-dev/peal/adapter/internal/outbox"
 	"github.com/peal-dev/peal/internal/redisx"
 	"github.com/peal-dev/peal/internal/service"
 )
@@ -84,6 +83,23 @@ func (o *Options) Validate() error {
 	return redisx.ValidateShards(o.redis())
 }
 
+// complete sets what is left out, or returns what is wrong.
+func (o *Options) complete() error {
+	if err := o.Validate(); err != nil {
+		return err
+	}
+	if o.Prefix == "" {
+		o.Prefix = DefaultPrefix
+	}
+	if o.Timeout <= 0 {
+		o.Timeout = DefaultTimeout
+	}
+	if o.Mode == "" {
+		o.Mode = Dynamic
+	}
+	return nil
+}
+
 func (o *Options) redis() redisx.Options {
 	return redisx.Options{URL: o.URL, Username: o.Username, Password: o.Password, Credentials: o.Credentials, Dial: o.Dial,
 		TLS: o.TLS, Timeout: o.Timeout}
@@ -91,10 +107,9 @@ func (o *Options) redis() redisx.Options {
 
 // Driver connects the adapters of a node to the others through Redis. It is safe for concurrent use.
 type Driver struct {
-	opts   Options
-	hub    *nodecluster.Hub
-	redis  *redisx.Shards
-	outbox *outbox.Outbox[job]
+	opts      Options
+	hub       *nodecluster.Hub
+	publisher *publisher
 }
 
 var _ adapter.Driver = (*Driver)(nil)
@@ -102,28 +117,18 @@ var _ adapter.Driver = (*Driver)(nil)
 // New returns a driver that starts to connect. It does not wait for the connection: an error means that the options are
 // wrong, and [Driver.Subscribe] is the one to tell that Redis is away. Close the driver when the adapters are closed.
 func New(opts Options) (*Driver, error) {
-	if opts.Prefix == "" {
-		opts.Prefix = DefaultPrefix
-	}
-	if opts.Timeout <= 0 {
-		opts.Timeout = DefaultTimeout
-	}
-	if err := opts.Validate(); err != nil {
+	if err := opts.complete(); err != nil {
 		return nil, err
-	}
-	if opts.Mode == "" {
-		opts.Mode = Dynamic
 	}
 	d := &Driver{opts: opts}
 	d.hub = nodecluster.New(nodecluster.Options{Driver: "redissharded", Broker: "Redis", Timeout: opts.Timeout, InboxSize: opts.InboxSize,
 		InboxBytes: opts.InboxBytes, MaxAttachments: opts.MaxAttachments, OnState: opts.OnState, Logger: opts.Logger})
 	var err error
-	d.redis, err = redisx.NewShards(opts.redis(), redisx.ShardHooks{State: d.hub.Monitor.State, Refused: d.refused, Accepted: d.accepted, Moved: d.moved})
+	d.publisher, err = newPublisher(&opts, redisx.ShardHooks{State: d.hub.Monitor.State, Refused: d.refused, Accepted: d.accepted, Moved: d.moved})
 	if err != nil {
 		_ = d.hub.Close(context.Background()) // it has no links, for which it would wait
-		return nil, fmt.Errorf("redissharded: %w", err)
+		return nil, err
 	}
-	d.outbox = outbox.New(outbox.Options[job]{Size: opts.QueueSize, Timeout: opts.Timeout, Flush: d.flush})
 	return d, nil
 }
 
@@ -151,9 +156,9 @@ func (d *Driver) Subscribe(ctx context.Context, namespace string, r adapter.Rece
 // may take some seconds: when ctx ends before, Close returns its error and the closing goes on.
 func (d *Driver) Close(ctx context.Context) error {
 	err := service.Within(ctx, func() {
-		d.redis.Close() // first, for it ends attempts to connect
+		d.publisher.redis.Close() // first, for it ends attempts to connect
 		_ = d.hub.Close(context.WithoutCancel(ctx))
-		d.outbox.Close()
+		d.publisher.close()
 	})
 	if err != nil {
 		return fmt.Errorf("redissharded: close: %w", err)
@@ -164,7 +169,7 @@ func (d *Driver) Close(ctx context.Context) error {
 // Stats returns the counters.
 func (d *Driver) Stats() adapter.DriverStats {
 	s := d.hub.Stats()
-	s.Refused = d.redis.Refused()
+	s.Refused = d.publisher.redis.Refused()
 	return s
 }
 

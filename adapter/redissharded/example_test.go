@@ -8,6 +8,7 @@ import (
 	"github.com/peal-dev/peal/adapter"
 	"github.com/peal-dev/peal/adapter/redissharded"
 	"github.com/peal-dev/peal/message"
+	"github.com/peal-dev/peal/socketio"
 )
 
 // A node of a cluster on a Redis Cluster, beside Node.js nodes with createShardedAdapter. (There is none here, so this is
@@ -27,5 +28,20 @@ func Example() {
 	defer func() { _ = a.Close(ctx) }()
 	if err := a.Broadcast(ctx, message.New([]byte(`["news",1]`)), message.Target{Rooms: []string{"readers"}}); err != nil {
 		log.Fatal(err)
+	}
+}
+
+// A job that has something to tell the clients of a cluster is no node of it: nobody counts it, and nothing is sent to it.
+func ExampleNewEmitter() {
+	ctx := context.Background()
+	emitter, err := redissharded.NewEmitter(redissharded.Options{URL: "redis://localhost:6379"})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer emitter.Close(ctx)
+
+	io := socketio.NewServer(&socketio.Options{Driver: emitter}) // without clients of its own
+	if err := io.To("orders").Emit(ctx, "shipped", 42); err != nil {
+		log.Print(err)
 	}
 }

@@ -25,7 +25,7 @@ var (
 // RoomOpened implements [adapter.RoomFilter]. Node.js nodes do not use the channel of a room that looks like a socket's id in
 // the mode Dynamic, and subscribe to that of a room which is none of their own sockets' ids: nobody publishes there.
 func (l *link) RoomOpened(room string) adapter.Opening {
-	if !l.transport.driver.opts.Mode.named(room) {
+	if !l.transport.opts.Mode.named(room) {
 		return nil
 	}
 	return &opening{l, l.transport.listener.Add(l.transport.main + room + "#")}
@@ -33,7 +33,7 @@ func (l *link) RoomOpened(room string) adapter.Opening {
 
 // RoomClosed implements [adapter.RoomFilter].
 func (l *link) RoomClosed(room string) {
-	if l.transport.driver.opts.Mode.named(room) {
+	if l.transport.opts.Mode.named(room) {
 		l.transport.listener.Remove(l.transport.main + room + "#")
 	}
 }
@@ -48,8 +48,8 @@ type opening struct {
 // lost: joins in the time after that do not wait.
 func (o *opening) Wait(ctx context.Context) error {
 	t := o.link.transport
-	timeout := t.driver.opts.Timeout
-	if since, _ := t.driver.redis.Away(t.main); !since.IsZero() {
+	timeout := t.opts.Timeout
+	if since, _ := t.publisher.redis.Away(t.main); !since.IsZero() {
 		timeout -= time.Since(since)
 	}
 	bounded, cancel := context.WithTimeout(ctx, max(timeout, 0))

@@ -23,9 +23,9 @@ type Shards struct {
 	router *service.Service
 	wake   chan struct{} // full: the topology may have changed
 
-	clustered atomic.Bool
-	telling   sync.Mutex // ahead of mu: State is called one at a time
-	told      bool       // what it was told last; protected by telling
+	single  atomic.Bool
+	telling sync.Mutex // ahead of mu: State is called one at a time
+	told    bool       // what it was told last; protected by telling
 
 	mu        sync.Mutex
 	table     *topology             // nil until it is known
@@ -222,7 +222,7 @@ func (s *Shards) refresh(ctx context.Context) error {
 func (s *Shards) follow(table *topology) {
 	s.mu.Lock()
 	s.table, s.cause = table, nil
-	s.clustered.Store(table.servers != nil)
+	s.single.Store(table.servers == nil)
 	close(s.learned)
 	s.learned = make(chan struct{})
 	var moved []string
@@ -375,8 +375,8 @@ func (s *Shards) await(ctx context.Context, before *topology) error {
 	}
 }
 
-// Clustered reports whether there are several servers, as far as is known.
-func (s *Shards) Clustered() bool { return s.clustered.Load() }
+// Single reports whether there is one server, and no cluster, as far as is known.
+func (s *Shards) Single() bool { return s.single.Load() }
 
 // Subscribers returns how many connections are subscribed to a shard channel on the server that has it.
 func (s *Shards) Subscribers(ctx context.Context, channel string) (int64, error) {

@@ -79,6 +79,9 @@ var All = []Wire{
 		Driver: func(url string, logger *slog.Logger) (adapter.Driver, error) {
 			return redispubsub.New(redispubsub.Options{URL: url, Logger: logger})
 		},
+		Emitter: func(url string, logger *slog.Logger) (adapter.Driver, error) {
+			return redispubsub.NewEmitter(redispubsub.Options{URL: url, Logger: logger})
+		},
 	},
 	{
 		Name: "redissharded", Redis: true, Flood: []string{"SPUBLISH", "socket.io#/#"},
@@ -86,6 +89,9 @@ var All = []Wire{
 		Start:  startRedis,
 		Driver: func(url string, logger *slog.Logger) (adapter.Driver, error) {
 			return redissharded.New(redissharded.Options{URL: url, Logger: logger})
+		},
+		Emitter: func(url string, logger *slog.Logger) (adapter.Driver, error) {
+			return redissharded.NewEmitter(redissharded.Options{URL: url, Logger: logger})
 		},
 	},
 	{
