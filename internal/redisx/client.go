@@ -24,8 +24,10 @@ type Client struct {
 	opt     rueidis.ClientOption
 	timeout time.Duration
 	watcher *rival.Watcher
+	opts    Options
 	closing sync.Once
 	closed  chan struct{}
+	census  census
 
 	mu     sync.Mutex
 	client rueidis.Client // nil until needed
@@ -49,7 +51,7 @@ func New(opts Options) (*Client, error) {
 	opt.DialCtxFn = func(ctx context.Context, addr string, d *net.Dialer, config *tls.Config) (net.Conn, error) {
 		return watcher.Open(ctx, func(ctx context.Context) (net.Conn, error) { return dial(ctx, addr, d, config) })
 	}
-	return &Client{opt: opt, timeout: opts.Timeout, watcher: watcher, closed: closed, absent: make(map[*Subscriber]struct{})}, nil
+	return &Client{opts: opts, opt: opt, timeout: opts.Timeout, watcher: watcher, closed: closed, absent: make(map[*Subscriber]struct{})}, nil
 }
 
 // Timeout returns how long a connection and an answer may take.
@@ -175,36 +177,6 @@ func (c *Client) explain(what string, err error) error {
 	}
 }
 
-// Subscribers returns how many connections are subscribed to channel, on all servers of a cluster: PUBSUB NUMSUB.
-func (c *Client) Subscribers(ctx context.Context, channel string) (int64, error) {
-	client, err := c.connected()
-	if err != nil {
-		return 0, err
-	}
-	type result struct {
-		n   int64
-		err error
-	}
-	servers := client.Nodes()
-	results := make(chan result, len(servers))
-	for _, server := range servers {
-		go func() {
-			counts, err := server.Do(ctx, server.B().PubsubNumsub().Channel(channel).Build()).AsIntMap()
-			results <- result{counts[channel], err}
-		}()
-	}
-	total := int64(0)
-	for range servers {
-		r := <-results
-		total += r.n
-		err = errors.Join(err, r.err)
-	}
-	if err != nil {
-		return 0, c.explain("count the subscribers of "+channel, err)
-	}
-	return total, nil
-}
-
 // ShardSubscribers returns how many connections are subscribed to a shard channel on this server: PUBSUB SHARDNUMSUB.
 func (c *Client) ShardSubscribers(ctx context.Context, channel string) (int64, error) {
 	client, err := c.connected()
@@ -229,5 +201,6 @@ func (c *Client) Close() {
 			c.client.Close()
 		}
 		c.watcher.Close()
+		c.census.close()
 	})
 }
