@@ -28,7 +28,8 @@ type server struct {
 }
 
 func newServer(config *pgconn.Config, opts *Options) *server {
-	s := &server{config: config, credentials: opts.Credentials, timeout: opts.Timeout, dial: config.DialFunc, conns: make(map[*trackedConn]struct{})}
+	s := &server{config: config, credentials: opts.Credentials, timeout: opts.Timeout, dial: config.DialFunc}
+	s.conns = make(map[*trackedConn]struct{})
 	config.DialFunc = s.track
 	return s
 }
@@ -80,12 +81,6 @@ func (s *server) close() {
 	for c := range conns {
 		_ = c.Conn.Close()
 	}
-}
-
-func (s *server) isClosed() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.closed
 }
 
 // stagger is how long an attempt to connect goes on before another is made beside it. What the first one sent may be lost
@@ -151,13 +146,20 @@ func (s *server) attempt(ctx context.Context, notify pgconn.NotificationHandler,
 	return conn, nil
 }
 
-// discard ends a connection at once and waits until nothing of it is left.
+// goodbye is how long the server has to end a connection that it is asked to end.
+const goodbye = 100 * time.Millisecond
+
+// discard ends a connection, whatever state it is in, and waits until nothing of it is left.
 func discard(conn *pgconn.PgConn) {
-	_ = conn.Conn().Close()
-	closed, cancel := context.WithCancel(context.Background())
-	cancel() // what is there to say goodbye to is gone
-	_ = conn.Close(closed)
-	<-conn.CleanupDone()
+	ctx, cancel := context.WithTimeout(context.Background(), goodbye)
+	defer cancel()
+	_ = conn.Close(ctx) // by the server's leave if possible
+	select {
+	case <-conn.CleanupDone():
+	case <-ctx.Done(): // pgconn would wait for 15 s
+		_ = conn.Conn().Close()
+		<-conn.CleanupDone()
+	}
 }
 
 // newBackoff returns the pauses between attempts to connect: delivery goes on within two seconds of the server's return.
@@ -176,7 +178,7 @@ func (s *server) keep(ctx context.Context, notify pgconn.NotificationHandler, pr
 			err = use(ctx, conn)
 			discard(conn)
 		}
-		if ctx.Err() != nil || s.isClosed() {
+		if ctx.Err() != nil {
 			return
 		}
 		failed(err)

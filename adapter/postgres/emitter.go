@@ -82,8 +82,8 @@ func (e *Emitter) Close(ctx context.Context) error {
 		l.end()
 	}
 	err := service.Within(ctx, func() {
-		e.server.close()
 		e.publisher.close()
+		e.server.close()
 		e.often.Close()
 	})
 	if err != nil {

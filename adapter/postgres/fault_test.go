@@ -189,7 +189,7 @@ func TestSlow(t *testing.T) {
 	t.Parallel()
 	server := testpostgres.Start(t)
 	proxy := faultproxy.Start(t, server.Addr())
-	proxy.Delay(100 * time.Millisecond)
+	proxy.Delay(50 * time.Millisecond)
 	d1, d2 := open(t, postgres.Options{URL: server.URLAt(proxy.Addr())}), open(t, postgres.Options{URL: server.URLAt(proxy.Addr())})
 	from, _ := join(t, d1, "/")
 	_, to := join(t, d2, "/")

@@ -24,9 +24,9 @@ func TestNothingIsLeft(t *testing.T) {
 		defer d.listener.mu.Unlock()
 		return len(d.listener.channels)
 	}
-	for round := range 3 {
+	for round := range 2 {
 		var adapters []*adapter.Adapter
-		for i := range 20 {
+		for i := range 5 {
 			a, err := adapter.New(t.Context(), fmt.Sprint("/", i), d, nil)
 			if err != nil {
 				t.Fatal(err)
@@ -51,5 +51,13 @@ func TestNothingIsLeft(t *testing.T) {
 			t.Errorf("round %d: %d channels are handed on", round, len(d.channels))
 		}
 		d.mu.RUnlock()
+	}
+	if err := d.Close(t.Context()); err != nil {
+		t.Error(err)
+	}
+	for start := time.Now(); len(server.Do("SELECT 1 FROM pg_stat_activity WHERE application_name = 'peal'")) > 0; {
+		if time.Since(start) > 20*time.Second {
+			t.Fatal("the server has connections of a driver that is closed")
+		}
 	}
 }
