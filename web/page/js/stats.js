@@ -11,7 +11,7 @@ const EVERY = 2000;
 const PATIENCE = 5000;
 
 /** What joins a node to others, by the names it says. */
-const brokers = { redis: "Redis" };
+const broker = (name) => ({ redis: "Redis", postgres: "PostgreSQL", mongodb: "MongoDB", local: t("this machine"), none: t("single node") })[name] ?? name;
 
 /** A duration in its greatest unit: how long exactly a node has been up, nobody asks. */
 function duration(seconds) {
@@ -50,7 +50,7 @@ export function startStats(authorization) {
     try {
       const stats = await read();
       const now = performance.now();
-      facts(stats.node, stats.cluster === "none" ? t("single node") : brokers[stats.cluster] ?? stats.cluster, duration(stats.uptime_seconds ?? 0));
+      facts(stats.node, broker(stats.cluster), duration(stats.uptime_seconds ?? 0));
       for (const tile of tiles) tile.update(stats, before, before ? (now - before.at) / 1000 : 0);
       before = { ...stats, at: now };
       dead(false);

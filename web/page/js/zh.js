@@ -9,6 +9,7 @@ export default {
   "cluster": "集群",
   "up": "已运行",
   "single node": "单节点",
+  "this machine": "本机",
   "Colour theme": "配色",
   "Auto": "自动",
   "Light": "浅色",
