@@ -1,6 +1,7 @@
 package chaos_test
 
 import (
+	"cmp"
 	"flag"
 	"fmt"
 	"os"
@@ -127,7 +128,7 @@ func play(t *testing.T, w *wire.Wire, faults []fault) {
 	for _, f := range faults {
 		t.Run(w.Name+"/"+f.name, func(t *testing.T) {
 			t.Parallel()
-			o := chaos.Options{Wire: w, Rate: rate, Hold: *hold}
+			o := chaos.Options{Wire: w, Rate: cmp.Or(w.Rate, rate), Hold: *hold}
 			f.play(t, w, &o)
 			r := chaos.Run(t, o)
 			t.Log(r, r.Error)

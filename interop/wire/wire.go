@@ -38,6 +38,9 @@ type Wire struct {
 	Alone bool
 	// Resumes says that the broker keeps what a node has not received, so that nothing is lost.
 	Resumes bool
+	// Rate is how many messages a second of each node its test server carries with a dozen like it on one machine, if that is
+	// less than is usual.
+	Rate int
 	// Rooms says that the official adapter can be asked for the rooms of all nodes.
 	Rooms bool
 	// TextEvents says that the official adapter sends server-side events as JSON, in which bytes are lost.
@@ -106,7 +109,7 @@ var All = []Wire{
 	},
 	{
 		// With TTL, as the server of the tests reads a capped collection as a whole with each insertion.
-		Name: "mongodb", Resumes: true,
+		Name: "mongodb", Resumes: true, Rate: 10,
 		Start: func(t testing.TB) Broker { return testmongo.Start(t, testmongo.Durable) },
 		Driver: func(url string, logger *slog.Logger) (adapter.Driver, error) {
 			return mongodb.New(mongodb.Options{URL: url, TTL: time.Hour, Logger: logger})
