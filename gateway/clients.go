@@ -157,6 +157,9 @@ func (s *Server) broadcast(ctx context.Context, rooms *adapter.Adapter, p *publi
 	defer cancel()
 	if err := rooms.Broadcast(ctx, m, p.target()); err != nil {
 		s.often.Log(ctx, slog.LevelWarn, "publish "+adapter.Reason(err), "the cluster did not take a message", slog.String("namespace", rooms.Namespace()), slog.Any("error", err))
+		if errors.Is(err, adapter.ErrUnsendable) {
+			return &apiError{CodeUnsendable, "the cluster's wire has no form for the message, or none that large: it was delivered to clients of this node only"}
+		}
 		return &apiError{CodeClusterUnavailable, "the cluster did not take the message: it was delivered to clients of this node only"}
 	}
 	return nil

@@ -235,3 +235,19 @@ func TestNodes(t *testing.T) {
 		t.Errorf("a node alone: %+v", nodes)
 	}
 }
+
+// TestUnsendable publishes what clients of a node can have and the wire between the nodes cannot: a key with a zero byte.
+func TestUnsendable(t *testing.T) {
+	t.Parallel()
+	n := startNode(t, gateway.Config{Dev: true, Cluster: testmongo.Start(t).URL()})
+	n.waitReady(200)
+	stream := n.stream("?room=a")
+	res, body := n.do("POST", "/v1/publish", `{"rooms":["a"],"event":"odd","args":[{"\u0000":1}]}`)
+	code, message := errorOf(t, body)
+	if res.StatusCode != http.StatusBadRequest || code != gateway.CodeUnsendable || !strings.Contains(message, "this node only") {
+		t.Errorf("publish: %d %s", res.StatusCode, body)
+	}
+	wantEvent(t, stream, "odd", `[{"\u0000":1}]`)
+	n.publish(`{"rooms":["a"],"event":"even"}`)
+	wantEvent(t, stream, "even", "[]")
+}

@@ -30,6 +30,7 @@ const (
 	CodeWrongNamespace     = "wrong_namespace"
 	CodeRateLimited        = "rate_limited"
 	CodeClusterUnavailable = "cluster_unavailable"
+	CodeUnsendable         = "unsendable"
 	CodeTooManyClients     = sse.CodeTooManyClients
 	CodeTooManyFromAddress = sse.CodeTooManyFromAddress
 	CodeShuttingDown       = sse.CodeShuttingDown
