@@ -47,6 +47,14 @@ type Wire struct {
 	TextEvents bool
 }
 
+// HeartbeatInterval and HeartbeatTimeout are those of nodes that know of each other by heartbeats, of both kinds: the modules
+// of node/wires have the same. They are shorter than the defaults, as tests wait until a node that was killed is known to be, and longer than the 5 s after which official
+// nodes give up a question: those forget a node, and that it has not answered.
+const (
+	HeartbeatInterval = time.Second
+	HeartbeatTimeout  = 7 * time.Second
+)
+
 // Broker is what the nodes of a cluster meet at.
 type Broker interface {
 	URL() string
@@ -101,7 +109,9 @@ var All = []Wire{
 		Name:  "postgres",
 		Start: func(t testing.TB) Broker { return testpostgres.Start(t) },
 		Driver: func(url string, logger *slog.Logger) (adapter.Driver, error) {
-			return postgres.New(postgres.Options{URL: url, Logger: logger})
+			return postgres.New(postgres.Options{
+				URL: url, Logger: logger, HeartbeatInterval: HeartbeatInterval, HeartbeatTimeout: HeartbeatTimeout,
+			})
 		},
 		Emitter: func(url string, logger *slog.Logger) (adapter.Driver, error) {
 			return postgres.NewEmitter(postgres.Options{URL: url, Logger: logger})

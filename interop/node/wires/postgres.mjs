@@ -16,7 +16,11 @@ export const join = async (connectionString) => {
     "CREATE TABLE IF NOT EXISTS socket_io_attachments (id bigserial UNIQUE, created_at timestamptz DEFAULT NOW(), payload bytea)",
   );
   return {
-    adapter: createAdapter(pool, { errorHandler: (error) => say({ state: "adapter error", detail: error.message }) }),
+    adapter: createAdapter(pool, {
+      heartbeatInterval: 1000,
+      heartbeatTimeout: 7000,
+      errorHandler: (error) => say({ state: "adapter error", detail: error.message }),
+    }),
     close: () => pool.end(),
   };
 };
