@@ -28,7 +28,12 @@ func (p *peer) freeze() (thaw func()) {
 }
 
 // burstSize is how many numbered messages are under way when a node is lost.
-const burstSize = 500
+func (s *stage) burstSize() int {
+	if s.pair.wire.Rate > 0 {
+		return 100
+	}
+	return 500
+}
 
 // underway is what node a has begun.
 type underway struct {
@@ -38,7 +43,7 @@ type underway struct {
 // begin has node a send a burst, of which b's clients have something when it returns.
 func (s *stage) begin() *underway {
 	s.t.Helper()
-	u := &underway{burst: s.a.begin("burst", s.here(params{"event": "n", "count": burstSize, "timeout": patience.Milliseconds()}))}
+	u := &underway{burst: s.a.begin("burst", s.here(params{"event": "n", "count": s.burstSize(), "timeout": patience.Milliseconds()}))}
 	s.awaitEvents("b1", "n", 1)
 	return u
 }
@@ -107,8 +112,8 @@ func (s *stage) lost(client string) bool {
 func (s *stage) requireBurst(clients ...string) {
 	s.t.Helper()
 	for _, client := range clients {
-		s.awaitEvents(client, "n", burstSize)
-		requireNumbered(s.t, "burst at "+client, s.events(client, "n"), burstSize)
+		s.awaitEvents(client, "n", s.burstSize())
+		requireNumbered(s.t, "burst at "+client, s.events(client, "n"), s.burstSize())
 	}
 }
 

@@ -16,7 +16,7 @@ import (
 
 // suspicion is after how much silence a connection is compared with another. A server that is well answers a request for
 // more documents after maxAwait.
-const suspicion = maxAwait + time.Second
+const suspicion = maxAwait + 500*time.Millisecond
 
 // dialer opens connections that are known to be dead when they are. When one was found to be, those on which nothing has
 // come for as long are closed too: the client has some, and would learn of each as late. Safe for concurrent use.

@@ -38,8 +38,8 @@ type Wire struct {
 	Alone bool
 	// Resumes says that the broker keeps what a node has not received, so that nothing is lost.
 	Resumes bool
-	// Rate is how many messages a second of each node its test server carries with a dozen like it on one machine, if that is
-	// less than is usual.
+	// Rate is how many messages a second of each node the server of the tests carries beside much else, if that is less than
+	// is usual: it is spared then.
 	Rate int
 	// Rooms says that the official adapter can be asked for the rooms of all nodes.
 	Rooms bool
@@ -122,7 +122,9 @@ var All = []Wire{
 		Name: "mongodb", Resumes: true, Rate: 10,
 		Start: func(t testing.TB) Broker { return testmongo.Start(t, testmongo.Durable) },
 		Driver: func(url string, logger *slog.Logger) (adapter.Driver, error) {
-			return mongodb.New(mongodb.Options{URL: url, TTL: time.Hour, Logger: logger})
+			return mongodb.New(mongodb.Options{
+				URL: url, TTL: time.Hour, Logger: logger, HeartbeatInterval: HeartbeatInterval, HeartbeatTimeout: HeartbeatTimeout,
+			})
 		},
 		Emitter: func(url string, logger *slog.Logger) (adapter.Driver, error) {
 			return mongodb.NewEmitter(mongodb.Options{URL: url, TTL: time.Hour, Logger: logger})

@@ -19,7 +19,12 @@ export const join = async (url, requestsTimeout) => {
     watch: (pipeline, options) => reading.watch(pipeline, options),
   };
   return {
-    adapter: createAdapter(collection, { requestsTimeout, addCreatedAtField: true }),
+    adapter: createAdapter(collection, {
+      requestsTimeout,
+      heartbeatInterval: 1000,
+      heartbeatTimeout: 7000,
+      addCreatedAtField: true,
+    }),
     emitter: (namespace) => new Emitter(collection, namespace, { addCreatedAtField: true }),
     async close() {
       await last.catch(() => {}); // the official adapter does not wait for what it inserts
