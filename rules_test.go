@@ -26,7 +26,7 @@ const module = "github.com/peal-dev/peal"
 var layers = map[string][]string{
 	".":        {},
 	"cmd/peal": {"gateway/..."},
-	"gateway":  {"adapter", "admission", "eventlog", "adapter/local", "adapter/mongodb", "adapter/postgres", "adapter/redispubsub", "adapter/redissharded", "cluster", "engineio", "gateway/...", "internal/lograte", "internal/reuseport", "internal/service", "internal/tally", "internal/utf8text", "message", "origin", "socketio", "sse", "web"},
+	"gateway":  {"adapter", "admission", "eventlog", "adapter/local", "adapter/mongodb", "adapter/postgres", "adapter/redispubsub", "adapter/redissharded", "adapter/redisstreams", "cluster", "engineio", "gateway/...", "internal/lograte", "internal/reuseport", "internal/service", "internal/tally", "internal/utf8text", "message", "origin", "socketio", "sse", "web"},
 	"web":      {},
 
 	"gateway/cli": {"bench/command", "gateway", "internal/reuseport", "internal/service", "sse", "web"},
@@ -45,6 +45,7 @@ var layers = map[string][]string{
 	"adapter/postgres":     {"adapter", "adapter/nodewire", "adapter/internal/...", "internal/lograte", "internal/service"},
 	"adapter/redispubsub":  {"adapter", "adapter/internal/...", "message", "internal/jsonscan", "internal/redisx", "internal/service"},
 	"adapter/redissharded": {"adapter", "adapter/nodewire", "adapter/internal/...", "internal/redisx", "internal/service"},
+	"adapter/redisstreams": {"adapter", "adapter/nodewire", "adapter/internal/...", "internal/redisx", "internal/service"},
 
 	"adapter/internal/emitting":    {"adapter", "internal/service"},
 	"adapter/internal/jsonpack":    {"internal/jsonscan", "internal/utf8text"},

@@ -13,6 +13,7 @@ import (
 	"github.com/peal-dev/peal/adapter/postgres"
 	"github.com/peal-dev/peal/adapter/redispubsub"
 	"github.com/peal-dev/peal/adapter/redissharded"
+	"github.com/peal-dev/peal/adapter/redisstreams"
 )
 
 // driver is what joins the node to others, whichever it is.
@@ -46,6 +47,8 @@ var driverKinds = []driverKind{
 	shardedKind("rediss+sharded", "rediss", "rediss+sharded://redis.internal:6379"),
 	shardedKind("redis+cluster", "redis", "redis+cluster://10.0.0.7:6379?addr=10.0.0.8:6379"),
 	shardedKind("rediss+cluster", "rediss", "rediss+cluster://10.0.0.7:6379"),
+	streamsKind("redis+streams", "redis", "redis+streams://127.0.0.1:6379"),
+	streamsKind("rediss+streams", "rediss", "rediss+streams://redis.internal:6379"),
 	mongodbKind("mongodb", "mongodb://user:password@10.0.0.7,10.0.0.8/app?replicaSet=rs0"),
 	mongodbKind("mongodb+srv", "mongodb+srv://user:password@cluster.example/app"),
 	{scheme: "unix", broker: "local", example: "unix:///run/peal",
@@ -119,6 +122,18 @@ func mongodbKind(scheme, example string) driverKind {
 	return driverKind{scheme: scheme, broker: "mongodb", example: example,
 		validate: func(cfg *Config) error { o := options(cfg); return o.Validate() },
 		open:     func(cfg *Config) (driver, error) { return mongodb.New(options(cfg)) },
+	}
+}
+
+// streamsKind is Redis Streams.
+func streamsKind(scheme, theirs, example string) driverKind {
+	options := func(cfg *Config) redisstreams.Options {
+		return redisstreams.Options{URL: theirs + strings.TrimPrefix(cfg.Cluster, scheme), StreamName: cfg.ClusterKey,
+			ChannelPrefix: cfg.ClusterKey, Logger: cfg.Logger}
+	}
+	return driverKind{scheme: scheme, broker: "redis", example: example,
+		validate: func(cfg *Config) error { o := options(cfg); return o.Validate() },
+		open:     func(cfg *Config) (driver, error) { return redisstreams.New(options(cfg)) },
 	}
 }
 

@@ -14,6 +14,7 @@ import (
 	"github.com/peal-dev/peal/adapter/postgres"
 	"github.com/peal-dev/peal/adapter/redispubsub"
 	"github.com/peal-dev/peal/adapter/redissharded"
+	"github.com/peal-dev/peal/adapter/redisstreams"
 	"github.com/peal-dev/peal/internal/testmongo"
 	"github.com/peal-dev/peal/internal/testpostgres"
 	"github.com/peal-dev/peal/internal/testredis"
@@ -103,6 +104,13 @@ var All = []Wire{
 		},
 		Emitter: func(url string, logger *slog.Logger) (adapter.Driver, error) {
 			return redissharded.NewEmitter(redissharded.Options{URL: url, Logger: logger})
+		},
+	},
+	{
+		Name: "redisstreams", Redis: true, Flood: []string{"PUBLISH", "socket.io#/#"},
+		Start: startRedis,
+		Driver: func(url string, logger *slog.Logger) (adapter.Driver, error) {
+			return redisstreams.New(redisstreams.Options{URL: url, Logger: logger})
 		},
 	},
 	{

@@ -1,0 +1,21 @@
+// Package redisstreams is the [adapter.Driver] over Redis Streams. It speaks the wire of @socket.io/redis-streams-adapter
+// 0.3, so Peal and Node.js nodes are members of one cluster.
+//
+// With the options as they are, and the namespace "/chat", there are
+//
+//	socket.io                a stream: messages, and changes of rooms, of all namespaces
+//	socket.io#/chat#         a channel: calls
+//	socket.io#/chat#uid#     a channel: answers to the calls of the node of that name, and its own pings
+//
+// A node that was cut off reads on where it was: what the stream still has is not lost, and what it has no more is counted
+// as a gap of the cause [adapter.GapLost], by number. The stream keeps about [Options].MaxLen entries. Calls, their answers,
+// and the events that Node.js nodes send each other, are for those who are there, and may be lost with the connection: the
+// one who calls is told so, and the time is a gap.
+//
+// The stream puts the messages of all nodes into one order, which every Peal node sees: of events for nodes too, which Peal
+// sends by the stream where Node.js does not. A call reaches a Peal node behind all that was published before it; what is
+// published while it is under way may overtake it.
+//
+// It needs Redis 7 (or Valkey) on one server, Sentinel included; an older Redis does not count what was lost, and a Redis
+// Cluster's own client is missing here.
+package redisstreams
