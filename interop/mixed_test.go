@@ -3,6 +3,7 @@
 package interop_test
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/peal-dev/peal/interop/wire"
@@ -12,9 +13,9 @@ import (
 // Go and a Node.js node, and by these two in each other's part. A scenario has a namespace and clients of its own, so that
 // all of them share a few processes; those in which a node is lost come last.
 func TestMixedCluster(t *testing.T) {
-	for i := range wire.All {
-		w := &wire.All[i]
-		t.Run(w.Name, func(t *testing.T) {
+	for _, each := range slices.Concat(wire.All, wire.Variants()) {
+		w := &each
+		t.Run(w.Name+w.Variant, func(t *testing.T) {
 			t.Parallel()
 			clients := startPeer(t, "client.mjs")
 			alike := startPair(t, w, clients, goKind, goKind)

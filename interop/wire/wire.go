@@ -22,7 +22,8 @@ import (
 
 // Wire is one way for nodes to reach each other.
 type Wire struct {
-	Name string
+	Name    string
+	Variant string // "" is the usual one
 	// Start starts what the nodes meet at, which ends with the test. It is a [Server] but where they are alone.
 	Start func(testing.TB) Broker
 	// Driver makes the driver of a Go node from a Broker's URL.
@@ -83,6 +84,41 @@ func (d directory) URL() string { return string(d) }
 
 func startRedis(t testing.TB) Broker { return testredis.Start(t) }
 
+// sharded reads the URLs of [Variants].
+func sharded(address string, logger *slog.Logger) redissharded.Options {
+	address, query, _ := strings.Cut(address, "?")
+	mode, _, _ := strings.Cut(strings.TrimPrefix(query, "mode="), "&")
+	return redissharded.Options{URL: address, Mode: redissharded.Mode(mode), Logger: logger}
+}
+
+// at is a broker whose URL says more.
+type at struct {
+	Broker
+	url string
+}
+
+// URL implements [Broker].
+func (b at) URL() string { return b.url }
+
+func startSharded(mode string) func(testing.TB) Broker {
+	return func(t testing.TB) Broker {
+		b := startRedis(t)
+		return at{b, b.URL() + "?mode=" + mode}
+	}
+}
+
+// Variants are ways to use the wires of [All], which their brokers' URLs tell the nodes.
+func Variants() []Wire {
+	static, private, cluster := *ByName("redissharded"), *ByName("redissharded"), *ByName("redissharded")
+	static.Variant, static.Start = " static", startSharded("static")
+	private.Variant, private.Start = " private", startSharded("dynamic-private")
+	cluster.Variant, cluster.Start = " on a cluster", func(t testing.TB) Broker {
+		c := testredis.StartCluster(t)
+		return at{c.Servers()[0], c.URL() + "?mode=dynamic&cluster"}
+	}
+	return []Wire{static, private, cluster}
+}
+
 // All are the wires that there are.
 var All = []Wire{
 	{
@@ -100,10 +136,10 @@ var All = []Wire{
 		Shards: []string{"socket.io#/#", "socket.io#/#room#"},
 		Start:  startRedis,
 		Driver: func(url string, logger *slog.Logger) (adapter.Driver, error) {
-			return redissharded.New(redissharded.Options{URL: url, Logger: logger})
+			return redissharded.New(sharded(url, logger))
 		},
 		Emitter: func(url string, logger *slog.Logger) (adapter.Driver, error) {
-			return redissharded.NewEmitter(redissharded.Options{URL: url, Logger: logger})
+			return redissharded.NewEmitter(sharded(url, logger))
 		},
 	},
 	{
