@@ -10,7 +10,6 @@ import (
 
 	"github.com/peal-dev/peal/adapter"
 	"github.com/peal-dev/peal/adapter/internal/nodecluster"
-	"github.com/peal-dev/peal/adapter/internal/outbox"
 	"github.com/peal-dev/peal/internal/redisx"
 	"github.com/peal-dev/peal/internal/service"
 )
@@ -21,7 +20,7 @@ type Driver struct {
 	hub        *nodecluster.Hub
 	client     *redisx.Client
 	subscriber *redisx.Subscriber
-	outbox     *outbox.Outbox[job]
+	publisher  *publisher
 
 	mu      sync.Mutex
 	readers map[string]*reader // by stream
@@ -43,7 +42,7 @@ func New(opts Options) (*Driver, error) {
 	d := &Driver{opts: opts, client: client, readers: make(map[string]*reader)}
 	d.hub = nodecluster.New(nodecluster.Options{Driver: "redisstreams", Broker: "Redis", Timeout: opts.Timeout, InboxSize: opts.InboxSize,
 		InboxBytes: opts.InboxBytes, MaxAttachments: opts.MaxAttachments, OnState: opts.OnState, Logger: opts.Logger})
-	d.outbox = outbox.New(outbox.Options[job]{Size: opts.QueueSize, Timeout: opts.Timeout, Flush: d.flush})
+	d.publisher = newPublisher(client, &opts)
 	d.subscriber = client.Subscribe(redisx.Hooks{State: d.hub.Monitor.State, Refused: d.refused, Accepted: d.accepted})
 	return d, nil
 }
@@ -65,7 +64,7 @@ func (d *Driver) Close(ctx context.Context) error {
 		d.client.Close() // first, for it ends attempts to connect
 		_ = d.hub.Close(context.WithoutCancel(ctx))
 		d.subscriber.Close()
-		d.outbox.Close()
+		d.publisher.outbox.Close()
 	})
 	if err != nil {
 		return fmt.Errorf("redisstreams: close: %w", err)
@@ -127,15 +126,10 @@ func (d *Driver) accepted(n redisx.Name, since time.Time) {
 // linkOf returns the link that a channel is of, or nil.
 func (d *Driver) linkOf(channel string) *nodecluster.Link {
 	for _, l := range d.hub.Links() {
-		main := d.channel(l.Namespace())
+		main := d.opts.channel(l.Namespace())
 		if rest, ok := strings.CutPrefix(channel, main); ok && (rest == "" || rest == l.UID()+"#") {
 			return l
 		}
 	}
 	return nil
-}
-
-// channel returns the channel of a namespace; the name of a node is appended to it.
-func (d *Driver) channel(namespace string) string {
-	return d.opts.ChannelPrefix + "#" + namespace + "#"
 }

@@ -25,3 +25,18 @@ func Example() {
 		log.Print(err)
 	}
 }
+
+// A job that has something to tell the clients of a cluster is no node of it: nobody counts it, and nothing is sent to it.
+func ExampleNewEmitter() {
+	ctx := context.Background()
+	emitter, err := redisstreams.NewEmitter(redisstreams.Options{URL: "redis://localhost:6379"})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer emitter.Close(ctx)
+
+	io := socketio.NewServer(&socketio.Options{Driver: emitter}) // without clients of its own
+	if err := io.To("orders").Emit(ctx, "shipped", 42); err != nil {
+		log.Print(err)
+	}
+}

@@ -2,12 +2,10 @@ package redisstreams
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"github.com/peal-dev/peal/adapter"
 	"github.com/peal-dev/peal/adapter/internal/nodecluster"
-	"github.com/peal-dev/peal/adapter/internal/outbox"
 	"github.com/peal-dev/peal/adapter/internal/reception"
 	"github.com/peal-dev/peal/adapter/nodewire"
 	"github.com/peal-dev/peal/internal/redisx"
@@ -15,12 +13,11 @@ import (
 
 // transport is how the messages of one namespace travel.
 type transport struct {
-	driver   *Driver
-	link     *nodecluster.Link
-	stream   string // to which is appended
+	driver *Driver
+	link   *nodecluster.Link
+	way
 	readers  []*reader
 	listener *redisx.Listener
-	main     string // channel; the name of a node is appended to it
 	names    []redisx.Name
 	// questions have come by the channel and wait for the stream, where what was published before them is.
 	questions *reception.Inbox[nodecluster.Incoming]
@@ -30,12 +27,11 @@ var _ nodecluster.Counter = (*transport)(nil)
 
 // open begins to receive for a link.
 func (d *Driver) open(ctx context.Context, l *nodecluster.Link) (nodecluster.Transport, error) {
-	t := &transport{driver: d, link: l, main: d.channel(l.Namespace())}
+	way, read := d.opts.way(l.Namespace())
+	t := &transport{driver: d, link: l, way: way}
 	t.names = []redisx.Name{redisx.Channel(t.main), redisx.Channel(t.main + l.UID() + "#")}
 	t.questions = reception.NewInbox(d.hub.Monitor, l.Namespace(), d.opts.InboxSize, d.opts.InboxBytes, t.question)
 	t.listener = d.subscriber.Listen(t.message)
-	stream, read := d.opts.streams(l.Namespace())
-	t.stream = stream
 	for _, name := range read {
 		t.readers = append(t.readers, d.join(name, l))
 	}
@@ -103,23 +99,11 @@ func (t *transport) question(in nodecluster.Incoming) {
 	t.link.Receive(in)
 }
 
-// streamed reports whether a message goes by the stream: what is not a question and not an answer. Node.js nodes send events
-// for nodes by the channel, where they overtake and can be lost, but hear them on the stream, which their emitter uses.
-func streamed(m *nodewire.Message) bool {
-	switch m.Type {
-	case nodewire.Broadcast, nodewire.ServerSideEmit:
-		return m.RequestID == ""
-	case nodewire.SocketsJoin, nodewire.SocketsLeave, nodewire.DisconnectSockets:
-		return true
-	}
-	return false
-}
-
 // Send implements [nodecluster.Transport].
 func (t *transport) Send(ctx context.Context, m *nodewire.Message) error {
-	j, err := t.job(m, "")
+	j, err := t.driver.publisher.job(t.way, m, "")
 	if err == nil {
-		_, err = t.driver.outbox.Send(ctx, j, j.size())
+		_, err = t.driver.publisher.outbox.Send(ctx, j, j.size())
 	}
 	return err
 }
@@ -131,9 +115,9 @@ func (t *transport) Post(to string, m *nodewire.Message) error {
 		return adapter.ErrClosed
 	default:
 	}
-	j, err := t.job(m, to)
+	j, err := t.driver.publisher.job(t.way, m, to)
 	if err == nil {
-		err = t.driver.outbox.Post(j, j.size())
+		err = t.driver.publisher.outbox.Post(j, j.size())
 	}
 	return err
 }
@@ -158,12 +142,12 @@ func (t *transport) Probe(ctx context.Context, m *nodewire.Message) error {
 		}
 		return unavailable(err)
 	}
-	j, err := t.job(m, t.link.UID())
+	j, err := t.driver.publisher.job(t.way, m, t.link.UID())
 	if err != nil {
 		return err
 	}
 	j.needed = true
-	_, err = t.driver.outbox.Send(ctx, j, j.size())
+	_, err = t.driver.publisher.outbox.Send(ctx, j, j.size())
 	return err
 }
 
@@ -182,97 +166,4 @@ func (t *transport) Nodes(ctx context.Context) (int, error) {
 		return 0, fmt.Errorf("%w: this node is not subscribed itself", adapter.ErrUnavailable)
 	}
 	return int(n), nil
-}
-
-// job is one message on its way.
-type job struct {
-	entry   redisx.Append
-	message redisx.Message // if there is no entry
-	needed  bool           // this node subscribes to the channel itself
-}
-
-func (j *job) size() int {
-	n := len(j.message.Payload)
-	for _, f := range j.entry.Fields {
-		n += len(f.Value)
-	}
-	return n
-}
-
-// job encodes a message for all nodes, or for one.
-func (t *transport) job(m *nodewire.Message, to string) (j job, err error) {
-	if streamed(m) {
-		j.entry = redisx.Append{Stream: t.stream, MaxLen: t.driver.opts.MaxLen}
-		j.entry.Fields, err = encode(m)
-		return j, err
-	}
-	j.needed = to == ""
-	j.message.Channel = t.main
-	if to != "" {
-		j.message.Channel += to + "#"
-	}
-	j.message.Payload, err = m.AppendMsgpack(nil) // Node.js nodes read nothing else here
-	return j, err
-}
-
-// flush sends a batch in its order, what is of one kind together.
-func (d *Driver) flush(ctx context.Context, batch []*outbox.Item[job]) {
-	for len(batch) > 0 {
-		n := 1
-		for n < len(batch) && (batch[n].Value.entry.Stream == "") == (batch[0].Value.entry.Stream == "") {
-			n++
-		}
-		if batch[0].Value.entry.Stream == "" {
-			d.publish(ctx, batch[:n])
-		} else {
-			d.append(ctx, batch[:n])
-		}
-		batch = batch[n:]
-	}
-}
-
-func (d *Driver) append(ctx context.Context, batch []*outbox.Item[job]) {
-	entries := make([]redisx.Append, len(batch))
-	for i, item := range batch {
-		entries[i] = item.Value.entry
-	}
-	d.client.Append(ctx, entries)
-	for i, item := range batch {
-		item.Value.entry.ID = entries[i].ID
-		item.Err = unavailable(entries[i].Err)
-	}
-}
-
-func (d *Driver) publish(ctx context.Context, batch []*outbox.Item[job]) {
-	messages := make([]redisx.Message, len(batch))
-	for i, item := range batch {
-		messages[i] = item.Value.message
-	}
-	d.client.Publish(ctx, messages)
-	for i, item := range batch {
-		item.Err = unavailable(messages[i].Err)
-		if item.Err == nil && messages[i].Receivers == 0 && item.Value.needed {
-			item.Err = fmt.Errorf("%w: no node received it, not even this one", adapter.ErrUnavailable)
-		}
-	}
-}
-
-// closed makes [adapter.ErrClosed] of the client's.
-func closed(err error) error {
-	if errors.Is(err, redisx.ErrClosed) {
-		return adapter.ErrClosed
-	}
-	return err
-}
-
-// unavailable makes one of the package adapter of the client's error.
-func unavailable(err error) error {
-	switch {
-	case err == nil:
-		return nil
-	case errors.Is(err, redisx.ErrClosed):
-		return adapter.ErrClosed
-	}
-	// Not wrapped: a deadline in it is the client's own and none of the caller's context.
-	return fmt.Errorf("%w: %v", adapter.ErrUnavailable, err)
 }

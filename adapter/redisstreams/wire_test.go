@@ -180,6 +180,41 @@ func TestAskedBehindWhatWasSaid(t *testing.T) {
 	}
 }
 
+// TestEmitter publishes without being a node: whoever reads the stream hears it, and nobody counts it.
+func TestEmitter(t *testing.T) {
+	t.Parallel()
+	server := testredis.Start(t)
+	a, m := newAdapter(t, newDriver(t, redisstreams.Options{URL: server.URL()}), "m", "r")
+	emitter, err := redisstreams.NewEmitter(redisstreams.Options{URL: server.URL()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer emitter.Close(t.Context())
+	e, err := adapter.New(t.Context(), "/", emitter, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := e.Ping(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if err := e.Broadcast(t.Context(), newMessage("emitted"), message.Target{Rooms: []string{"r"}}); err != nil {
+		t.Fatal(err)
+	}
+	if got := m.Next(t).Event(); got != "emitted" {
+		t.Errorf("got %q", got)
+	}
+	if got := server.Do("XREVRANGE", "socket.io", "+", "-"); !strings.Contains(got, " uid emitter nsp / type 3 ") {
+		t.Errorf("appended %s", got)
+	}
+	if n, err := a.Nodes(t.Context()); n != 1 || err != nil {
+		t.Errorf("%d nodes, %v; want 1", n, err)
+	}
+	server.Stop()
+	if err := e.Ping(t.Context()); !errors.Is(err, adapter.ErrUnavailable) {
+		t.Errorf("Ping without Redis: %v", err)
+	}
+}
+
 func TestValidate(t *testing.T) {
 	for _, o := range []redisstreams.Options{{}, {URL: "redis://h", BlockTime: 5e9}, {URL: "redis://h", StreamCount: -1}, {URL: "http://h"}} {
 		if err := o.Validate(); err == nil {

@@ -148,6 +148,9 @@ var All = []Wire{
 		Driver: func(url string, logger *slog.Logger) (adapter.Driver, error) {
 			return redisstreams.New(redisstreams.Options{URL: url, Logger: logger})
 		},
+		Emitter: func(url string, logger *slog.Logger) (adapter.Driver, error) {
+			return redisstreams.NewEmitter(redisstreams.Options{URL: url, Logger: logger})
+		},
 	},
 	{
 		Name:  "postgres",
