@@ -4,6 +4,7 @@ package wire
 
 import (
 	"log/slog"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -84,11 +85,18 @@ func (d directory) URL() string { return string(d) }
 
 func startRedis(t testing.TB) Broker { return testredis.Start(t) }
 
-// sharded reads the URLs of [Variants].
+// sharded reads the URLs of [Variants], and those of which nothing is ours.
 func sharded(address string, logger *slog.Logger) redissharded.Options {
-	address, query, _ := strings.Cut(address, "?")
-	mode, _, _ := strings.Cut(strings.TrimPrefix(query, "mode="), "&")
-	return redissharded.Options{URL: address, Mode: redissharded.Mode(mode), Logger: logger}
+	opts := redissharded.Options{URL: address, Logger: logger}
+	if u, err := url.Parse(address); err == nil {
+		query := u.Query()
+		opts.Mode = redissharded.Mode(query.Get("mode"))
+		query.Del("mode")
+		query.Del("cluster")
+		u.RawQuery = query.Encode()
+		opts.URL = u.String()
+	}
+	return opts
 }
 
 // at is a broker whose URL says more.
