@@ -100,7 +100,7 @@ func (r *measurement) foreignRoom(ctx context.Context) error {
 	for i := 1; i < len(after.each); i++ {
 		own := (after.each[i] - before.each[i]).Seconds() - r.idleCPU[i]*cpu.Seconds
 		each = append(each, max(0, own)/float64(r.foreign)*1e6) // it may have been idler than before
-		f.Elsewhere += trafficAfter[i].FromRedis - trafficBefore[i].FromRedis
+		f.Elsewhere = max(f.Elsewhere, trafficAfter[i].FromRedis-trafficBefore[i].FromRedis)
 	}
 	slices.Sort(each)
 	f.Microseconds, f.Least, f.Greatest = each[len(each)/2], each[0], each[len(each)-1]

@@ -90,7 +90,7 @@ func TestRun(t *testing.T) {
 	if least, most, strays := r.envelopes(); least != 3 || most != 3 || strays != 0 || r.Traffic[0].Envelopes != 0 {
 		t.Errorf("the nodes received %+v", r.Traffic)
 	}
-	if f := r.Foreign; f == nil || f.Received != 200 || f.Elsewhere != 0 || f.RedisBytes < 200*100 {
+	if f := r.Foreign; f == nil || f.Received != 200 || f.Elsewhere >= 200 || f.RedisBytes < 200*100 {
 		t.Errorf("the room of the first node: %+v", f)
 	}
 	text, err := os.ReadFile(results)

@@ -40,8 +40,8 @@ func (r *result) lines() []line {
 	add("received by each node", "%d to %d messages from Redis in %d broadcasts; %d of %d nodes delivered another number than broadcasts × members",
 		fewest, highest, len(r.Rounds), strays, len(r.Traffic))
 	if f := r.Foreign; f != nil {
-		add("a message for a room of one node", "Redis sent %d of %s messages to the other %d nodes, and used %.1f µs of CPU for each; a node without members %.1f µs (%.1f–%.1f)",
-			f.Elsewhere, thousands(f.Messages), r.Nodes-1, f.RedisCPU/float64(f.Messages)*1e6, f.Microseconds, f.Least, f.Greatest)
+		add("a message for a room of one node", "of %s messages none went to the other %d nodes, which got %d heartbeats and the like, and Redis used %.1f µs of CPU for each; a node without members %.1f µs (%.1f–%.1f)",
+			thousands(f.Messages), r.Nodes-1, f.Elsewhere, f.RedisCPU/float64(f.Messages)*1e6, f.Microseconds, f.Least, f.Greatest)
 	}
 	part := func(name string, empty, full int64) {
 		add(name, "%s, %.2f KiB a client (%s before the first)", gib(full), float64(full-empty)/n/1024, gib(empty))
