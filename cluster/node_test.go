@@ -287,7 +287,8 @@ func TestUnknownSessions(t *testing.T) {
 		}
 	}
 	got := one.node.Stats().Forwarded
-	if got["refused"] != 3 || got["failed"] != 3 || got["unknown"] != 3 {
+	// The first request to the dead node may still find the connection of the one before, which breaks: that is no refusal.
+	if got["refused"] < 2 || got["refused"]+got["failed"] != 6 || got["unknown"] != 3 {
 		t.Errorf("counted %v", got)
 	}
 }
