@@ -160,5 +160,9 @@ func openPolling(t *testing.T, base string) func(message string) {
 	}
 	post := func(message string) { t.Helper(); request("POST", path+"&sid="+open.SID, message) }
 	post("40")
+	// What a client says that leaves before it is let in is dropped.
+	if answer := request("GET", path+"&sid="+open.SID, ""); !strings.HasPrefix(answer, "40{") {
+		t.Fatalf("the namespace was answered %s", answer)
+	}
 	return post
 }
