@@ -51,6 +51,7 @@ var layers = map[string][]string{
 	"adapter/internal/jsonpack":    {"internal/jsonscan", "internal/utf8text"},
 	"adapter/internal/outbox":      {"adapter", "internal/service"},
 	"adapter/internal/jsonbson":    {"adapter/internal/jsonpack", "internal/jsonscan", "internal/utf8text"},
+	"adapter/internal/numbers":     {},
 	"adapter/internal/recentrooms": {},
 	"adapter/internal/reception":   {"adapter", "adapter/nodewire", "internal/lograte", "internal/service", "internal/tally"},
 	"adapter/internal/nodecluster": {"adapter", "adapter/nodewire", "adapter/internal/reception", "internal/service"},

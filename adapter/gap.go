@@ -49,6 +49,7 @@ type DriverStats struct {
 	Waiting    int    // messages that wait to be handled now
 	Dropped    uint64 // messages dropped because too many waited
 	Unanswered uint64 // answers to other nodes not sent: too much waited to be published
+	Lost       uint64 // messages of other nodes that are known not to have come, whatever the reason was
 	Late       uint64 // answers of other nodes that nobody waited for any more
 	Refused    int    // channels of which the broker lets this node hear nothing now
 

@@ -92,6 +92,7 @@ var (
 	brokerWaiting    = describe("broker_waiting", "Messages from the broker that wait to be handled.")
 	brokerDropped    = describe("broker_dropped_total", "Messages from the broker dropped because too many waited.")
 	brokerGaps       = describe("broker_gaps_total", "Times in which messages of other nodes may not have reached this one, by cause.", "cause")
+	brokerLost       = describe("broker_lost_total", "Messages of other nodes that are known not to have reached this one.")
 	brokerRefused    = describe("broker_refused", "Channels that the broker does not let this node subscribe to.")
 	requestsRefused  = describe("http_refused_total", "Requests to the HTTP API that were refused, by reason.", "reason")
 	eventsRefused    = describe("events_refused_total", "Events of Socket.IO clients (subscribe, unsubscribe, publish) that were refused, by reason.", "reason")
@@ -207,6 +208,7 @@ func (c *nodeCollector) Collect(out chan<- prometheus.Metric) {
 		gauge(brokerRefused, broker.Refused)
 		gauge(brokerWaiting, broker.Waiting)
 		count(brokerDropped, broker.Dropped)
+		count(brokerLost, broker.Lost)
 		for cause, n := range broker.Gaps {
 			count(brokerGaps, n, string(cause))
 		}

@@ -20,7 +20,9 @@ type statsReply struct {
 	Uptime      float64 `json:"uptime_seconds"`
 
 	// Of a cluster only: how often messages of other nodes may not have reached this one, by cause, and the last time.
+	// Lost is how many messages are known not to have come.
 	Gaps    map[adapter.GapCause]uint64 `json:"gaps,omitempty"`
+	Lost    uint64                      `json:"lost,omitempty"`
 	LastGap *gapReply                   `json:"last_gap,omitempty"`
 }
 
@@ -47,7 +49,7 @@ func (s *Server) stats(w http.ResponseWriter, r *http.Request) {
 	if s.driver != nil {
 		reply.Cluster = s.broker
 		counters := s.driver.Stats()
-		reply.Gaps = counters.Gaps
+		reply.Gaps, reply.Lost = counters.Gaps, counters.Lost
 		if gap := counters.LastGap; gap.Cause != "" {
 			reply.LastGap = &gapReply{Cause: gap.Cause, Namespace: gap.Namespace, From: gap.From, Dropped: gap.Dropped}
 			if !gap.To.IsZero() {

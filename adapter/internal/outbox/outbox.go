@@ -38,6 +38,9 @@ type Options[T any] struct {
 	// package adapter. It may set Value, to return something to the one who waits. ctx ends when the outbox is closed.
 	// Required.
 	Flush func(ctx context.Context, batch []*Item[T])
+	// First reports whether v has to be the first of its batch: it depends on what became of all that was given before it. Nil
+	// means that nothing does.
+	First func(v *T) bool
 }
 
 // Item is something to be sent, and what became of it.
@@ -148,7 +151,7 @@ func (o *Outbox[T]) Post(v T, size int) error {
 
 func (o *Outbox[T]) run(ctx context.Context) {
 	var batch []*Item[T]
-	var held *Item[T] // has no room in the batch before
+	var held *Item[T] // has no place in the batch before
 	for {
 		first := held
 		if first == nil {
@@ -176,12 +179,12 @@ func (o *Outbox[T]) run(ctx context.Context) {
 }
 
 // collect adds what else waits to the batch, without what was given up and what waited too long. It returns also what
-// there was no room for.
+// has no place in it.
 func (o *Outbox[T]) collect(batch []*Item[T]) (kept []*Item[T], held *Item[T]) {
 	for size := batch[0].size; len(batch) < maxBatch; {
 		select {
 		case i := <-o.queue:
-			if size += i.size; size > maxBatchBytes {
+			if size += i.size; size > maxBatchBytes || o.opts.First != nil && o.opts.First(&i.Value) {
 				held = i
 				break
 			}

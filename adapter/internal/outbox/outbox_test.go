@@ -3,6 +3,7 @@ package outbox
 import (
 	"context"
 	"errors"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -92,6 +93,29 @@ func TestBatches(t *testing.T) {
 			if got := <-end; got.err != nil || got.value != 2*i {
 				t.Errorf("%d: %+v", i, got)
 			}
+		}
+	})
+}
+
+// TestFirst: what depends on what became of all before it begins a batch.
+func TestFirst(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHeld()
+		o := New(Options[int]{Flush: h.flush, Timeout: time.Hour, First: func(v *int) bool { return *v%10 == 0 }})
+		defer o.Close()
+		var ends []<-chan outcome
+		for _, v := range []int{1, 2, 3, 10, 4, 20, 30, 5} {
+			ends = append(ends, send(t.Context(), o, v, 1))
+		}
+		for _, want := range [][]int{{1}, {2, 3}, {10, 4}, {20}, {30, 5}} {
+			if batch := <-h.batches; !slices.Equal(batch, want) {
+				t.Errorf("a batch of %v, want %v", batch, want)
+			}
+			h.release <- nil
+			synctest.Wait()
+		}
+		for _, end := range ends {
+			<-end
 		}
 	})
 }

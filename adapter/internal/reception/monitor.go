@@ -40,6 +40,7 @@ type Monitor struct {
 	reconnects atomic.Uint64
 	malformed  tally.Tally
 	proven     atomic.Int64 // what was published before, in Unix nanoseconds, was received, or is a gap that was told
+	lost       atomic.Uint64
 	absence    absence
 }
 
@@ -132,6 +133,7 @@ func (m *Monitor) End(gap *adapter.Gap, to time.Time) { m.gaps.end(gap, to, 0) }
 
 // Lost counts a gap of so many messages, which were published since then and have not come.
 func (m *Monitor) Lost(namespace string, since time.Time, n uint64) {
+	m.lost.Add(n)
 	gap := m.gaps.begin(adapter.Gap{Cause: adapter.GapLost, Namespace: namespace, From: since})
 	m.gaps.end(gap, time.Now(), n)
 }
@@ -154,6 +156,7 @@ func (m *Monitor) Stats() adapter.DriverStats {
 		Dropped:    m.Dropped.Load(),
 		Unanswered: m.Unanswered.Load(),
 		Late:       m.Late.Load(),
+		Lost:       m.lost.Load(),
 		Malformed:  m.malformed.Counts(),
 	}
 	s.Gaps, s.LastGap = m.gaps.stats()
