@@ -56,7 +56,7 @@ $(CLIENT): web/package-lock.json web/build.mjs
 .PHONY: test
 test: setup check ## Run everything: the checks, then all tests with the race detector
 	$(call say,Tests with the race detector)
-	go test -race -count=1 -timeout 15m $(TESTFLAGS) $(PACKAGES)
+	go test -race -count=1 -timeout 25m $(TESTFLAGS) $(PACKAGES)
 
 .PHONY: setup
 setup: web ## Install what the tests need and this machine lacks
