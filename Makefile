@@ -16,6 +16,7 @@ MILLION ?=#             flags of `make million`, such as --clients 100000
 CURVES ?=#              flags of `make curves`, such as --quick
 SOAK ?= 30m#                how long `make soak` goes on
 CHAOS ?= 10s#               how long each fault of `make chaos` lasts
+WIRE ?= redispubsub#        what joins the nodes of `make cluster`: another module of interop/node/wires, or local
 TESTFLAGS ?=#               further flags of `go test` in `make test`
 EIO_SUITE ?=#               test-suite/ of an Engine.IO protocol checkout
 SIO_SUITE ?=#               test-suite/ of a Socket.IO protocol checkout
@@ -115,6 +116,13 @@ soak: setup ## Attack two nodes in every known way for SOAK; nothing may stay be
 .PHONY: chaos
 chaos: setup ## Faults between nodes and broker, each for CHAOS: what is lost, and how soon everything arrives again
 	go test -race -count=1 -timeout 0 -v ./interop/chaos -hold $(CHAOS)
+
+# One after another, without the race detector: at the speed that users have.
+CLUSTER_TEST := go test -count=1 -timeout 0 -v ./interop
+.PHONY: cluster
+cluster: setup ## A cluster at full size (WIRE): who is in a room gets every message once
+	$(call say,16 nodes and 10000 clients that join and leave 5000 rooms)
+	$(CLUSTER_TEST) -run '^TestEveryMessageOnce$$' -once 60s -once.nodes 16 -once.clients 10000 -once.rooms 5000 -once.rate 1000 -once.changes 500 -once.wire $(WIRE)
 
 .PHONY: clean
 clean: ## Remove what was built and installed here

@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"sync"
 	"testing"
 
@@ -27,8 +28,8 @@ func TestMain(m *testing.M) {
 	}))
 }
 
-// Each program is built once, when the first test asks for it, and with the race detector: a race that only real peers
-// provoke is found here or not at all.
+// Each program is built once, when the first test asks for it, with the race detector if the test has it: a race that only real
+// peers provoke is found here or not at all. Without it they have the speed that users have.
 var (
 	pealBinary   = sync.OnceValues(func() (string, error) { return build("peal", "..", "./cmd/peal") })
 	serverBinary = sync.OnceValues(func() (string, error) { return build("server", ".", "./server") })
@@ -38,7 +39,7 @@ var (
 // build builds a package of the module in a directory.
 func build(name, module, pkg string) (string, error) {
 	path := filepath.Join(binaries, name)
-	cmd := exec.Command("go", "build", "-race", "-o", path, pkg)
+	cmd := exec.Command("go", slices.Concat([]string{"build"}, raceFlags, []string{"-o", path, pkg})...)
 	cmd.Dir = module
 	out, err := cmd.CombinedOutput()
 	if err != nil {
