@@ -22,7 +22,8 @@ const (
 	GapLost GapCause = "lost"
 	// GapMoved: the broker moved a channel from one of its servers to another.
 	GapMoved GapCause = "moved"
-	// GapExpired: the broker does not keep any more what comes next after what this node has received.
+	// GapExpired: the broker does not keep any more what comes next after what this node has received. On Redis Streams
+	// Dropped says exactly how many entries that is.
 	GapExpired GapCause = "expired"
 )
 

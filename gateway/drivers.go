@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/peal-dev/peal/adapter"
@@ -96,23 +97,15 @@ func postgresKind(scheme, example string) driverKind {
 // shardedKind is Redis' sharded Pub/Sub. Two members of the URL's query are ours: mode, and spread.
 func shardedKind(scheme, theirs, example string) driverKind {
 	options := func(cfg *Config) redissharded.Options {
-		o := redissharded.Options{URL: theirs + strings.TrimPrefix(cfg.Cluster, scheme), Prefix: cfg.ClusterKey, Logger: cfg.Logger}
-		if u, err := url.Parse(o.URL); err == nil {
-			query := u.Query()
+		o := redissharded.Options{Prefix: cfg.ClusterKey, Logger: cfg.Logger}
+		o.URL = ours(theirs+strings.TrimPrefix(cfg.Cluster, scheme), func(query url.Values) {
 			o.Mode, o.SpreadRooms = redissharded.Mode(query.Get("mode")), query.Has("spread")
-			query.Del("mode")
-			query.Del("spread")
-			u.RawQuery = query.Encode()
-			o.URL = u.String()
-		}
+		}, "mode", "spread")
 		return o
 	}
 	return driverKind{scheme: scheme, broker: "redis", example: example,
-		validate: func(cfg *Config) error {
-			o := options(cfg)
-			return o.Validate()
-		},
-		open: func(cfg *Config) (driver, error) { return redissharded.New(options(cfg)) },
+		validate: func(cfg *Config) error { o := options(cfg); return o.Validate() },
+		open:     func(cfg *Config) (driver, error) { return redissharded.New(options(cfg)) },
 	}
 }
 
@@ -125,16 +118,53 @@ func mongodbKind(scheme, example string) driverKind {
 	}
 }
 
-// streamsKind is Redis Streams.
+// streamsKind is Redis Streams. Two members of the URL's query are ours: sharded, and streams, how many there are.
 func streamsKind(scheme, theirs, example string) driverKind {
-	options := func(cfg *Config) redisstreams.Options {
-		return redisstreams.Options{URL: theirs + strings.TrimPrefix(cfg.Cluster, scheme), StreamName: cfg.ClusterKey,
-			ChannelPrefix: cfg.ClusterKey, Logger: cfg.Logger}
+	options := func(cfg *Config) (redisstreams.Options, error) {
+		o := redisstreams.Options{StreamName: cfg.ClusterKey, ChannelPrefix: cfg.ClusterKey, Logger: cfg.Logger}
+		var err error
+		o.URL = ours(theirs+strings.TrimPrefix(cfg.Cluster, scheme), func(query url.Values) {
+			o.ShardedPubSub = query.Has("sharded")
+			if n := query.Get("streams"); n != "" {
+				if o.StreamCount, err = strconv.Atoi(n); err != nil {
+					err = fmt.Errorf("the number of streams is %q", n)
+				}
+			}
+		}, "sharded", "streams")
+		return o, err
 	}
 	return driverKind{scheme: scheme, broker: "redis", example: example,
-		validate: func(cfg *Config) error { o := options(cfg); return o.Validate() },
-		open:     func(cfg *Config) (driver, error) { return redisstreams.New(options(cfg)) },
+		validate: func(cfg *Config) error {
+			o, err := options(cfg)
+			if err != nil {
+				return err
+			}
+			return o.Validate()
+		},
+		open: func(cfg *Config) (driver, error) {
+			o, err := options(cfg)
+			if err != nil {
+				return nil, err
+			}
+			return redisstreams.New(o)
+		},
 	}
+}
+
+// ours takes the members of a URL's query that are for us, and not for the client. What is no URL stays as it is: the client
+// says what is wrong with it.
+func ours(address string, take func(query url.Values), names ...string) string {
+	u, err := url.Parse(address)
+	if err != nil {
+		return address
+	}
+	query := u.Query()
+	take(query)
+	for _, name := range names {
+		query.Del(name)
+	}
+	u.RawQuery = query.Encode()
+	return u.String()
 }
 
 // sentinelURL makes of redis://host/master the URL that the client knows, redis://host?master_set=master. What is no URL

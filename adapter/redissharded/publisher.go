@@ -29,7 +29,7 @@ type job struct {
 var noHooks = redisx.ShardHooks{State: func(bool, error) {}, Refused: func(redisx.Name, error) {}, Accepted: func(redisx.Name, time.Time) {}, Moved: func(string) {}}
 
 func newPublisher(opts *Options, hooks redisx.ShardHooks) (*publisher, error) {
-	redis, err := redisx.NewShards(opts.redis(), hooks)
+	redis, err := redisx.NewShards(opts.redis(), redisx.Shard, hooks)
 	if err != nil {
 		return nil, fmt.Errorf("redissharded: %w", err)
 	}

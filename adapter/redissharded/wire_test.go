@@ -27,7 +27,7 @@ func newPeer(t *testing.T, url string, channels ...string) *peer {
 	p := &peer{t: t, messages: make(chan published, 1000)}
 	none := func(redisx.Name, error) {}
 	var err error
-	p.redis, err = redisx.NewShards(redisx.Options{URL: url}, redisx.ShardHooks{State: func(bool, error) {}, Refused: none, Moved: func(string) {}})
+	p.redis, err = redisx.NewShards(redisx.Options{URL: url}, redisx.Shard, redisx.ShardHooks{State: func(bool, error) {}, Refused: none, Moved: func(string) {}})
 	if err != nil {
 		t.Fatal(err)
 	}

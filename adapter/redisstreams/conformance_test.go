@@ -33,14 +33,25 @@ func newDriver(t testing.TB, opts redisstreams.Options) *redisstreams.Driver {
 	return d
 }
 
-func TestConformance(t *testing.T) {
-	server := testredis.Start(t)
+// conform runs the suite. The nodes of a cluster meet at several servers if there are.
+func conform(t *testing.T, opts redisstreams.Options, servers ...*testredis.Server) {
 	adaptertest.Run(t, func(t *testing.T, nodes int) []adapter.Driver {
 		drivers := make([]adapter.Driver, nodes)
 		for i := range drivers {
+			opts.URL = servers[i%len(servers)].URL()
 			// The test's name keeps the clusters of one server apart.
-			drivers[i] = newDriver(t, redisstreams.Options{URL: server.URL(), StreamName: t.Name(), ChannelPrefix: t.Name()})
+			opts.StreamName, opts.ChannelPrefix = t.Name(), t.Name()
+			drivers[i] = newDriver(t, opts)
 		}
 		return drivers
 	})
+}
+
+func TestConformance(t *testing.T) { conform(t, redisstreams.Options{}, testredis.Start(t)) }
+
+// TestConformanceOnCluster has the streams and channels on whichever servers have their slots.
+func TestConformanceOnCluster(t *testing.T) {
+	servers := testredis.StartCluster(t).Servers()
+	t.Run("channels", func(t *testing.T) { conform(t, redisstreams.Options{StreamCount: 3}, servers...) })
+	t.Run("shard channels", func(t *testing.T) { conform(t, redisstreams.Options{ShardedPubSub: true}, servers...) })
 }

@@ -8,7 +8,8 @@
 //	socket.io#/chat#uid#     a channel: answers to the calls of the node of that name, and its own pings
 //
 // A node that was cut off reads on where it was: what the stream still has is not lost, and what it has no more is counted
-// as a gap of the cause [adapter.GapLost], by number. The stream keeps about [Options].MaxLen entries. Calls, their answers,
+// as a gap of the cause [adapter.GapExpired], with the number of entries, whoever they were of. The stream keeps about
+// [Options].MaxLen entries. Calls, their answers,
 // and the events that Node.js nodes send each other, are for those who are there, and may be lost with the connection: the
 // one who calls is told so, and the time is a gap.
 //
@@ -16,6 +17,7 @@
 // sends by the stream where Node.js does not. A call reaches a Peal node behind all that was published before it; what is
 // published while it is under way may overtake it.
 //
-// It needs Redis 7 (or Valkey) on one server, Sentinel included; an older Redis does not count what was lost, and a Redis
-// Cluster's own client is missing here.
+// It needs Redis 7 (or Valkey), on one server, Sentinel included, or a Redis Cluster, which it finds out by itself; an older
+// Redis does not count what was lost. Of a cluster, each stream is on one server: [Options].StreamCount spreads namespaces
+// over several.
 package redisstreams

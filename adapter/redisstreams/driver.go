@@ -16,11 +16,9 @@ import (
 
 // Driver connects the adapters of a node to the others through Redis. It is safe for concurrent use.
 type Driver struct {
-	opts       Options
-	hub        *nodecluster.Hub
-	client     *redisx.Client
-	subscriber *redisx.Subscriber
-	publisher  *publisher
+	opts      Options
+	hub       *nodecluster.Hub
+	publisher *publisher
 
 	mu      sync.Mutex
 	readers map[string]*reader // by stream
@@ -35,15 +33,15 @@ func New(opts Options) (*Driver, error) {
 		return nil, err
 	}
 	opts.setDefaults()
-	client, err := redisx.New(opts.redis())
-	if err != nil {
-		return nil, fmt.Errorf("redisstreams: %w", err)
-	}
-	d := &Driver{opts: opts, client: client, readers: make(map[string]*reader)}
+	d := &Driver{opts: opts, readers: make(map[string]*reader)}
 	d.hub = nodecluster.New(nodecluster.Options{Driver: "redisstreams", Broker: "Redis", Timeout: opts.Timeout, InboxSize: opts.InboxSize,
 		InboxBytes: opts.InboxBytes, MaxAttachments: opts.MaxAttachments, OnState: opts.OnState, Logger: opts.Logger})
-	d.publisher = newPublisher(client, &opts)
-	d.subscriber = client.Subscribe(redisx.Hooks{State: d.hub.Monitor.State, Refused: d.refused, Accepted: d.accepted})
+	var err error
+	d.publisher, err = newPublisher(&opts, redisx.ShardHooks{State: d.hub.Monitor.State, Refused: d.refused, Accepted: d.accepted, Moved: d.moved})
+	if err != nil {
+		_ = d.hub.Close(context.Background()) // it has no links, for which it would wait
+		return nil, err
+	}
 	return d, nil
 }
 
@@ -61,10 +59,9 @@ func (d *Driver) Subscribe(ctx context.Context, namespace string, r adapter.Rece
 // may take some seconds: when ctx ends before, Close returns its error and the closing goes on.
 func (d *Driver) Close(ctx context.Context) error {
 	err := service.Within(ctx, func() {
-		d.client.Close() // first, for it ends attempts to connect
+		d.publisher.redis.Close() // first, for it ends attempts to connect
 		_ = d.hub.Close(context.WithoutCancel(ctx))
-		d.subscriber.Close()
-		d.publisher.outbox.Close()
+		d.publisher.close()
 	})
 	if err != nil {
 		return fmt.Errorf("redisstreams: close: %w", err)
@@ -75,7 +72,7 @@ func (d *Driver) Close(ctx context.Context) error {
 // Stats returns the counters.
 func (d *Driver) Stats() adapter.DriverStats {
 	s := d.hub.Stats()
-	s.Refused = d.subscriber.Refused()
+	s.Refused = d.publisher.redis.Refused()
 	return s
 }
 
@@ -121,6 +118,15 @@ func (d *Driver) accepted(n redisx.Name, since time.Time) {
 	if l := d.linkOf(n.String()); l != nil && l.Joined() {
 		d.hub.Monitor.End(&adapter.Gap{Cause: adapter.GapRefused, Namespace: l.Namespace(), From: since}, time.Now())
 	}
+}
+
+// moved is told that another server has a channel.
+func (d *Driver) moved(channel string) {
+	gap, now := adapter.Gap{Cause: adapter.GapMoved, From: time.Now()}, time.Now()
+	if l := d.linkOf(channel); l != nil {
+		gap.Namespace = l.Namespace()
+	}
+	d.hub.Monitor.End(d.hub.Monitor.Begin(gap), now)
 }
 
 // linkOf returns the link that a channel is of, or nil.

@@ -2,12 +2,10 @@ package redisstreams
 
 import (
 	"context"
-	"fmt"
 
 	"github.com/peal-dev/peal/adapter"
 	"github.com/peal-dev/peal/adapter/internal/emitting"
 	"github.com/peal-dev/peal/adapter/nodewire"
-	"github.com/peal-dev/peal/internal/redisx"
 )
 
 // Emitter is an [adapter.Driver] that only appends, for Peal and Node.js nodes. It is no node of the cluster, which does not
@@ -17,25 +15,22 @@ type Emitter struct{ links *emitting.Emitter }
 
 var _ adapter.Driver = (*Emitter)(nil)
 
-// NewEmitter returns an emitter, which has one connection. Of the options, those about receiving mean nothing. Close it.
+// NewEmitter returns an emitter, with a connection to each server that it needs. Of the options, those about receiving mean
+// nothing. Close it.
 func NewEmitter(opts Options) (*Emitter, error) {
 	if err := opts.Validate(); err != nil {
 		return nil, err
 	}
 	opts.setDefaults()
-	client, err := redisx.New(opts.redis())
+	p, err := newPublisher(&opts, noHooks)
 	if err != nil {
-		return nil, fmt.Errorf("redisstreams: %w", err)
+		return nil, err
 	}
-	p := newPublisher(client, &opts)
 	open := func(namespace string) emitting.Channel {
 		w, _ := opts.way(namespace)
 		return &emission{publisher: p, way: w, namespace: namespace}
 	}
-	return &Emitter{emitting.New("redisstreams", open, func() {
-		client.Close() // first, for it ends attempts to connect
-		p.outbox.Close()
-	})}, nil
+	return &Emitter{emitting.New("redisstreams", open, p.close)}, nil
 }
 
 // Subscribe implements [adapter.Driver]. It does not wait for the connection, and r is never called.
@@ -71,7 +66,7 @@ func (c *emission) Publish(ctx context.Context, e *adapter.Envelope) error {
 
 // Ping implements [emitting.Channel].
 func (c *emission) Ping(ctx context.Context) error {
-	if err := c.publisher.client.Appendable(ctx, c.way.stream); err != nil {
+	if err := c.publisher.redis.Appendable(ctx, c.way.stream); err != nil {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}

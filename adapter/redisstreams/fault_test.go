@@ -128,7 +128,7 @@ func TestCutLosesNothing(t *testing.T) {
 	if err := d.far.Ping(t.Context()); err != nil {
 		t.Error(err)
 	}
-	if n := d.driver.Stats().Gaps[adapter.GapLost]; n != 0 {
+	if n := d.driver.Stats().Gaps[adapter.GapExpired]; n != 0 {
 		t.Errorf("%d gaps of lost messages, want none", n)
 	}
 }
@@ -178,7 +178,7 @@ func TestRestartThatKeeps(t *testing.T) {
 	}
 	send(t, d.near, 100, 1)
 	requireReceived(t, d.m, "100", numbers(0, 100))
-	if n := d.driver.Stats().Gaps[adapter.GapLost]; n != 0 {
+	if n := d.driver.Stats().Gaps[adapter.GapExpired]; n != 0 {
 		t.Errorf("%d gaps of lost messages, want none", n)
 	}
 }
@@ -197,7 +197,7 @@ func TestRestartThatForgets(t *testing.T) {
 	for d.far.Ping(t.Context()) != nil {
 	}
 	gaps := d.driver.Stats().Gaps
-	if gaps[adapter.GapKilled]+gaps[adapter.GapReconnect] == 0 || gaps[adapter.GapLost] != 0 {
+	if gaps[adapter.GapKilled]+gaps[adapter.GapReconnect] == 0 || gaps[adapter.GapExpired] != 0 {
 		t.Errorf("gaps %v, want that of the restart, and none that is counted", gaps)
 	}
 }
@@ -224,10 +224,11 @@ func TestTrimmedIsCounted(t *testing.T) {
 			if err := d.far.Ping(t.Context()); err != nil {
 				t.Error(err)
 			}
-			if n := d.driver.Stats().Gaps[adapter.GapLost]; n != 1 {
-				t.Errorf("%d gaps of lost messages, want one", n)
+			s := d.driver.Stats()
+			if n := s.Gaps[adapter.GapExpired]; n != 1 || s.Lost != uint64(100-keep) {
+				t.Errorf("%d gaps with %d messages, want one with %d: %+v", n, s.Lost, 100-keep, s)
 			}
-			if want := "cause=lost from="; !strings.Contains(log.text(), want) || !strings.Contains(log.text(), fmt.Sprintf(" dropped=%d\n", 100-keep)) {
+			if want := "cause=expired from="; !strings.Contains(log.text(), want) || !strings.Contains(log.text(), fmt.Sprintf(" dropped=%d\n", 100-keep)) {
 				t.Errorf("the log does not tell of %d lost messages:\n%s", 100-keep, log.text())
 			}
 		})

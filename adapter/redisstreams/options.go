@@ -25,8 +25,9 @@ const (
 
 // Options configure a [Driver].
 type Options struct {
-	// URL says where Redis is: redis://[user:password@]host[:port], rediss:// for TLS, unix:///path/to.sock. With
-	// ?master_set=name it names a Sentinel, with &addr=host:port more of them. Required.
+	// URL says where Redis is: redis://[user:password@]host[:port], rediss:// for TLS, unix:///path/to.sock. Of a Redis
+	// Cluster any server will do, and &addr=host:port names more of them; with ?master_set=name it names a Sentinel.
+	// Required.
 	URL string
 	// Username, Password, Credentials, Dial and TLS are as in package redispubsub.
 	Username, Password string
@@ -42,6 +43,10 @@ type Options struct {
 	StreamName    string
 	StreamCount   int
 	ChannelPrefix string
+	// ShardedPubSub sends calls and their answers by shard channels: useShardedPubSub of the Node.js adapter. On a Redis
+	// Cluster they then burden the servers that have the channels, and not all. It must be the same on all nodes, and needs a
+	// user who may SSUBSCRIBE and SPUBLISH.
+	ShardedPubSub bool
 	// MaxLen is about how many entries a stream keeps, for nodes that were cut off. 0 means DefaultMaxLen, 10,000.
 	MaxLen int
 	// ReadCount is how many entries are read at once, and BlockTime how long Redis waits for the first: blockTimeInMs of the
@@ -74,7 +79,7 @@ func (o *Options) Validate() error {
 	if o.StreamCount < 0 || o.MaxLen < 0 || o.ReadCount < 0 || o.BlockTime < 0 {
 		return errors.New("redisstreams: StreamCount, MaxLen, ReadCount or BlockTime is less than 0")
 	}
-	return o.redis().Validate()
+	return redisx.ValidateShards(o.redis())
 }
 
 func (o *Options) redis() redisx.Options {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/peal-dev/peal/adapter"
 	"github.com/peal-dev/peal/adapter/internal/outbox"
@@ -13,15 +14,33 @@ import (
 
 // publisher sends what is given to it to Redis, in order.
 type publisher struct {
-	client *redisx.Client
+	redis  *redisx.Shards
 	maxLen int
+	shards bool // the channels are of one server each
 	outbox *outbox.Outbox[job]
 }
 
-func newPublisher(client *redisx.Client, opts *Options) *publisher {
-	p := &publisher{client: client, maxLen: opts.MaxLen}
+// noHooks are those of an emitter, which subscribes to nothing.
+var noHooks = redisx.ShardHooks{State: func(bool, error) {}, Refused: func(redisx.Name, error) {}, Accepted: func(redisx.Name, time.Time) {}, Moved: func(string) {}}
+
+func newPublisher(opts *Options, hooks redisx.ShardHooks) (*publisher, error) {
+	kind := redisx.Channel
+	if opts.ShardedPubSub {
+		kind = redisx.Shard
+	}
+	redis, err := redisx.NewShards(opts.redis(), kind, hooks)
+	if err != nil {
+		return nil, fmt.Errorf("redisstreams: %w", err)
+	}
+	p := &publisher{redis: redis, maxLen: opts.MaxLen, shards: opts.ShardedPubSub}
 	p.outbox = outbox.New(outbox.Options[job]{Size: opts.QueueSize, Timeout: opts.Timeout, Flush: p.flush})
-	return p
+	return p, nil
+}
+
+// close ends the connections. What waits to be published fails.
+func (p *publisher) close() {
+	p.redis.Close() // first, for it ends attempts to connect
+	p.outbox.Close()
 }
 
 // way is where the messages of one namespace go.
@@ -104,7 +123,7 @@ func (p *publisher) append(ctx context.Context, batch []*outbox.Item[job]) {
 	for i, item := range batch {
 		entries[i] = item.Value.entry
 	}
-	p.client.Append(ctx, entries)
+	p.redis.Append(ctx, entries)
 	for i, item := range batch {
 		item.Value.entry.ID = entries[i].ID
 		item.Err = unavailable(entries[i].Err)
@@ -116,10 +135,11 @@ func (p *publisher) publish(ctx context.Context, batch []*outbox.Item[job]) {
 	for i, item := range batch {
 		messages[i] = item.Value.message
 	}
-	p.client.Publish(ctx, messages)
+	p.redis.Publish(ctx, messages)
+	counted := p.shards || p.redis.Single() // all that are subscribed; else those of one server of several
 	for i, item := range batch {
 		item.Err = unavailable(messages[i].Err)
-		if item.Err == nil && messages[i].Receivers == 0 && item.Value.needed {
+		if item.Err == nil && messages[i].Receivers == 0 && item.Value.needed && counted {
 			item.Err = fmt.Errorf("%w: no node received it, not even this one", adapter.ErrUnavailable)
 		}
 	}

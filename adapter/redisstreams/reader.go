@@ -83,7 +83,7 @@ func (r *reader) run(ctx context.Context) {
 
 // session reads on one connection until that is lost, of which it returns the cause. It reports whether it was ever up.
 func (r *reader) session(ctx context.Context) (up bool, err error) {
-	conn, err := r.driver.client.ReadStream(r.stream, r.driver.opts.ReadCount, r.driver.opts.BlockTime)
+	conn, err := r.driver.publisher.redis.ReadStream(ctx, r.stream, r.driver.opts.ReadCount, r.driver.opts.BlockTime)
 	if err != nil {
 		return false, err
 	}
@@ -150,9 +150,10 @@ func (r *reader) dispatch(e *redisx.Entry) {
 	}
 }
 
+// lost is told how many entries were trimmed away before they were read.
 func (r *reader) lost(n uint64) {
 	if n > 0 {
-		r.driver.hub.Monitor.Lost("", r.since, n)
+		r.driver.hub.Monitor.Missed(adapter.Gap{Cause: adapter.GapExpired, From: r.since}, n)
 	}
 }
 
@@ -169,7 +170,7 @@ func (r *reader) await(ctx context.Context) error {
 	if err := r.away(); err != nil {
 		return err
 	}
-	info, err := r.driver.client.Stream(ctx, r.stream)
+	info, err := r.driver.publisher.redis.Stream(ctx, r.stream)
 	if err != nil {
 		return err
 	}

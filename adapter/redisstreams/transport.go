@@ -17,8 +17,8 @@ type transport struct {
 	link   *nodecluster.Link
 	way
 	readers  []*reader
-	listener *redisx.Listener
-	names    []redisx.Name
+	listener *redisx.ShardListener
+	names    []string // the channels
 	// questions have come by the channel and wait for the stream, where what was published before them is.
 	questions *reception.Inbox[nodecluster.Incoming]
 }
@@ -29,9 +29,9 @@ var _ nodecluster.Counter = (*transport)(nil)
 func (d *Driver) open(ctx context.Context, l *nodecluster.Link) (nodecluster.Transport, error) {
 	way, read := d.opts.way(l.Namespace())
 	t := &transport{driver: d, link: l, way: way}
-	t.names = []redisx.Name{redisx.Channel(t.main), redisx.Channel(t.main + l.UID() + "#")}
+	t.names = []string{t.main, t.main + l.UID() + "#"}
 	t.questions = reception.NewInbox(d.hub.Monitor, l.Namespace(), d.opts.InboxSize, d.opts.InboxBytes, t.question)
-	t.listener = d.subscriber.Listen(t.message)
+	t.listener = d.publisher.redis.Listen(t.message)
 	for _, name := range read {
 		t.readers = append(t.readers, d.join(name, l))
 	}
@@ -128,9 +128,12 @@ func (t *transport) Probe(ctx context.Context, m *nodewire.Message) error {
 	if err := t.listener.Refusal(t.names...); err != nil {
 		return fmt.Errorf("%w: %v", adapter.ErrUnavailable, err)
 	}
+	if _, cause := t.driver.publisher.redis.Away(t.main); cause != nil {
+		return fmt.Errorf("%w: %v", adapter.ErrUnavailable, cause)
+	}
 	bounded, cancel := context.WithTimeout(ctx, t.driver.opts.Timeout)
 	defer cancel()
-	err := t.driver.client.Appendable(bounded, t.stream)
+	err := t.driver.publisher.redis.Appendable(bounded, t.stream)
 	for _, r := range t.readers {
 		if err == nil {
 			err = r.await(bounded)
@@ -156,7 +159,7 @@ func (t *transport) Probe(ctx context.Context, m *nodewire.Message) error {
 func (t *transport) Nodes(ctx context.Context) (int, error) {
 	bounded, cancel := context.WithTimeout(ctx, t.driver.opts.Timeout)
 	defer cancel()
-	n, err := t.driver.client.Subscribers(bounded, t.main)
+	n, err := t.driver.publisher.redis.Subscribers(bounded, t.main)
 	switch {
 	case err != nil && ctx.Err() != nil:
 		return 0, ctx.Err()

@@ -26,6 +26,15 @@ func (c *Client) Subscribers(ctx context.Context, channel string) (int64, error)
 	if err != nil {
 		return 0, err
 	}
+	total, err := sum(ctx, servers, channel)
+	if err != nil {
+		c.census.forget()
+	}
+	return total, err
+}
+
+// sum adds up how many connections are subscribed to channel on servers.
+func sum(ctx context.Context, servers []*Client, channel string) (total int64, err error) {
 	type result struct {
 		n   int64
 		err error
@@ -37,14 +46,12 @@ func (c *Client) Subscribers(ctx context.Context, channel string) (int64, error)
 			results <- result{n, err}
 		}()
 	}
-	total := int64(0)
 	for range servers {
 		r := <-results
 		total += r.n
 		err = errors.Join(err, r.err)
 	}
 	if err != nil {
-		c.census.forget()
 		return 0, err
 	}
 	return total, nil

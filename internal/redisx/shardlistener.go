@@ -60,7 +60,7 @@ func (s *Shards) Listen(message func(channel string, payload []byte)) *ShardList
 func (l *ShardListener) on(n *shardNode) *Listener {
 	part := l.nodes[n]
 	if part == nil {
-		part = n.subscriber.Listen(l.message)
+		part = l.shards.hearing(n).Listen(l.message)
 		l.nodes[n] = part
 	}
 	return part
@@ -69,10 +69,10 @@ func (l *ShardListener) on(n *shardNode) *Listener {
 // assign subscribes to a channel on a server. The caller holds mu.
 func (l *ShardListener) assign(channel, address string) {
 	n := l.shards.node(address)
-	l.channels[channel] = &assignment{node: n, change: l.on(n).Add(Shard(channel)), left: make(chan struct{})}
+	l.channels[channel] = &assignment{node: n, change: l.on(n).Add(l.shards.name(channel)), left: make(chan struct{})}
 }
 
-// Add subscribes to shard channels and returns at once; see [Listener.Add].
+// Add subscribes to channels and returns at once; see [Listener.Add].
 func (l *ShardListener) Add(channels ...string) *ShardChange {
 	s := l.shards
 	s.mu.Lock()
@@ -114,7 +114,7 @@ func (l *ShardListener) remove(channel string) {
 	}
 	delete(l.channels, channel)
 	if a.node != nil {
-		l.on(a.node).Remove(Shard(channel))
+		l.on(a.node).Remove(l.shards.name(channel))
 	}
 	close(a.left)
 }
@@ -138,7 +138,7 @@ func (l *ShardListener) Refusal(channels ...string) error {
 	defer s.mu.Unlock()
 	for _, channel := range channels {
 		if a := l.channels[channel]; a != nil && a.node != nil {
-			if err := l.on(a.node).Refusal(Shard(channel)); err != nil {
+			if err := l.on(a.node).Refusal(s.name(channel)); err != nil {
 				return err
 			}
 		}

@@ -12,15 +12,18 @@ import (
 	"github.com/peal-dev/peal/internal/service"
 )
 
-// Shards speaks to Redis by shard channels (Redis 7), on one server or on all of a Redis Cluster: it finds out which it is,
-// has a [Client] and a [Subscriber] for each server that it needs, and follows channels whose slot moves to another server.
-// It is safe for concurrent use.
+// Shards speaks to Redis by channels and streams, on one server or on all of a Redis Cluster: it finds out which it is, has a
+// [Client] for each server that it needs, and a [Subscriber] where it hears something, and follows channels and streams whose
+// slot moves to another server. It is safe for concurrent use.
 type Shards struct {
-	opts   Options
-	hooks  ShardHooks
-	seeds  []*Client // the servers of the URL
-	router *service.Service
-	wake   chan struct{} // full: the topology may have changed
+	opts    Options
+	name    func(channel string) Name
+	sharded bool // the names that it makes are of shard channels
+	hooks   ShardHooks
+	seeds   []*Client // the servers of the URL
+	router  *service.Service
+	wake    chan struct{} // full: the topology may have changed
+	asking  sync.WaitGroup
 
 	single  atomic.Bool
 	telling sync.Mutex // ahead of mu: State is called one at a time
@@ -48,33 +51,18 @@ type ShardHooks struct {
 	Moved func(channel string)
 }
 
-// shardNode is one server.
-type shardNode struct {
-	client     *Client
-	subscriber *Subscriber
-	state      nodeState
-	err        error
-}
-
-type nodeState uint8
-
-const (
-	nodeUnknown nodeState = iota // its first connection is being made
-	nodeUp
-	nodeDown
-)
-
 // NewShards returns what speaks to the servers that opts describe: one, a Sentinel's master, or any of a Redis Cluster's,
 // of which the URL may name several (?addr=host:port). It starts to connect and does not wait for that: an error means that
-// the options are wrong.
-func NewShards(opts Options, hooks ShardHooks) (*Shards, error) {
+// the options are wrong. Name says of which kind the channels are: [Shard], or [Channel], of which every server of a cluster
+// hears what any of them is given.
+func NewShards(opts Options, name func(channel string) Name, hooks ShardHooks) (*Shards, error) {
 	opts.cluster = true
 	first, err := New(opts)
 	if err != nil {
 		return nil, err
 	}
 	opts.Timeout = first.Timeout()
-	s := &Shards{opts: opts, hooks: hooks, seeds: []*Client{first}, wake: make(chan struct{}, 1), learned: make(chan struct{}),
+	s := &Shards{opts: opts, name: name, sharded: name("").kind == shard, hooks: hooks, seeds: []*Client{first}, wake: make(chan struct{}, 1), learned: make(chan struct{}),
 		cause: errors.New("redis: not connected yet"), servers: make(map[string]*shardNode), listeners: make(map[*ShardListener]struct{}), done: make(chan struct{})}
 	if first.opt.Sentinel.MasterSet == "" && len(first.opt.InitAddress) > 1 {
 		s.seeds = s.seeds[:0]
@@ -118,8 +106,9 @@ func (s *Shards) Close() {
 		n.client.Close()
 	}
 	s.router.Stop()
+	s.asking.Wait()
 	for _, n := range servers {
-		n.subscriber.Close()
+		n.close()
 	}
 }
 
@@ -127,11 +116,15 @@ func (s *Shards) Close() {
 func (s *Shards) Away(channel string) (since time.Time, cause error) {
 	s.mu.Lock()
 	n, err := s.nodeOf(channel)
+	var subscriber *Subscriber
+	if err == nil {
+		subscriber = n.subscriber
+	}
 	s.mu.Unlock()
-	if err != nil {
+	if subscriber == nil {
 		return time.Time{}, err
 	}
-	return n.subscriber.Away()
+	return subscriber.Away()
 }
 
 // Refused returns how many channels are wanted and refused now.
@@ -139,7 +132,9 @@ func (s *Shards) Refused() (count int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, n := range s.servers {
-		count += n.subscriber.Refused()
+		if n.subscriber != nil {
+			count += n.subscriber.Refused()
+		}
 	}
 	return count
 }
@@ -189,30 +184,60 @@ func (s *Shards) route(ctx context.Context) {
 	}
 }
 
-// refresh asks one server after another for the topology, and follows it.
+// refresh asks for the topology and follows what the first server to answer says. It asks those that are in use, all at once
+// for some may be gone, and then the others.
 func (s *Shards) refresh(ctx context.Context) error {
 	s.mu.Lock()
-	clients := slices.Clone(s.seeds)
+	table := s.table
+	used := slices.Clone(s.seeds)
 	for _, n := range s.servers {
-		if n.state == nodeUp {
-			clients = append([]*Client{n.client}, clients...)
-		}
+		used = append(used, n.client)
 	}
-	single := s.table != nil && s.table.servers == nil
 	s.mu.Unlock()
-	if single {
+	if table != nil && table.servers == nil {
 		return nil
 	}
-	var failed error
+	err := s.ask(ctx, used)
+	if err == nil || table == nil {
+		return err
+	}
+	var others []*Client
+	s.mu.Lock()
+	for _, address := range table.servers {
+		if s.servers[address] == nil && !s.closed {
+			others = append(others, s.node(address).client)
+		}
+	}
+	s.mu.Unlock()
+	if len(others) == 0 {
+		return err
+	}
+	return s.ask(ctx, others)
+}
+
+// ask asks servers for the topology, and follows the first answer.
+func (s *Shards) ask(ctx context.Context, clients []*Client) error {
+	ctx, cancel := context.WithTimeout(ctx, s.opts.Timeout)
+	defer cancel()
+	type answer struct {
+		table *topology
+		err   error
+	}
+	answers := make(chan answer, len(clients))
 	for _, c := range clients {
-		bounded, cancel := context.WithTimeout(ctx, s.opts.Timeout)
-		table, err := c.topology(bounded)
-		cancel()
-		if err == nil {
-			s.follow(table)
+		s.asking.Go(func() {
+			table, err := c.topology(ctx)
+			answers <- answer{table, err}
+		})
+	}
+	var failed error
+	for range clients {
+		a := <-answers
+		if a.err == nil {
+			s.follow(a.table)
 			return nil
 		}
-		failed = err
+		failed = a.err
 	}
 	return failed
 }
@@ -220,6 +245,10 @@ func (s *Shards) refresh(ctx context.Context) error {
 // follow takes each channel to the server that has it now.
 func (s *Shards) follow(table *topology) {
 	s.mu.Lock()
+	if s.closed {
+		s.mu.Unlock()
+		return
+	}
 	s.table, s.cause = table, nil
 	s.single.Store(table.servers == nil)
 	close(s.learned)
@@ -229,14 +258,14 @@ func (s *Shards) follow(table *topology) {
 		for channel, a := range l.channels {
 			address, ok := table.addressOf(channel)
 			stays := ok && a.node != nil && s.servers[address] == a.node
-			if stays && a.lost && l.on(a.node).subscribed(Shard(channel)) {
+			if stays && a.lost && l.on(a.node).subscribed(s.name(channel)) {
 				a.lost = false // the refusal was of an attempt before
 			}
 			if !ok || stays && !a.lost {
 				continue
 			}
 			if a.node != nil {
-				l.on(a.node).Remove(Shard(channel))
+				l.on(a.node).Remove(s.name(channel))
 				if !stays || a.silenced {
 					moved = append(moved, channel)
 				}
@@ -257,8 +286,7 @@ func (s *Shards) follow(table *topology) {
 	}
 	s.mu.Unlock()
 	for _, n := range gone {
-		n.client.Close()
-		n.subscriber.Close()
+		n.close()
 	}
 	if len(gone) > 0 {
 		s.tell()
@@ -266,76 +294,4 @@ func (s *Shards) follow(table *topology) {
 	for _, channel := range moved {
 		s.hooks.Moved(channel)
 	}
-}
-
-// node returns the server with that address, and begins to connect to it if it is new. The caller holds mu.
-func (s *Shards) node(address string) *shardNode {
-	if n := s.servers[address]; n != nil {
-		return n
-	}
-	n := &shardNode{client: s.seeds[0]}
-	if address != "" {
-		opts := s.opts
-		opts.address = address
-		n.client, _ = New(opts) // the options are those of the seeds, which were accepted
-	}
-	n.subscriber = n.client.Subscribe(Hooks{
-		State: func(up bool, err error) { s.state(n, up, err) },
-		Refused: func(name Name, err error) {
-			if isMoved(err) {
-				s.lose(n, name.text, false)
-			} else {
-				s.hooks.Refused(name, err)
-			}
-		},
-		Accepted: s.hooks.Accepted,
-		moved:    func(name Name) { s.lose(n, name.text, true) },
-	})
-	s.servers[address] = n
-	return n
-}
-
-// lose notes that a server does not have a channel any more. Silenced means that it did before.
-func (s *Shards) lose(n *shardNode, channel string, silenced bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for l := range s.listeners {
-		if a := l.channels[channel]; a != nil && a.node == n {
-			a.lost, a.silenced = true, a.silenced || silenced
-		}
-	}
-	s.kick()
-}
-
-// state is told by a server's subscriber.
-func (s *Shards) state(n *shardNode, up bool, err error) {
-	if !up {
-		s.kick() // another one may have taken its place
-	}
-	s.mu.Lock()
-	n.state, n.err = nodeDown, err
-	if up {
-		n.state = nodeUp
-	}
-	s.mu.Unlock()
-	s.tell()
-}
-
-// tell says what is true of all servers together, if that is news.
-func (s *Shards) tell() {
-	s.telling.Lock()
-	defer s.telling.Unlock()
-	s.mu.Lock()
-	up, cause := true, error(nil)
-	for _, n := range s.servers {
-		if n.state == nodeDown {
-			up, cause = false, n.err
-		}
-	}
-	s.mu.Unlock()
-	if up && s.told {
-		return // of one more server
-	}
-	s.told = up
-	s.hooks.State(up, cause)
 }

@@ -67,7 +67,7 @@ func (c *Client) topology(ctx context.Context) (*topology, error) {
 	ranges, err := client.Do(ctx, client.B().ClusterSlots().Build()).ToArray()
 	if err != nil {
 		var answer *rueidis.RedisError
-		if errors.As(err, &answer) && strings.Contains(answer.Error(), "cluster support disabled") {
+		if errors.As(err, &answer) && isAlone(answer.Error()) {
 			return &topology{}, nil
 		}
 		return nil, c.explain("ask for the slots of the cluster", err)
@@ -98,6 +98,12 @@ func (c *Client) topology(ctx context.Context) (*topology, error) {
 		}
 	}
 	return t, nil
+}
+
+// isAlone reports whether an answer to CLUSTER SLOTS means that there is one server only: that there is no cluster, that it
+// does not know of clusters, or does not tell this user.
+func isAlone(answer string) bool {
+	return strings.Contains(answer, "cluster support disabled") || strings.HasPrefix(answer, "NOPERM") || strings.Contains(answer, "unknown command")
 }
 
 // readRange reads [first, last, [host, port, …], …] and returns the address of the master, which begins with a colon if it
@@ -132,4 +138,15 @@ func isMoved(err error) bool {
 	}
 	_, moved := answer.IsMoved()
 	return moved
+}
+
+// isElsewhere reports whether err is a server's answer that another one has the slot, or has the key and is about to get the
+// slot.
+func isElsewhere(err error) bool {
+	var answer *rueidis.RedisError
+	if !errors.As(err, &answer) {
+		return false
+	}
+	_, asking := answer.IsAsk()
+	return asking || isMoved(err)
 }

@@ -184,6 +184,7 @@ type StreamReader struct {
 	release func()
 	stream  string
 	command struct{ count, block int64 }
+	failed  func() // told of each error; it may be nil
 }
 
 // ReadStream returns a reader of up to count entries at once, which makes its connection when it is first used. It waits for
@@ -201,11 +202,25 @@ func (c *Client) ReadStream(stream string, count int, block time.Duration) (*Str
 
 // Info asks what Redis knows of the stream.
 func (r *StreamReader) Info(ctx context.Context) (StreamInfo, error) {
-	return r.client.info(ctx, r.conn, r.stream)
+	info, err := r.client.info(ctx, r.conn, r.stream)
+	r.tell(err)
+	return info, err
+}
+
+func (r *StreamReader) tell(err error) {
+	if err != nil && r.failed != nil {
+		r.failed()
+	}
 }
 
 // Next returns entries after an id, or none when there were none for a while. After an error the reader is of no use.
 func (r *StreamReader) Next(ctx context.Context, after EntryID) ([]Entry, error) {
+	entries, err := r.next(ctx, after)
+	r.tell(err)
+	return entries, err
+}
+
+func (r *StreamReader) next(ctx context.Context, after EntryID) ([]Entry, error) {
 	// A replica that was the primary answers, and nothing new comes there.
 	if now := r.client.primary(r.library); now != r.home {
 		return nil, fmt.Errorf("redis: %s is the primary now, and not %s", now, r.home)

@@ -5,6 +5,7 @@ package wire
 import (
 	"log/slog"
 	"net/url"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -85,18 +86,34 @@ func (d directory) URL() string { return string(d) }
 
 func startRedis(t testing.TB) Broker { return testredis.Start(t) }
 
-// sharded reads the URLs of [Variants], and those of which nothing is ours.
-func sharded(address string, logger *slog.Logger) redissharded.Options {
-	opts := redissharded.Options{URL: address, Logger: logger}
-	if u, err := url.Parse(address); err == nil {
-		query := u.Query()
-		opts.Mode = redissharded.Mode(query.Get("mode"))
-		query.Del("mode")
-		query.Del("cluster")
-		u.RawQuery = query.Encode()
-		opts.URL = u.String()
+// take returns a URL of [Variants] without what is for the nodes, and that. Of others, nothing is ours.
+func take(address string) (rest string, ours url.Values) {
+	u, err := url.Parse(address)
+	if err != nil {
+		return address, nil
 	}
-	return opts
+	ours = u.Query()
+	theirs := url.Values{}
+	for name, values := range ours {
+		switch name {
+		case "mode", "cluster", "sharded", "streams":
+		default:
+			theirs[name] = values
+		}
+	}
+	u.RawQuery = theirs.Encode()
+	return u.String(), ours
+}
+
+func sharded(address string, logger *slog.Logger) redissharded.Options {
+	rest, ours := take(address)
+	return redissharded.Options{URL: rest, Mode: redissharded.Mode(ours.Get("mode")), Logger: logger}
+}
+
+func streams(address string, logger *slog.Logger) redisstreams.Options {
+	rest, ours := take(address)
+	count, _ := strconv.Atoi(ours.Get("streams")) // 0 is the usual one
+	return redisstreams.Options{URL: rest, ShardedPubSub: ours.Has("sharded"), StreamCount: count, Logger: logger}
 }
 
 // at is a broker whose URL says more.
@@ -108,23 +125,39 @@ type at struct {
 // URL implements [Broker].
 func (b at) URL() string { return b.url }
 
-func startSharded(mode string) func(testing.TB) Broker {
+func startSaying(query string) func(testing.TB) Broker {
 	return func(t testing.TB) Broker {
 		b := startRedis(t)
-		return at{b, b.URL() + "?mode=" + mode}
+		return at{b, b.URL() + "?" + query}
+	}
+}
+
+func startCluster(query string) func(testing.TB) Broker {
+	return func(t testing.TB) Broker {
+		c := testredis.StartCluster(t)
+		return at{c.Servers()[0], c.URL() + "?cluster&" + query}
 	}
 }
 
 // Variants are ways to use the wires of [All], which their brokers' URLs tell the nodes.
-func Variants() []Wire {
-	static, private, cluster := *ByName("redissharded"), *ByName("redissharded"), *ByName("redissharded")
-	static.Variant, static.Start = " static", startSharded("static")
-	private.Variant, private.Start = " private", startSharded("dynamic-private")
-	cluster.Variant, cluster.Start = " on a cluster", func(t testing.TB) Broker {
-		c := testredis.StartCluster(t)
-		return at{c.Servers()[0], c.URL() + "?mode=dynamic&cluster"}
+func Variants() (list []Wire) {
+	for _, v := range []struct {
+		wire, variant string
+		start         func(testing.TB) Broker
+	}{
+		{"redissharded", " static", startSaying("mode=static")},
+		{"redissharded", " private", startSaying("mode=dynamic-private")},
+		{"redissharded", " on a cluster", startCluster("mode=dynamic")},
+		{"redisstreams", " sharded", startSaying("sharded")},
+		{"redisstreams", " several", startSaying("streams=4")},
+		{"redisstreams", " on a cluster", startCluster("")},
+		{"redisstreams", " sharded on a cluster", startCluster("sharded&streams=2")},
+	} {
+		w := *ByName(v.wire)
+		w.Variant, w.Start = v.variant, v.start
+		list = append(list, w)
 	}
-	return []Wire{static, private, cluster}
+	return list
 }
 
 // All are the wires that there are.
@@ -154,10 +187,10 @@ var All = []Wire{
 		Name: "redisstreams", Redis: true, Flood: []string{"PUBLISH", "socket.io#/#"},
 		Start: startRedis,
 		Driver: func(url string, logger *slog.Logger) (adapter.Driver, error) {
-			return redisstreams.New(redisstreams.Options{URL: url, Logger: logger})
+			return redisstreams.New(streams(url, logger))
 		},
 		Emitter: func(url string, logger *slog.Logger) (adapter.Driver, error) {
-			return redisstreams.NewEmitter(redisstreams.Options{URL: url, Logger: logger})
+			return redisstreams.NewEmitter(streams(url, logger))
 		},
 	},
 	{

@@ -133,9 +133,13 @@ func (m *Monitor) End(gap *adapter.Gap, to time.Time) { m.gaps.end(gap, to, 0) }
 
 // Lost counts a gap of so many messages, which were published since then and have not come.
 func (m *Monitor) Lost(namespace string, since time.Time, n uint64) {
+	m.Missed(adapter.Gap{Cause: adapter.GapLost, Namespace: namespace, From: since}, n)
+}
+
+// Missed counts a gap that is over, in which so many messages are known to be missing.
+func (m *Monitor) Missed(gap adapter.Gap, n uint64) {
 	m.lost.Add(n)
-	gap := m.gaps.begin(adapter.Gap{Cause: adapter.GapLost, Namespace: namespace, From: since})
-	m.gaps.end(gap, time.Now(), n)
+	m.gaps.end(m.gaps.begin(gap), time.Now(), n)
 }
 
 // Ignored counts a message that is not what it should be, and says so.

@@ -1,0 +1,63 @@
+package redisx
+
+import (
+	"context"
+	"time"
+)
+
+// Stream asks what Redis knows of a stream.
+func (s *Shards) Stream(ctx context.Context, stream string) (info StreamInfo, err error) {
+	err = s.at(ctx, stream, func(ctx context.Context, c *Client) error {
+		info, err = c.Stream(ctx, stream)
+		return err
+	})
+	return info, err
+}
+
+// Appendable returns why nothing can be appended to a stream now, as [Client.Appendable] does.
+func (s *Shards) Appendable(ctx context.Context, stream string) error {
+	return s.at(ctx, stream, func(ctx context.Context, c *Client) error { return c.Appendable(ctx, stream) })
+}
+
+// ReadStream returns a reader of a stream, as [Client.ReadStream] does, on the server that has the stream. When another has
+// it, the reader fails, and the next one is there.
+func (s *Shards) ReadStream(ctx context.Context, stream string, count int, block time.Duration) (r *StreamReader, err error) {
+	err = s.at(ctx, stream, func(_ context.Context, c *Client) error {
+		r, err = c.ReadStream(stream, count, block)
+		return err
+	})
+	if err == nil {
+		r.failed = s.kick
+	}
+	return r, err
+}
+
+// at has do ask the server that has a key, and another one if that has it by now.
+func (s *Shards) at(ctx context.Context, key string, do func(ctx context.Context, c *Client) error) error {
+	ctx, cancel := context.WithTimeout(ctx, s.opts.Timeout)
+	defer cancel()
+	var before *topology
+	var err error
+	for {
+		if failed := s.await(ctx, before); failed != nil {
+			if err == nil {
+				err = failed
+			}
+			return err
+		}
+		s.mu.Lock()
+		table := s.table
+		n, none := s.nodeOf(key)
+		s.mu.Unlock()
+		if err = none; err == nil {
+			err = do(ctx, n.client)
+		}
+		if err != nil && (isElsewhere(err) || !isAnswer(err)) {
+			s.kick()
+		}
+		if !isElsewhere(err) {
+			return err
+		}
+		before = table
+	}
+}
