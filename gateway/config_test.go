@@ -24,6 +24,8 @@ func TestValidate(t *testing.T) {
 		{Dev: true, Cluster: "redis+sentinel://10.0.0.7:26379/mymaster?addr=10.0.0.8:26379", ClusterSubscribeRooms: true},
 		{Dev: true, Cluster: "redis+unix:///run/redis.sock"},
 		{Dev: true, Cluster: "redis+sharded://host?mode=static"},
+		{Dev: true, Cluster: "redis://host?specific"},
+		{Dev: true, Cluster: "redis+streams://host?addr=other:7000&sharded&streams=4"},
 		{Dev: true, Cluster: "rediss+streams://host?master_set=main", ClusterKey: "key"},
 		{Dev: true, Cluster: "redis+cluster://user:pw@host?addr=other:7000&spread&mode=dynamic-private"},
 	} {
@@ -61,6 +63,7 @@ func TestValidate(t *testing.T) {
 		{gateway.Config{Dev: true, Cluster: "postgres://host/db", ClusterSubscribeRooms: true}, "cluster-subscribe-rooms", "leave it out"},
 		{gateway.Config{Dev: true, Cluster: "redis+unix://"}, "cluster", "/run/redis"},
 		{gateway.Config{Dev: true, Cluster: "redis+sharded://host?mode=often"}, "cluster", "dynamic-private"},
+		{gateway.Config{Dev: true, Cluster: "redis+streams://host?streams=many"}, "cluster", "the number of streams is"},
 		{gateway.Config{Dev: true, Cluster: "redis+streams://"}, "cluster", "redis+streams://127"},
 		{gateway.Config{Dev: true, Cluster: "redis+sharded://host", ClusterSubscribeRooms: true}, "cluster-subscribe-rooms", "leave it out"},
 		{gateway.Config{Dev: true, ClusterSubscribeRooms: true}, "cluster-subscribe-rooms", "leave it out"},

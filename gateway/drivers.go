@@ -62,14 +62,17 @@ func localOptions(cfg *Config) local.Options {
 	return local.Options{Dir: strings.TrimPrefix(strings.TrimPrefix(cfg.Cluster, "unix:"), "//"), Logger: cfg.Logger}
 }
 
-// redisKind is Redis Pub/Sub, under a scheme of ours that is one of the client's.
+// redisKind is Redis Pub/Sub, under a scheme of ours that is one of the client's. One member of the URL's query is ours:
+// specific.
 func redisKind(scheme, theirs, example string) driverKind {
 	options := func(cfg *Config) redispubsub.Options {
 		address := theirs + strings.TrimPrefix(cfg.Cluster, scheme)
 		if strings.HasSuffix(scheme, "+sentinel") {
 			address = sentinelURL(address)
 		}
-		return redispubsub.Options{URL: address, Key: cfg.ClusterKey, SubscribeRooms: cfg.ClusterSubscribeRooms, Logger: cfg.Logger}
+		o := redispubsub.Options{Key: cfg.ClusterKey, SubscribeRooms: cfg.ClusterSubscribeRooms, Logger: cfg.Logger}
+		o.URL = ours(address, func(query url.Values) { o.SpecificResponses = query.Has("specific") }, "specific")
+		return o
 	}
 	return driverKind{scheme: scheme, broker: "redis", example: example, rooms: true,
 		validate: func(cfg *Config) error {

@@ -74,13 +74,13 @@ func (s *stage) name(client string) string { return client + " in " + s.title }
 // connect connects a client to the node its name begins with.
 func (s *stage) connect(client, namespace string) {
 	s.t.Helper()
-	url := s.a.url
+	node := s.a
 	if client[0] == 'b' {
-		url = s.b.url
+		node = s.b
 	}
 	var state struct{ ID string }
 	s.clients.do("connect", params{
-		"client": s.name(client), "url": url + namespace,
+		"client": s.name(client), "url": node.url + namespace, "msgpack": s.pair.wire.Msgpack && node.kind == nodeKind,
 		"options": params{"transports": []string{"websocket"}, "reconnection": false, "auth": params{"name": client}},
 	}, &state)
 	s.ids[client] = state.ID

@@ -67,6 +67,11 @@ type Options struct {
 	// emitters put members of other nodes into rooms (socketsJoin) and publish to these rooms right after: Peal nodes
 	// see to it that this is heard everywhere, others do not know that they would have to.
 	SubscribeRooms bool
+	// SpecificResponses answers the questions of Node.js nodes on the channel of the node that asked, and not on that of all:
+	// publishOnSpecificResponseChannel of the Node.js adapter. All nodes of its version 7.1 and later hear both, so it need not
+	// be the same everywhere. As there, it does not hold for the answers to server-side events. Peal nodes answer each other
+	// so in any case.
+	SpecificResponses bool
 	// OnState is called when the connection that receives is there (true) and when it is lost or cannot be made (false,
 	// with the cause). It must not block. It may be nil.
 	OnState func(connected bool, err error)

@@ -132,8 +132,12 @@ func asJSON(payload []byte) (text []byte, attachments [][]byte, err error) {
 // replier returns what publishes the answers to a request.
 func (l *link) replier(r *request) func(adapter.Answer) {
 	kind, id, node, channel := *r.Type, r.RequestID, "", l.responses
-	if r.Peal > 0 && r.UID != "" {
+	switch {
+	case r.UID == "":
+	case r.Peal > 0:
 		node, channel = l.uid, l.responses+r.UID+"#"
+	case l.driver.opts.SpecificResponses && kind != requestServerSideEmit:
+		channel = l.responses + r.UID + "#"
 	}
 	return func(a adapter.Answer) {
 		if l.ended() {

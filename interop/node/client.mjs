@@ -2,6 +2,7 @@
 import { NodeWebSocket, NodeXHR } from "engine.io-client";
 import { EventSource } from "eventsource";
 import { io } from "socket.io-client";
+import msgpackParser from "socket.io-msgpack-parser";
 import { encode, say, serve } from "./lines.mjs";
 
 const clients = new Map();
@@ -49,8 +50,9 @@ const watch = (name, socket) => {
 
 serve({
   // connect waits for the socket to be connected, or fails with the reason of the refusal.
-  // With `hold`, the connection stays on polling until straddle lets the upgrade begin.
-  async connect({ client: name, url, options = {}, wait = true, hold = false }) {
+  // With `hold`, the connection stays on polling until straddle lets the upgrade begin. With `msgpack`, packets are MessagePack.
+  async connect({ client: name, url, options = {}, wait = true, hold = false, msgpack = false }) {
+    if (msgpack) options.parser = msgpackParser;
     if (hold) options.transports = [NodeXHR, holdUpgrade(name)];
     const socket = io(url, { forceNew: true, autoConnect: false, reconnectionDelay: 50, ...options });
     clients.set(name, socket);

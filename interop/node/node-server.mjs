@@ -3,8 +3,8 @@
 //
 //	node node-server.mjs WIRE URL
 //
-// WIRE names a module of wires/: its join(url, requestsTimeout) returns {adapter, close} and, where the official packages
-// have an emitter, emitter(namespace).
+// WIRE names a module of wires/: its join(url, requestsTimeout) returns {adapter, close}, where the official packages have an
+// emitter, emitter(namespace), and server, further options of the Server.
 import { createServer } from "node:http";
 import { Server } from "socket.io";
 import { encode, say, serve } from "./lines.mjs";
@@ -16,7 +16,7 @@ const askTimeout = 3000;
 
 const wire = await (await import(`./wires/${name}.mjs`)).join(url, askTimeout);
 const http = createServer();
-const io = new Server(http, { adapter: wire.adapter });
+const io = new Server(http, { adapter: wire.adapter, ...wire.server });
 
 const register = (namespace) => {
   namespace.on("connection", (socket) => {

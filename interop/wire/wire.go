@@ -47,6 +47,8 @@ type Wire struct {
 	Rate int
 	// Rooms says that the official adapter can be asked for the rooms of all nodes.
 	Rooms bool
+	// Msgpack says that clients speak MessagePack with Node.js nodes, in place of Socket.IO's usual packets.
+	Msgpack bool
 	// TextEvents says that the official adapter sends server-side events as JSON, in which bytes are lost.
 	TextEvents bool
 }
@@ -96,13 +98,18 @@ func take(address string) (rest string, ours url.Values) {
 	theirs := url.Values{}
 	for name, values := range ours {
 		switch name {
-		case "mode", "cluster", "sharded", "streams":
+		case "mode", "cluster", "sharded", "streams", "specific", "parser", "clients":
 		default:
 			theirs[name] = values
 		}
 	}
 	u.RawQuery = theirs.Encode()
 	return u.String(), ours
+}
+
+func pubsub(address string, logger *slog.Logger) redispubsub.Options {
+	rest, ours := take(address)
+	return redispubsub.Options{URL: rest, SpecificResponses: ours.Has("specific"), Logger: logger}
 }
 
 func sharded(address string, logger *slog.Logger) redissharded.Options {
@@ -145,6 +152,8 @@ func Variants() (list []Wire) {
 		wire, variant string
 		start         func(testing.TB) Broker
 	}{
+		{"redispubsub", " specific", startSaying("specific&parser")},
+		{"redispubsub", " msgpack", startSaying("clients")},
 		{"redissharded", " static", startSaying("mode=static")},
 		{"redissharded", " private", startSaying("mode=dynamic-private")},
 		{"redissharded", " on a cluster", startCluster("mode=dynamic")},
@@ -154,7 +163,7 @@ func Variants() (list []Wire) {
 		{"redisstreams", " sharded on a cluster", startCluster("sharded&streams=2")},
 	} {
 		w := *ByName(v.wire)
-		w.Variant, w.Start = v.variant, v.start
+		w.Variant, w.Start, w.Msgpack = v.variant, v.start, v.variant == " msgpack"
 		list = append(list, w)
 	}
 	return list
@@ -166,10 +175,10 @@ var All = []Wire{
 		Name: "redispubsub", Redis: true, Flood: []string{"PUBLISH", "socket.io#/#nobody#"}, Rooms: true, TextEvents: true,
 		Start: startRedis,
 		Driver: func(url string, logger *slog.Logger) (adapter.Driver, error) {
-			return redispubsub.New(redispubsub.Options{URL: url, Logger: logger})
+			return redispubsub.New(pubsub(url, logger))
 		},
 		Emitter: func(url string, logger *slog.Logger) (adapter.Driver, error) {
-			return redispubsub.NewEmitter(redispubsub.Options{URL: url, Logger: logger})
+			return redispubsub.NewEmitter(pubsub(url, logger))
 		},
 	},
 	{
