@@ -87,7 +87,7 @@ var layers = map[string][]string{
 
 	"examples": {"..."},
 	"interop":  {"..."},
-	"lab":      {"bench", "internal/bench/..."},
+	"lab":      {"bench", "internal/bench/...", "lab/..."},
 }
 
 // leaves are programs, measurements and tests about the whole; nothing may build on them.

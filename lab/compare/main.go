@@ -5,6 +5,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/signal"
 	"slices"
@@ -30,11 +31,12 @@ type settings struct {
 	node    string
 	repeat  int
 	clients int
+	quick   bool
 	only    string
 	measure string
 	redis   string
 
-	centrifugo, mercure string
+	centrifugo, mercure, redisServer string
 }
 
 func run(ctx context.Context) error {
@@ -43,10 +45,12 @@ func run(ctx context.Context) error {
 	flag.StringVar(&s.node, "node", "node", "Node.js; empty leaves it out")
 	flag.IntVar(&s.repeat, "repeat", 3, "times to measure each")
 	flag.IntVar(&s.clients, "clients", 10_000, "clients; fan-out is measured with half of them as well")
+	flag.BoolVar(&s.quick, "quick", false, "measure whole clusters for a moment, with few clients: shows that it works, not what it costs")
 	flag.StringVar(&s.only, "only", "", "comma-separated peers: floor, peal, node, zishang, centrifugo, mercure; empty means all")
 	flag.StringVar(&s.measure, "measure", "", "comma-separated measurements: "+strings.Join(names(), ", ")+"; empty means all")
 	flag.StringVar(&s.centrifugo, "centrifugo", "", "program of Centrifugo; empty leaves it out")
 	flag.StringVar(&s.mercure, "mercure", "", "program of the Mercure hub; empty leaves it out")
+	flag.StringVar(&s.redisServer, "redis-server", "redis-server", "program of Redis, for the measurements of whole clusters")
 	flag.StringVar(&s.redis, "redis", "", "URL of a Redis of your own for scenario cluster; empty leaves it out")
 	flag.Parse()
 	if err := errors.Join(checkOnly(s.only), checkMeasure(s.measure)); err != nil {
@@ -58,23 +62,22 @@ func run(ctx context.Context) error {
 		return fmt.Errorf("a directory for the programs: %w", err)
 	}
 	defer os.RemoveAll(dir) // the system cleans up what is left
-	c := &comparison{settings: s, values: map[key][]float64{}, began: time.Now()}
-	if err := c.prepare(ctx, dir); err != nil {
+	c := &comparison{settings: s, values: map[key][]float64{}, parts: map[string]part{}, began: time.Now(), dir: dir}
+	if err := c.prepare(ctx); err != nil {
 		return err
 	}
 	if err := c.measureAll(ctx); err != nil {
 		return err
 	}
-	text := c.markdown(ctx)
 	if s.out == "" {
-		fmt.Print(text)
+		fmt.Print(c.page(ctx, ""))
 		return nil
 	}
-	// A file that is not there yet has nothing to keep.
-	if old, err := os.ReadFile(s.out); err == nil {
-		text += million(string(old))
+	old, err := os.ReadFile(s.out)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) { // a file that is not there yet has nothing to keep
+		return fmt.Errorf("the results of before: %w", err)
 	}
-	if err := os.WriteFile(s.out, []byte(text), 0o644); err != nil {
+	if err := os.WriteFile(s.out, []byte(c.page(ctx, string(old))), 0o644); err != nil {
 		return fmt.Errorf("writing the results: %w", err)
 	}
 	return nil
@@ -124,6 +127,9 @@ func names() (list []string) {
 	for _, m := range measurements(2) {
 		list = append(list, m.name)
 	}
+	for _, s := range sections {
+		list = append(list, s.name)
+	}
 	return list
 }
 
@@ -148,6 +154,8 @@ type comparison struct {
 	missing  []string // servers that could not be built, and why
 	began    time.Time
 	loads    []string
+	dir      string          // of the programs that are built
+	parts    map[string]part // by the name of a section: what is said of it beside the figures
 }
 
 func (c *comparison) measureAll(ctx context.Context) error {
@@ -171,6 +179,17 @@ func (c *comparison) measureAll(ctx context.Context) error {
 			}
 		}
 		c.loads = append(c.loads, load())
+	}
+	for _, s := range sections {
+		if !chosen(c.measure, s.name) {
+			continue
+		}
+		p := part{}
+		if err := s.measure(ctx, c, &p); err != nil {
+			return err
+		}
+		p.load = load()
+		c.parts[s.name] = p
 	}
 	return nil
 }
@@ -218,17 +237,4 @@ func (c *comparison) problem(m measurement, s server, text string) {
 	text = fmt.Sprintf("%s of %s: %s", m.name, s.name, text)
 	fmt.Fprintln(os.Stderr, text)
 	c.problems = append(c.problems, text)
-}
-
-// million returns the section of the file that lab/million writes.
-func million(old string) string {
-	const title = "\n## A million clients\n"
-	_, section, found := strings.Cut(old, title)
-	if !found {
-		return ""
-	}
-	if next := strings.Index(section, "\n## "); next >= 0 {
-		section = section[:next]
-	}
-	return title + section
 }

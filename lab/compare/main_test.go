@@ -30,21 +30,6 @@ func TestMedian(t *testing.T) {
 	}
 }
 
-// What lab/million has written outlives a comparison.
-func TestMillion(t *testing.T) {
-	t.Parallel()
-	const section = "\n## A million clients\n\ntext\n"
-	for old, want := range map[string]string{
-		"# Results\n\n## How\n\nso\n":                "",
-		"# Results\n\n## How\n\nso\n" + section:      section,
-		"# Results\n" + section + "\n## How\n\nso\n": section,
-	} {
-		if got := million(old); got != want {
-			t.Errorf("of %q stays %q, want %q", old, got, want)
-		}
-	}
-}
-
 func TestMarkdown(t *testing.T) {
 	t.Parallel()
 	c := &comparison{settings: settings{clients: 10_000, repeat: 3}, values: map[key][]float64{

@@ -98,7 +98,7 @@ func (c *comparison) markdown(ctx context.Context) string {
 	c.tables(&b)
 	b.WriteString("\n## How\n\n")
 	fmt.Fprintf(&b, "%s; median of %d (lowest to highest in brackets), the servers taking turns.\n\n", c.began.UTC().Format(time.DateOnly), c.repeat)
-	for _, line := range c.machine(ctx) {
+	for _, line := range c.machine(ctx, c.loads) {
 		fmt.Fprintf(&b, "- %s\n", line)
 	}
 	b.WriteString("\n```\n")
@@ -148,7 +148,8 @@ func (c *comparison) columns() (names []string) {
 func (c *comparison) tables(b *strings.Builder) {
 	columns := c.columns()
 	others := slices.DeleteFunc(slices.Clone(columns), func(name string) bool { return name == peal })
-	c.table(b, columns, func(r row, name string) string {
+	rows := append(c.rows(), c.productRows()...)
+	table(b, rows, columns, func(r row, name string) string {
 		if name == peal {
 			name = c.own(r)
 		}
@@ -156,20 +157,25 @@ func (c *comparison) tables(b *strings.Builder) {
 	})
 	b.WriteString("\n## How many times better Peal is\n\nThe other's figure by Peal's, or Peal's by the other's where more is better. " +
 		"Below 1 the other is better.\n\n")
-	c.table(b, others, func(r row, name string) string {
-		own, _ := median(c.values[key{r.measurement, c.own(r), r.figure}])
-		theirs, _ := median(c.values[key{r.measurement, name, r.figure}])
-		if r.higher {
-			return ratio(own, theirs)
-		}
-		return ratio(theirs, own)
+	table(b, rows, others, func(r row, name string) string {
+		return c.better(r, c.own(r), name)
 	})
 }
 
+// better returns how many times better one server is than another.
+func (c *comparison) better(r row, one, other string) string {
+	own, _ := median(c.values[key{r.measurement, one, r.figure}])
+	theirs, _ := median(c.values[key{r.measurement, other, r.figure}])
+	if r.higher {
+		return ratio(own, theirs)
+	}
+	return ratio(theirs, own)
+}
+
 // table writes the rows of which a cell is not empty.
-func (c *comparison) table(b *strings.Builder, columns []string, cell func(r row, column string) string) {
+func table(b *strings.Builder, rows []row, columns []string, cell func(r row, column string) string) {
 	fmt.Fprintf(b, "| | %s |\n|---|%s\n", strings.Join(columns, " | "), strings.Repeat("--:|", len(columns)))
-	for _, r := range append(c.rows(), c.productRows()...) {
+	for _, r := range rows {
 		cells := make([]string, len(columns))
 		for i, name := range columns {
 			cells[i] = cell(r, name)
@@ -218,7 +224,7 @@ func load() string {
 }
 
 // machine says what was measured on.
-func (c *comparison) machine(ctx context.Context) []string {
+func (c *comparison) machine(ctx context.Context, loads []string) []string {
 	model := "unknown processor"
 	if data, err := os.ReadFile("/proc/cpuinfo"); err == nil {
 		if _, rest, ok := bytes.Cut(data, []byte("model name\t: ")); ok {
@@ -230,7 +236,7 @@ func (c *comparison) machine(ctx context.Context) []string {
 		fmt.Sprintf("%d cores of %s, shared by server and clients", runtime.NumCPU(), model),
 		output(ctx, "uname", "-sr") + ", " + runtime.Version(),
 		"commit " + output(ctx, "git", "rev-parse", "--short", "HEAD"),
-		"load average after each measurement: " + strings.Join(c.loads, ", ") + " (the clients' and the server's own is 2)",
+		"load average after each measurement: " + strings.Join(loads, ", ") + " (the clients' and the server's own is 2)",
 	}
 	if c.node != "" {
 		lines = append(lines, "Node.js "+output(ctx, c.node, "--version")+

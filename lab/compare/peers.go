@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -198,16 +199,31 @@ func findNode(node string) error {
 	return nil
 }
 
+// needs reports whether one of the chosen measurements is of a server.
+func (c *comparison) needs(name string) bool {
+	for _, m := range measurements(c.clients) {
+		if chosen(c.measure, m.name) && slices.Contains(m.servers, name) {
+			return true
+		}
+	}
+	for _, s := range sections {
+		if chosen(c.measure, s.name) && slices.Contains(s.servers, name) {
+			return true
+		}
+	}
+	return false
+}
+
 // prepare builds the chosen servers. One that cannot be built is left out and says why; without Peal there is nothing to
 // compare.
-func (c *comparison) prepare(ctx context.Context, dir string) error {
+func (c *comparison) prepare(ctx context.Context) error {
 	for module, program := range map[string]string{".": "./cmd/peal", "lab": "./compare/floor", "interop": "./server"} {
-		if err := goCommand(ctx, module, "build", "-o", dir+"/", program); err != nil {
+		if err := goCommand(ctx, module, "build", "-o", c.dir+"/", program); err != nil {
 			return fmt.Errorf("building the servers (run this at the root of the repository): %w", err)
 		}
 	}
-	for _, s := range servers(dir, c.settings) {
-		if !chosen(c.only, ids[s.name]) {
+	for _, s := range servers(c.dir, c.settings) {
+		if !chosen(c.only, ids[s.name]) || !c.needs(s.name) {
 			continue
 		}
 		if s.build != nil {

@@ -1,21 +1,17 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"net"
 	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
-	"syscall"
 	"time"
 
 	"github.com/peal-dev/peal/internal/bench/process"
+	"github.com/peal-dev/peal/lab/broker"
 )
 
 // programs are what is started.
@@ -37,7 +33,7 @@ func build(ctx context.Context, dir, redis string) (programs, error) {
 type servers struct {
 	nodes []*process.Server
 	addrs []netip.AddrPort
-	redis *redis
+	redis *broker.Redis
 }
 
 // start starts what a load asks for. stop is to be called even if there is an error.
@@ -49,10 +45,10 @@ func start(ctx context.Context, p programs, l load, floor bool) (*servers, error
 	}
 	if l.nodes > 0 {
 		var err error
-		if s.redis, err = startRedis(ctx, p.redis); err != nil {
+		if s.redis, err = broker.StartRedis(ctx, p.redis); err != nil {
 			return s, err
 		}
-		command += " --cluster redis://" + s.redis.addr
+		command += " --cluster redis://" + s.redis.Addr
 	}
 	for range max(l.nodes, 1) {
 		node, err := process.Start(ctx, command, os.Stderr)
@@ -78,7 +74,7 @@ func (s *servers) stop() error {
 		errs = append(errs, node.Stop())
 	}
 	if s.redis != nil {
-		s.redis.stop()
+		s.redis.Stop()
 	}
 	return errors.Join(errs...)
 }
@@ -89,7 +85,7 @@ func (s *servers) pids() (all []int) {
 		all = append(all, node.PID())
 	}
 	if s.redis != nil {
-		all = append(all, s.redis.cmd.Process.Pid)
+		all = append(all, s.redis.PID())
 	}
 	return all
 }
@@ -116,69 +112,4 @@ func (s *servers) memory() (sum float64, err error) {
 		sum += float64(m.Proportional)
 	}
 	return sum, nil
-}
-
-// redis is a Redis server that nobody else uses and that stores nothing.
-type redis struct {
-	addr    string
-	cmd     *exec.Cmd
-	cancel  context.CancelFunc
-	drained chan struct{}
-}
-
-// stopTimeout is how long Redis may take to end when asked to.
-const stopTimeout = 10 * time.Second
-
-// startRedis starts a Redis and waits until it says that it accepts connections.
-func startRedis(ctx context.Context, program string) (*redis, error) {
-	addr, err := freeAddress(ctx)
-	if err != nil {
-		return nil, err
-	}
-	_, port, _ := net.SplitHostPort(addr) // we have it from the kernel
-	ctx, cancel := context.WithCancel(ctx)
-	cmd := exec.CommandContext(ctx, program, "--bind", "127.0.0.1", "--port", port, "--save", "", "--appendonly", "no", "--daemonize", "no", // the user's own program
-		"--logfile", "", "--loglevel", "notice", "--dir", os.TempDir())
-	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
-	cmd.WaitDelay = stopTimeout
-	stdout, err := cmd.StdoutPipe()
-	if err != nil {
-		cancel()
-		return nil, fmt.Errorf("starting Redis: %w", err)
-	}
-	if err := cmd.Start(); err != nil {
-		cancel()
-		return nil, fmt.Errorf("starting Redis: %w", err)
-	}
-	r := &redis{addr: addr, cmd: cmd, cancel: cancel, drained: make(chan struct{})}
-	lines := bufio.NewScanner(stdout)
-	last, ready := "", false
-	for !ready && lines.Scan() {
-		last = lines.Text()
-		ready = strings.Contains(last, "Ready to accept connections")
-	}
-	go func() {
-		defer close(r.drained)
-		_, _ = io.Copy(io.Discard, stdout) // ends with the process
-	}()
-	if !ready {
-		r.stop()
-		return nil, fmt.Errorf("redis %s did not come up on %s; it said last: %q", program, addr, last)
-	}
-	return r, nil
-}
-
-func (r *redis) stop() {
-	r.cancel()
-	<-r.drained
-	_ = r.cmd.Wait() // it was told to end, or said why
-}
-
-// freeAddress returns a loopback address that nobody listens on now.
-func freeAddress(ctx context.Context) (string, error) {
-	l, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", fmt.Errorf("looking for a free port: %w", err)
-	}
-	return l.Addr().String(), l.Close()
 }

@@ -14,6 +14,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/peal-dev/peal/lab/page"
 )
 
 // result is what a run measured. Times are in seconds and memory in bytes.
@@ -187,7 +189,7 @@ func (r *result) write(s *settings) error {
 		if err != nil {
 			return fmt.Errorf("the file for the results: %w", err)
 		}
-		if err := os.WriteFile(s.results, []byte(replaceSection(string(old), r.markdown())), 0o644); err != nil {
+		if err := os.WriteFile(s.results, []byte(page.Replace(string(old), r.markdown())), 0o644); err != nil {
 			return fmt.Errorf("writing the results: %w", err)
 		}
 	}

@@ -129,20 +129,6 @@ func (r *result) markdown() string {
 	return b.String()
 }
 
-// replaceSection puts a section in the place of the one with the same heading, or behind all others.
-func replaceSection(document, section string) string {
-	heading, _, _ := strings.Cut(section, "\n")
-	at := strings.Index("\n"+document, "\n"+heading+"\n")
-	if at < 0 {
-		return strings.TrimRight(document, "\n") + "\n\n" + section
-	}
-	rest := ""
-	if next := strings.Index(document[at+len(heading):], "\n## "); next >= 0 {
-		rest = document[at+len(heading)+next:]
-	}
-	return document[:at] + section + rest
-}
-
 // thousands writes a number with commas.
 func thousands(n int) string {
 	s := fmt.Sprint(n)

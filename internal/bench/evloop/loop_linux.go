@@ -11,7 +11,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-type poll struct{ events []unix.EpollEvent }
+type poll struct {
+	events []unix.EpollEvent
+	coarse bool // the kernel counts in milliseconds only
+}
 
 // New returns an empty loop. Close frees it.
 func New() (*Loop, error) {
@@ -19,7 +22,7 @@ func New() (*Loop, error) {
 	if err != nil {
 		return nil, fmt.Errorf("epoll_create1: %w", err)
 	}
-	return &Loop{epoll: fd, buf: make([]byte, readBuffer), poll: poll{make([]unix.EpollEvent, 512)}}, nil
+	return &Loop{epoll: fd, buf: make([]byte, readBuffer), poll: poll{events: make([]unix.EpollEvent, 512)}}, nil
 }
 
 // Close closes all connections, without telling their handlers, and the loop.
@@ -142,11 +145,7 @@ func (l *Loop) add(c *Conn) {
 
 // Poll waits for events, at most so long, and hands them to the connections' handlers. A negative time waits for ever.
 func (l *Loop) Poll(wait time.Duration) error {
-	ms := -1
-	if wait >= 0 {
-		ms = int((wait + time.Millisecond - 1) / time.Millisecond)
-	}
-	n, err := unix.EpollWait(l.epoll, l.poll.events, ms)
+	n, err := l.wait(wait)
 	if err != nil {
 		if errors.Is(err, unix.EINTR) {
 			return nil
@@ -159,6 +158,29 @@ func (l *Loop) Poll(wait time.Duration) error {
 		}
 	}
 	return nil
+}
+
+// wait waits for events: to the nanosecond where the kernel can (Linux 5.11), so that a message may leave when it is due,
+// else rounded up to milliseconds.
+func (l *Loop) wait(d time.Duration) (int, error) {
+	if d >= 0 && !l.poll.coarse {
+		until := struct{ seconds, nanoseconds int64 }{int64(d / time.Second), int64(d % time.Second)} // the kernel's, on every architecture
+		n, _, errno := unix.Syscall6(unix.SYS_EPOLL_PWAIT2, uintptr(l.epoll), uintptr(unsafe.Pointer(unsafe.SliceData(l.poll.events))),
+			uintptr(len(l.poll.events)), uintptr(unsafe.Pointer(&until)), 0, 0)
+		switch errno {
+		case 0:
+			return int(n), nil
+		case unix.ENOSYS, unix.EPERM: // an old kernel, or a container that knows a list of calls
+			l.poll.coarse = true
+		default:
+			return 0, errno
+		}
+	}
+	ms := -1
+	if d >= 0 {
+		ms = int((d + time.Millisecond - 1) / time.Millisecond)
+	}
+	return unix.EpollWait(l.epoll, l.poll.events, ms)
 }
 
 func (c *Conn) event(bits uint32) {

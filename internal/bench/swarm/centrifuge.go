@@ -79,7 +79,7 @@ func (c *centrifuge) reply(line []byte) error {
 // upgrade asks for the WebSocket handshake.
 func (c *Client) upgrade(conn *evloop.Conn, path string) {
 	s := c.swarm
-	if s.request == nil { // the same for all
+	if s.request == nil || s.cfg.Session != nil { // else the same for all
 		s.request = fmt.Appendf(nil, "GET %s HTTP/1.1\r\nHost: %s\r\nUser-Agent: peal-bench\r\n"+
 			"Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: cGVhbCBsb2FkIGdlbmVyYQ==\r\n\r\n",
 			path, s.cfg.Target)

@@ -24,7 +24,12 @@ type polling struct {
 func (l *polling) Connected(conn *evloop.Conn) {
 	l.conn = conn
 	l.Client.send = l.post
-	l.path = l.swarm.cfg.Path + "?EIO=4&transport=polling"
+	session := l.session()
+	l.path = l.swarm.cfg.Path + "?EIO=4&transport=polling" + session
+	if session != "" {
+		l.state = connecting
+		l.write("40")
+	}
 	l.get()
 }
 

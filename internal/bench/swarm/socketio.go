@@ -20,6 +20,12 @@ func (c *Client) packet(p []byte) error {
 	case '0': // open
 		c.state = connecting
 		c.write("40")
+	case '3': // pong
+		if c.state == probing {
+			c.write("5")
+			c.state = connecting
+			c.write("40")
+		}
 	case '2': // ping
 		c.write("3" + string(p[1:]))
 	case '1': // close
@@ -77,7 +83,8 @@ func (c *Client) write(packet string) {
 type webSocket Client
 
 func (w *webSocket) Connected(conn *evloop.Conn) {
-	(*Client)(w).upgrade(conn, w.swarm.cfg.Path+"?EIO=4&transport=websocket")
+	c := (*Client)(w)
+	c.upgrade(conn, w.swarm.cfg.Path+"?EIO=4&transport=websocket"+c.session())
 }
 
 func (w *webSocket) Closed(conn *evloop.Conn, cause error) { (*Client)(w).Closed(conn, cause) }
@@ -92,6 +99,10 @@ func (w *webSocket) Data(conn *evloop.Conn, p []byte) (consumed int, err error) 
 			return 0, err
 		}
 		w.state = open
+		if (*Client)(w).session() != "" {
+			w.state = probing
+			(*Client)(w).write("2probe")
+		}
 	}
 	n, err := frames(conn, p[consumed:], (*Client)(w).packet)
 	return consumed + n, err

@@ -30,6 +30,9 @@ type Config struct {
 	Narrow    int       // bytes that the kernel keeps for a client that does not read, see evloop.Loop.DialNarrow; 0 leaves it to the kernel
 	Path      string    // of the endpoint; empty means /socket.io/, for SSE /v1/events
 	Transport Transport // empty means WebSocket
+	// Session returns the id of the Engine.IO session, opened by long polling, that client i goes on with: by polling, or by
+	// an upgrade to WebSocket. Nil, or an empty id, opens a session.
+	Session func(i int) string
 	// Subscribe returns the Socket.IO packet that makes client i a member of its rooms, such as `20["join","a"]`: an
 	// event that asks for the ack with id 0. For SSE it returns the query of the request, for Centrifuge commands, one to
 	// a line. Nil, or an empty packet, subscribes to nothing.
@@ -239,6 +242,7 @@ type state uint8
 
 const (
 	handshaking state = iota // the transport
+	probing                  // whether a session can go on by WebSocket
 	connecting               // to the namespace
 	subscribing
 	ready
@@ -252,6 +256,16 @@ func (c *Client) Pause() { c.conn.Pause() }
 
 // Resume undoes Pause.
 func (c *Client) Resume() { c.conn.Resume() }
+
+// session returns the part of a request's query that names the session to go on with, and "" without one.
+func (c *Client) session() string {
+	if f := c.swarm.cfg.Session; f != nil {
+		if sid := f(c.Index); sid != "" {
+			return "&sid=" + sid
+		}
+	}
+	return ""
+}
 
 func (c *Client) becomeReady() {
 	c.state = ready

@@ -1,6 +1,6 @@
 // Node.js Socket.IO with the load generator's handlers, as in `interop/server --profile bench`.
 //
-//	node server.mjs [port] [redis://127.0.0.1:6379]
+//	node server.mjs [port] [redis://127.0.0.1:6379 | redis+sharded://127.0.0.1:6379]
 import { createServer } from "node:http";
 import { Server } from "socket.io";
 
@@ -11,11 +11,12 @@ const io = new Server(http);
 
 if (redisURL) {
   const { createClient } = await import("redis");
-  const { createAdapter } = await import("@socket.io/redis-adapter");
-  const pub = createClient({ url: redisURL });
+  const { createAdapter, createShardedAdapter } = await import("@socket.io/redis-adapter");
+  const url = redisURL.replace("+sharded", "");
+  const pub = createClient({ url });
   const sub = pub.duplicate();
   await Promise.all([pub.connect(), sub.connect()]);
-  io.adapter(createAdapter(pub, sub));
+  io.adapter(url === redisURL ? createAdapter(pub, sub) : createShardedAdapter(pub, sub));
   // The adapter subscribes without waiting; this is answered behind it.
   await sub.ping();
 }
