@@ -19,6 +19,8 @@ type Entry struct {
 	// Private says that only the member is meant whose id is in Rooms.
 	Private bool
 
+	came uint64 // when it was appended, in milliseconds since 1970
+
 	mu     sync.Mutex // protects the following
 	shared weak.Pointer[message.Message]
 }
@@ -71,7 +73,8 @@ const (
 type Bounds struct {
 	// Floor is the highest offset of which an entry may be missing: readers who stand there or above miss nothing.
 	Floor message.Offset
-	// Top is the offset of the last entry, or Floor when there was none.
+	// Top is the offset of the last entry, or Floor when there was none. Where offsets are given it may be that of a volatile
+	// message.
 	Top message.Offset
 	// Count and Bytes say what is kept.
 	Count, Bytes int
@@ -101,6 +104,10 @@ type Log interface {
 	// Append keeps a message to the members that to means and returns its offset, which is greater than all before. The
 	// log keeps the slices of m and to, which must not change any more. A volatile message is not kept: it gets the
 	// offset of the last one that was.
+	//
+	// A message that has an offset keeps it: the log is the end of a longer one, which others share. Then a volatile message
+	// has a place as well. One whose offset is not greater than all before shows that the longer log has begun anew, and
+	// this one does too, right before it.
 	Append(m *message.Message, to message.Target) message.Offset
 	// Read returns the entries behind after, oldest first, or the error of Cover. The slice is the caller's, and may have
 	// entries that are not for who reads.
@@ -111,6 +118,9 @@ type Log interface {
 	Cover(after message.Offset, in *Interest) error
 	// Trim forgets the entries up to floor.
 	Trim(floor message.Offset)
+	// Reset forgets all entries: the log begins at floor, and of what was before nothing is known, not even for whom it was.
+	// It is for logs that are the end of a longer one, when some of that has not come.
+	Reset(floor message.Offset)
 	// Bounds returns what the log covers.
 	Bounds() Bounds
 	// Close ends what the log does in the background. It may be read and appended to all the same.

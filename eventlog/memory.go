@@ -69,12 +69,21 @@ func now() uint64 { return uint64(time.Now().UnixMilli()) }
 func (l *Memory) Append(m *message.Message, to message.Target) message.Offset {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if m.Volatile {
+	at, came := m.Offset, now()
+	switch {
+	case !at.IsZero() && at.Compare(l.bounds.Top) <= 0:
+		l.reset(before(at)) // the longer log has begun anew
+	case at.IsZero() && m.Volatile:
 		return l.bounds.Top
+	case at.IsZero():
+		at = next(l.bounds.Top, came)
 	}
-	e := &Entry{Offset: next(l.bounds.Top, now()), Data: m.Data, Attachments: m.Attachments,
+	l.bounds.Top = at
+	if m.Volatile {
+		return at
+	}
+	e := &Entry{Offset: at, came: came, Data: m.Data, Attachments: m.Attachments,
 		Rooms: to.Rooms, Except: to.Except, Private: to.Private}
-	l.bounds.Top = e.Offset
 	if l.bounds.Count == len(l.ring) {
 		l.resize(max(2*len(l.ring), minRing))
 	}
@@ -127,14 +136,14 @@ func (l *Memory) expire() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	oldest := now() - uint64(l.limits.Age/time.Millisecond)
-	for l.bounds.Count > 0 && l.at(0).Offset.Ms <= oldest {
+	for l.bounds.Count > 0 && l.at(0).came <= oldest {
 		l.drop()
 	}
 	if l.closed || l.bounds.Count == 0 {
 		l.timer = nil
 		return
 	}
-	l.timer.Reset(max(time.Duration(l.at(0).Offset.Ms-oldest)*time.Millisecond, l.limits.Age/16))
+	l.timer.Reset(max(time.Duration(l.at(0).came-oldest)*time.Millisecond, l.limits.Age/16))
 }
 
 // Cover implements [Log].
@@ -181,6 +190,19 @@ func (l *Memory) Trim(floor message.Offset) {
 	for l.bounds.Count > 0 && l.at(0).Offset.Compare(floor) <= 0 {
 		l.drop()
 	}
+}
+
+// Reset implements [Log].
+func (l *Memory) Reset(floor message.Offset) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.reset(floor)
+}
+
+func (l *Memory) reset(floor message.Offset) {
+	l.ring, l.head = nil, 0
+	l.bounds = Bounds{Floor: floor, Top: floor}
+	l.gone = trimmed{limit: l.gone.limit, everyone: floor, horizon: floor, since: floor, last: floor}
 }
 
 // Bounds implements [Log].

@@ -1,6 +1,7 @@
 package eventlog
 
 import (
+	"math"
 	"math/rand/v2"
 	"time"
 
@@ -30,6 +31,14 @@ func next(top message.Offset, now uint64) message.Offset {
 	}
 	o.Seq = lifeOf(top)<<numberBits | uint64(number)
 	return o
+}
+
+// before returns the offset right before o.
+func before(o message.Offset) message.Offset {
+	if o.Seq == 0 {
+		return message.Offset{Ms: o.Ms - 1, Seq: math.MaxUint64}
+	}
+	return message.Offset{Ms: o.Ms, Seq: o.Seq - 1}
 }
 
 // At returns the place at the time t in the log that top is an offset of: behind what was appended before that millisecond.

@@ -22,6 +22,8 @@ func Run(t *testing.T, fresh New) {
 	t.Run("Volatile", func(t *testing.T) { volatile(t, fresh(t, 10)) })
 	t.Run("Floor", func(t *testing.T) { floor(t, fresh(t, 10)) })
 	t.Run("Trim", func(t *testing.T) { trim(t, fresh(t, 100)) })
+	t.Run("Given", func(t *testing.T) { given(t, fresh(t, 10)) })
+	t.Run("Reset", func(t *testing.T) { reset(t, fresh(t, 10)) })
 	t.Run("Interest", func(t *testing.T) { interest(t, fresh) })
 	t.Run("Strangers", func(t *testing.T) { strangers(t, fresh) })
 	t.Run("Concurrent", func(t *testing.T) { concurrent(t, fresh(t, 10_000)) })
