@@ -1,6 +1,7 @@
 package adapter
 
 import (
+	"context"
 	"errors"
 
 	"github.com/peal-dev/peal/eventlog"
@@ -18,8 +19,9 @@ type Absence struct {
 
 	adapter  *Adapter
 	id       string
-	recent   []Membership // those that the log has messages from before of
-	claimant Member       // who is about to come back; protected by the adapter's order
+	recent   []Membership   // those that the log has messages from before of
+	known    message.Offset // with a common log: up to here it is not known since when it was in its other rooms
+	claimant Member         // who is about to come back; protected by the adapter's order
 }
 
 var _ Member = (*Absence)(nil)
@@ -44,7 +46,8 @@ func (a *Adapter) Suspend(m Member) (x *Absence, rooms []string) {
 	o := a.order
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	x = &Absence{adapter: a, id: m.ID(), At: o.log.Bounds().Top}
+	bounds := o.log.Bounds()
+	x = &Absence{adapter: a, id: m.ID(), At: bounds.Top, known: bounds.Floor}
 	present := a.index.replace(m, x, func(names []string) {
 		rooms = names
 		x.Since = o.joins.take(x.id, x.id)
@@ -73,9 +76,10 @@ func (a *Adapter) Claim(x *Absence, m Member) (rival Member, away bool) {
 	return rival, true
 }
 
-// Covered returns nil if all that x misses behind after is there, and else an [*eventlog.OffsetError].
-func (x *Absence) Covered(after message.Offset) error {
-	return x.adapter.order.log.Cover(after, &eventlog.Interest{ID: x.id, Rooms: x.memberships()})
+// Covered returns nil if all that x misses behind after is there, and else an [*eventlog.OffsetError]. It asks a common log
+// only for what this node does not have.
+func (x *Absence) Covered(ctx context.Context, after message.Offset) error {
+	return x.adapter.covers(ctx, after, &eventlog.Interest{ID: x.id, Rooms: x.memberships()})
 }
 
 func (a *Adapter) isAway(x *Absence) bool {

@@ -56,7 +56,7 @@ func New(ctx context.Context, namespace string, driver Driver, opts *Options) (*
 	if driver == nil {
 		return a, nil
 	}
-	link, err := driver.Subscribe(ctx, namespace, (*receiver)(a))
+	link, err := a.subscribe(ctx, driver)
 	if err != nil {
 		return nil, fmt.Errorf("adapter %s: subscribe: %w", namespace, err)
 	}
@@ -64,6 +64,13 @@ func New(ctx context.Context, namespace string, driver Driver, opts *Options) (*
 	a.link = link
 	a.index.filter, _ = link.(RoomFilter)
 	return a, nil
+}
+
+func (a *Adapter) subscribe(ctx context.Context, driver Driver) (Link, error) {
+	if s, ok := driver.(Sequencer); ok && a.order != nil {
+		return a.follow(ctx, s)
+	}
+	return driver.Subscribe(ctx, a.namespace, (*receiver)(a))
 }
 
 // Namespace returns the namespace's name, slash included.
@@ -159,8 +166,20 @@ func (a *Adapter) Each(t message.Target, yield func(Member) bool) {
 
 // Broadcast delivers m to the members t means: first on this node, then through the driver on the others. An error
 // means only that the cluster did not take the message; the delivery on this node is done by then.
+//
+// With a common log ([Adapter.Shared]) there is one order for all, and the members of this node are given m when its turn
+// comes: Broadcast returns when it has, or a second after the cluster has accepted m. Without a deadline of ctx's that may
+// take 10 s. An error means that nobody was given m, but for [ErrUnavailable] and the end of ctx: then the cluster may have
+// accepted it, and everybody is. What is only for this node is delivered at once, and not kept.
 func (a *Adapter) Broadcast(ctx context.Context, m *message.Message, t message.Target) error {
 	a.counters.broadcasts.Add(1)
+	if a.Shared() {
+		if t.Local {
+			a.aside(m, t)
+			return nil
+		}
+		return a.appendShared(ctx, m, t)
+	}
 	a.deliver(m, t)
 	if a.link == nil || t.Local {
 		return nil
@@ -214,7 +233,7 @@ func (a *Adapter) publish(ctx context.Context, e *Envelope) error {
 
 // apply does on this node what e says, and returns what is left to wait for.
 func (a *Adapter) apply(e *Envelope) (opening openings) {
-	t := message.Target{Rooms: e.Rooms, Except: e.Except}
+	t := message.Target{Rooms: e.Rooms, Except: e.Except, Private: e.Private}
 	switch e.Kind {
 	case KindBroadcast:
 		a.deliver(e.Message, t)

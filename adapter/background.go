@@ -18,7 +18,11 @@ func Background(driver Driver, log *slog.Logger) Driver {
 	if log == nil {
 		log = slog.Default()
 	}
-	return &background{driver, log}
+	b := &background{driver, log}
+	if s, ok := driver.(Sequencer); ok {
+		return &backgroundSequencer{b, s}
+	}
+	return b
 }
 
 type background struct {
@@ -34,9 +38,14 @@ const (
 
 // Subscribe implements [Driver].
 func (b *background) Subscribe(_ context.Context, namespace string, r Receiver) (Link, error) {
+	return b.start(namespace, func(ctx context.Context) (Link, error) { return b.driver.Subscribe(ctx, namespace, r) }), nil
+}
+
+// start begins to make a link with subscribe.
+func (b *background) start(namespace string, subscribe func(ctx context.Context) (Link, error)) *lateLink {
 	l := &lateLink{namespace: namespace, ready: make(chan struct{}), failing: make(chan struct{}), early: make(map[string]*earlyOpening)}
-	l.joining = service.Start(func(ctx context.Context) { l.join(ctx, b, r) })
-	return l, nil
+	l.joining = service.Start(func(ctx context.Context) { l.join(ctx, b.log, subscribe) })
+	return l
 }
 
 // Close implements [Driver].
@@ -55,11 +64,11 @@ type lateLink struct {
 	early map[string]*earlyOpening // the rooms that were open before link was there; nil from then on
 }
 
-func (l *lateLink) join(ctx context.Context, b *background, r Receiver) {
+func (l *lateLink) join(ctx context.Context, log *slog.Logger, subscribe func(ctx context.Context) (Link, error)) {
 	backoff := service.Backoff{Min: joinMin, Max: joinMax}
 	for failed := false; ; failed = true {
 		attempt, cancel := context.WithTimeout(ctx, joinTimeout)
-		link, err := b.driver.Subscribe(attempt, l.namespace, r)
+		link, err := subscribe(attempt)
 		cancel()
 		if err == nil {
 			l.arrive(link)
@@ -72,7 +81,7 @@ func (l *lateLink) join(ctx context.Context, b *background, r Receiver) {
 			close(l.failing)
 		}
 		pause := backoff.Next()
-		b.log.LogAttrs(ctx, slog.LevelError, "adapter: cannot join the cluster, trying again",
+		log.LogAttrs(ctx, slog.LevelError, "adapter: cannot join the cluster, trying again",
 			slog.String("namespace", l.namespace), slog.Any("err", err), slog.Duration("in", pause))
 		if !service.Pause(ctx, pause) {
 			return

@@ -57,7 +57,7 @@ type RoomFilter interface {
 // Receiver is how a driver speaks to the adapter it serves. All methods are safe for concurrent use and do not block.
 type Receiver interface {
 	// Receive applies another node's envelope to the members of this node. A driver calls it in the order of arrival
-	// and never with an envelope of its own link.
+	// and never with an envelope of its own link, but for those that a [Follower] gets.
 	Receive(e *Envelope)
 	// Answer takes another node's call, in the order of arrival among envelopes. It only notes the question, except for
 	// CallAsk, whose message goes to the members at once as that of an envelope does. The answer comes through reply,
@@ -107,6 +107,9 @@ type Envelope struct {
 	Rooms, Except []string
 	// ChangeRooms are the rooms to join or leave.
 	ChangeRooms []string
+	// Private is for KindBroadcast: only the member is meant whose id is in Rooms, and nobody in a room of that name. A node
+	// that does not know the difference takes it for a room.
+	Private bool
 	// CloseConnection is for KindDisconnect: close the whole connection too.
 	CloseConnection bool
 }

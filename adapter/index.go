@@ -104,12 +104,17 @@ func (ix *index) retire(r *room) {
 
 // add registers m and joins rooms. If the id is known, the member that has it only joins; add then reports false.
 func (ix *index) add(m Member, rooms []string) (added bool, opening openings) {
+	return ix.admit(m, rooms, false)
+}
+
+// admit is add. One that is away does not take anybody's place.
+func (ix *index) admit(m Member, rooms []string, away bool) (added bool, opening openings) {
 	id := m.ID()
 	s := ix.shard(id)
 	for {
 		e := ix.entry(id)
 		if e == nil {
-			fresh := &entry{member: m, id: id}
+			fresh := &entry{member: m, id: id, away: away}
 			fresh.mu.Lock()
 			s.mu.Lock()
 			if e = s.ids[id]; e == nil {
@@ -128,7 +133,13 @@ func (ix *index) add(m Member, rooms []string) (added bool, opening openings) {
 			ix.joined(e, id)
 			e.self.entry = e
 			ix.all[int(e.num)&(len(ix.all)-1)].add(&e.self)
-			ix.length.Add(1)
+			if away {
+				ix.absent.Add(1)
+			} else {
+				ix.length.Add(1)
+			}
+		} else if away {
+			return false, nil
 		} else {
 			e.mu.Lock()
 			if e.gone {

@@ -2,6 +2,7 @@ package adapter
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -14,9 +15,10 @@ import (
 // ordered gives an adapter with a log its one order: what is appended is delivered before anything else is, so each member
 // receives in the order of the offsets, and whoever has a message has all before it.
 type ordered struct {
-	mu    sync.Mutex // ahead of all locks of the index
-	log   eventlog.Log
-	joins *joins
+	mu     sync.Mutex // ahead of all locks of the index
+	log    eventlog.Log
+	joins  *joins
+	common *common // nil if the order is this node's own
 }
 
 // Membership is a room and since when somebody has been in it.
@@ -65,17 +67,48 @@ func (a *Adapter) Bounds() eventlog.Bounds {
 // not cover it, or it is too much, nothing was done, and the error is an [*eventlog.OffsetError] or a [*MissedError]; if it
 // is no longer for m to come back, [ErrNotAway]. Other errors mean what they mean for Add. It takes an adapter with a log.
 func (a *Adapter) Resume(ctx context.Context, m Member, r Resumption) (at message.Offset, err error) {
-	in := &eventlog.Interest{ID: m.ID(), Rooms: r.memberships(m.ID())}
-	// Most of it is looked for while others publish, and only the rest while nobody does.
-	missed, at, err := r.missed(a.order.log, r.After, in)
-	if err == nil {
-		var opening openings
-		if opening, at, err = a.rejoin(m, &r, missed, at, in); err == nil {
-			return at, a.wait(ctx, opening)
+	if c := a.order.common; c != nil {
+		c.await(ctx, r.After, arrivalPatience)
+	}
+	for tries := 0; ; tries++ {
+		in := &eventlog.Interest{ID: m.ID(), Rooms: r.memberships(m.ID())}
+		// Most of it is looked for while others publish, and only the rest while nobody does.
+		var missed []*eventlog.Entry
+		if missed, at, err = a.missed(ctx, &r, in); err == nil {
+			var opening openings
+			if opening, at, err = a.rejoin(m, &r, missed, at, in); err == nil {
+				return at, a.wait(ctx, opening)
+			}
+		}
+		if !errors.Is(err, errMoved) || tries > maxMoves {
+			break
 		}
 	}
 	a.counters.lost.Add(1)
 	return at, fmt.Errorf("adapter %s: resume: %w", a.namespace, err)
+}
+
+// maxMoves is how often a member that is put into rooms while it comes back is looked for anew.
+const maxMoves = 8
+
+// errMoved says that somebody was put into a room, or out of one, while what it missed was read from a common log.
+var errMoved = errors.New("it was put into rooms meanwhile")
+
+// missed looks for what r misses, in this node's log and, if that does not go back so far, in the common one.
+func (a *Adapter) missed(ctx context.Context, r *Resumption, in *eventlog.Interest) (missed []*eventlog.Entry, at message.Offset, err error) {
+	missed, at, err = r.missed(a.order.log, r.After, in)
+	var old *eventlog.OffsetError
+	switch {
+	case a.order.common == nil:
+		return missed, at, err
+	case errors.As(err, &old):
+		missed, at, err = a.recall(ctx, r, in, err)
+	}
+	if x := r.Absence; err == nil && x != nil && len(missed) > 0 && missed[0].Offset.Compare(x.known) <= 0 {
+		// It may be from before the member was in that room, or what it has not received.
+		return nil, at, &eventlog.OffsetError{After: r.After, Bounds: eventlog.Bounds{Floor: x.known, Top: at}}
+	}
+	return missed, at, err
 }
 
 // memberships returns where a member with that id was, and since when.
@@ -101,6 +134,9 @@ func (a *Adapter) rejoin(m Member, r *Resumption, missed []*eventlog.Entry, at m
 			return nil, at, ErrNotAway
 		}
 		if now := x.memberships(); !maps.Equal(now, in.Rooms) { // it was put into a room, or out of one
+			if o.common != nil {
+				return nil, at, errMoved
+			}
 			in.Rooms, missed, at = now, nil, r.After
 		}
 	}
@@ -197,7 +233,13 @@ func meant(e *eventlog.Entry, in *eventlog.Interest) bool {
 // a log it only calls deliver. If another has come back as that member, it is the other's Deliver that is called, and if it
 // is away, neither is: it is given m when it is back. Else deliver is told whether the member is registered. It must not
 // call the adapter. Send returns its error, in which case the message may be kept.
-func (a *Adapter) Send(m *message.Message, to Member, deliver func(m *message.Message, registered bool) error) error {
+//
+// With a common log it is a broadcast to that member alone, for which ctx counts: see [Adapter.Broadcast]. Then deliver is
+// called only for a message that is not kept, because it is volatile or the member not registered.
+func (a *Adapter) Send(ctx context.Context, m *message.Message, to Member, deliver func(m *message.Message, registered bool) error) error {
+	if a.Shared() {
+		return a.sendShared(ctx, m, to, deliver)
+	}
 	o, id := a.order, to.ID()
 	if o == nil {
 		return deliver(m, a.Member(id) == to)
@@ -228,19 +270,21 @@ func (a *Adapter) AtTop(fn func(top message.Offset)) bool {
 
 // append returns m with its place in the log. o.mu is held.
 func (o *ordered) append(m *message.Message, t message.Target) *message.Message {
-	return &message.Message{Data: m.Data, Attachments: m.Attachments, Volatile: m.Volatile, Offset: o.log.Append(m, t)}
+	m = &message.Message{Data: m.Data, Attachments: m.Attachments, Volatile: m.Volatile}
+	m.Offset = o.log.Append(m, t)
+	return m
 }
 
 // deliver delivers m on this node to those t means.
 func (a *Adapter) deliver(m *message.Message, t message.Target) {
 	o := a.order
 	if o == nil {
-		a.counters.deliveries.Add(uint64(a.index.deliver(m, &t)))
+		a.counters.deliveries.Add(uint64(a.hand(m, &t)))
 		return
 	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	m = o.append(m, t)
-	a.counters.deliveries.Add(uint64(a.index.deliver(m, &t)))
+	a.counters.deliveries.Add(uint64(a.hand(m, &t)))
 	o.joins.delivered(m.Offset)
 }

@@ -226,7 +226,7 @@ func TestSendIsKept(t *testing.T) {
 	}
 	failed := errors.New("failed")
 	send := func(n int) error {
-		return a.Send(message.New(fmt.Appendf(nil, `["n",%d]`, n)), m, func(m *message.Message, registered bool) error {
+		return a.Send(t.Context(), message.New(fmt.Appendf(nil, `["n",%d]`, n)), m, func(m *message.Message, registered bool) error {
 			if m.Offset != a.Bounds().Top || !registered {
 				t.Errorf("sent with the offset %v, registered: %v", m.Offset, registered)
 			}
@@ -265,7 +265,7 @@ func TestSendIsPrivate(t *testing.T) {
 		}
 	}
 	from := a.Bounds().Top
-	if err := a.Send(message.New([]byte(`["n","secret"]`)), m, func(msg *message.Message, _ bool) error { m.Deliver(msg); return nil }); err != nil {
+	if err := a.Send(t.Context(), message.New([]byte(`["n","secret"]`)), m, func(msg *message.Message, _ bool) error { m.Deliver(msg); return nil }); err != nil {
 		t.Fatal(err)
 	}
 	publish(t, a, 1, message.Target{Rooms: []string{"m"}})
@@ -289,7 +289,7 @@ func TestAtTop(t *testing.T) {
 	if !a.AtTop(func(at message.Offset) { top = at }) || top != a.Bounds().Top {
 		t.Fatalf("the top is %v, told %v", a.Bounds().Top, top)
 	}
-	_ = a.Send(message.New([]byte(`["n",2]`)), &reader{id: "m"}, func(*message.Message, bool) error {
+	_ = a.Send(t.Context(), message.New([]byte(`["n",2]`)), &reader{id: "m"}, func(*message.Message, bool) error {
 		if a.AtTop(func(message.Offset) {}) {
 			t.Error("told the top while a message was being delivered")
 		}

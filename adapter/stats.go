@@ -17,6 +17,8 @@ type Stats struct {
 	Resumed      uint64 // members given all that they missed
 	NotResumed   uint64 // members that could not be: the log did not go back so far, or it was too much
 	Replayed     uint64 // messages given to members that had missed them
+	Recalled     uint64 // of the members that resumed, those for which the common log was read
+	Late         uint64 // broadcasts that had not come back to this node's members a second after the common log took them
 
 	// PublishErrors counts the envelopes that the driver did not take, by reason: "canceled" (the caller's context
 	// ended), "closed", "overloaded", "unavailable", "other". Reasons that did not occur are zero, not missing.
@@ -56,6 +58,7 @@ func Reason(err error) string {
 type counters struct {
 	broadcasts, deliveries, in, out atomic.Uint64
 	resumed, lost, replayed         atomic.Uint64
+	recalled, late                  atomic.Uint64
 	calls, unanswered, undescribed  atomic.Uint64
 	overdue                         atomic.Uint64
 
@@ -75,6 +78,8 @@ func (c *counters) snapshot() Stats {
 		Resumed:       c.resumed.Load(),
 		NotResumed:    c.lost.Load(),
 		Replayed:      c.replayed.Load(),
+		Recalled:      c.recalled.Load(),
+		Late:          c.late.Load(),
 		PublishErrors: c.publishErrors.Counts(),
 		JoinErrors:    c.joinErrors.Counts(),
 		Calls:         c.calls.Load(),

@@ -17,16 +17,23 @@ import (
 
 // Cluster is a cluster in memory: the drivers it makes reach each other and nothing else. What is published to a single
 // room reaches the nodes that have opened it. The cluster can be told to fail or to hang, which shows how the user of a
-// driver behaves while it is away. Safe for concurrent use.
+// driver behaves while it is away. Drivers of NewSequencer have a common log. Safe for concurrent use.
 type Cluster struct {
 	mu    sync.Mutex
 	links map[string][]*link // by namespace
-	err   error
-	held  chan struct{} // closed by the release of Hold; nil while nothing is held
+	logs  map[string]*commonLog
+	// sessions are those that [adapter.Sequence] keeps, by pid.
+	sessions map[string]*adapter.Session
+	saved    chan struct{} // closed when more of them are kept
+
+	err  error
+	held chan struct{} // closed by the release of Hold; nil while nothing is held
 }
 
 // NewCluster returns a cluster without nodes.
-func NewCluster() *Cluster { return &Cluster{links: make(map[string][]*link)} }
+func NewCluster() *Cluster {
+	return &Cluster{links: make(map[string][]*link), logs: make(map[string]*commonLog), sessions: make(map[string]*adapter.Session), saved: make(chan struct{})}
+}
 
 // NewDriver returns the driver of one more node.
 func (c *Cluster) NewDriver() adapter.Driver {
@@ -98,6 +105,15 @@ type driver struct {
 
 // Subscribe implements [adapter.Driver].
 func (d *driver) Subscribe(ctx context.Context, namespace string, r adapter.Receiver) (adapter.Link, error) {
+	l, err := d.join(ctx, namespace, r, nil)
+	if err != nil {
+		return nil, err
+	}
+	return l, nil
+}
+
+// join makes a link, which follows the log if there is a follower.
+func (d *driver) join(ctx context.Context, namespace string, r adapter.Receiver, f adapter.Follower) (*link, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
@@ -109,12 +125,16 @@ func (d *driver) Subscribe(ctx context.Context, namespace string, r adapter.Rece
 	if l := d.links[namespace]; l != nil && !l.closed() {
 		return nil, adapter.ErrSubscribed
 	}
-	l := &link{id: adapter.NodeID(rand.Text()), cluster: d.cluster, namespace: namespace, receiver: r, rooms: make(map[string]bool), wake: make(chan struct{}, 1), stop: make(chan struct{}), done: make(chan struct{})}
+	l := &link{id: adapter.NodeID(rand.Text()), cluster: d.cluster, namespace: namespace, receiver: r, follows: f != nil, rooms: make(map[string]bool), wake: make(chan struct{}, 1), stop: make(chan struct{}), done: make(chan struct{})}
 	go l.run()
 	d.links[namespace] = l
 	d.cluster.mu.Lock()
 	defer d.cluster.mu.Unlock()
 	d.cluster.links[namespace] = append(d.cluster.links[namespace], l)
+	if f != nil {
+		top := d.cluster.log(namespace).top
+		l.post(func() { f.Begin(top) })
+	}
 	return l, nil
 }
 
@@ -137,6 +157,7 @@ type link struct {
 	cluster   *Cluster
 	namespace string
 	receiver  adapter.Receiver
+	follows   bool // the log of the cluster
 
 	mu    sync.Mutex
 	queue []func()
@@ -195,17 +216,38 @@ func (l *link) post(f func()) {
 
 // Publish implements [adapter.Link].
 func (l *link) Publish(ctx context.Context, e *adapter.Envelope) error {
+	if e.Kind == adapter.KindBroadcast {
+		_, err := l.broadcast(ctx, e)
+		return err
+	}
 	return l.cluster.send(ctx, l, func(to *link) {
-		if to == l {
+		if to != l {
+			e := clone(e)
+			to.post(func() { to.receiver.Receive(e) })
+		}
+	})
+}
+
+// broadcast gives e its place in the log, which those who follow that see, the sender among them.
+func (l *link) broadcast(ctx context.Context, e *adapter.Envelope) (at message.Offset, err error) {
+	err = l.cluster.send(ctx, l, func(to *link) {
+		if at.IsZero() && l.cluster.logs[l.namespace] != nil {
+			at = l.cluster.place(l.namespace, e)
+		}
+		if to == l && !to.follows {
 			return
 		}
 		e := clone(e)
+		if to.follows {
+			e.Message.Offset = at
+		}
 		to.post(func() {
-			if e.Kind != adapter.KindBroadcast || len(e.Rooms) != 1 || to.hasOpened(e.Rooms[0]) {
+			if to.follows || len(e.Rooms) != 1 || to.hasOpened(e.Rooms[0]) {
 				to.receiver.Receive(e)
 			}
 		})
 	})
+	return at, err
 }
 
 // Call implements [adapter.Caller].

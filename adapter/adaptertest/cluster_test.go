@@ -32,6 +32,26 @@ func drivers(t *testing.T, nodes int) []adapter.Driver {
 
 func TestConformance(t *testing.T) { adaptertest.Run(t, drivers) }
 
+func sequencers(t *testing.T, nodes int) []adapter.Driver {
+	c := adaptertest.NewCluster()
+	ds := make([]adapter.Driver, nodes)
+	for i := range ds {
+		d := c.NewSequencer()
+		t.Cleanup(func() {
+			if err := d.Close(context.Background()); err != nil {
+				t.Error(err)
+			}
+		})
+		ds[i] = d
+	}
+	return ds
+}
+
+func TestSequencerConformance(t *testing.T) {
+	adaptertest.Run(t, sequencers)
+	adaptertest.RunSequencer(t, sequencers)
+}
+
 func newMessage(event string) *message.Message {
 	return message.New(fmt.Appendf(nil, "[%q]", event))
 }

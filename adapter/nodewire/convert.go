@@ -20,6 +20,7 @@ func Publishing(e *adapter.Envelope) (*Message, error) {
 	switch e.Kind {
 	case adapter.KindBroadcast:
 		m.Type, m.Data, m.Attachments, m.Volatile = Broadcast, e.Message.Data, e.Message.Attachments, e.Message.Volatile
+		m.Private, m.Peal = e.Private, e.Private
 	case adapter.KindJoin:
 		m.Type, m.ChangeRooms = SocketsJoin, e.ChangeRooms
 	case adapter.KindLeave:
@@ -64,7 +65,7 @@ func (m *Message) Envelope(maxAttachments int) (e *adapter.Envelope, err error) 
 	e = &adapter.Envelope{Rooms: m.Rooms, Except: m.Except, ChangeRooms: m.ChangeRooms, CloseConnection: m.Close}
 	switch m.Type {
 	case Broadcast:
-		e.Kind = adapter.KindBroadcast
+		e.Kind, e.Private = adapter.KindBroadcast, m.Private
 		e.Message, err = m.event(maxAttachments)
 	case SocketsJoin:
 		e.Kind = adapter.KindJoin

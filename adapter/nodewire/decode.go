@@ -209,6 +209,8 @@ func (m *Message) ours(key string, text []byte, i int) (end int, err error) {
 		return texts(&m.Names, text, i)
 	case "member":
 		return str(&m.Member, text, i)
+	case "private":
+		return flag(&m.Private, text, i)
 	case "gone":
 		return flag(&m.Gone, text, i)
 	case "nodes":

@@ -135,6 +135,11 @@ func (m *Message) appendOptions(o *object) {
 func (m *Message) appendOurs(o *object) {
 	o.number("peal", 1)
 	switch m.Type {
+	case Broadcast:
+		if m.Private {
+			o.key("private")
+			o.dst = append(o.dst, "true"...)
+		}
 	case FetchSockets:
 		if m.Want != WantSockets {
 			o.string("want", string(m.Want))

@@ -78,6 +78,8 @@ type Message struct {
 
 	// What follows is between Peal nodes. Peal says that the sender is one, and reads it.
 	Peal bool
+	// Private is of a Broadcast: it is for the socket whose id is in Rooms, and not for a room of that name.
+	Private bool
 	// Want is of a FetchSockets that wants Names in the answer instead of sockets. Node.js nodes send sockets.
 	Want Want
 	// Names are of a FetchSocketsResponse.

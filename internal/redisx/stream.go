@@ -7,7 +7,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unsafe"
 
 	"github.com/redis/rueidis"
 )
@@ -235,20 +234,7 @@ func (r *StreamReader) next(ctx context.Context, after EntryID) ([]Entry, error)
 	case err != nil:
 		return nil, r.client.explain("read "+r.stream, err)
 	}
-	entries := make([]Entry, 0, len(streams[r.stream]))
-	for _, e := range streams[r.stream] {
-		id, err := ParseEntryID(e.ID)
-		if err != nil {
-			return nil, err
-		}
-		fields := make([]Field, len(e.FieldValues))
-		for i, f := range e.FieldValues {
-			// The library made the string for this entry alone and does not keep it.
-			fields[i] = Field{f.Field, unsafe.Slice(unsafe.StringData(f.Value), len(f.Value))}
-		}
-		entries = append(entries, Entry{id, fields})
-	}
-	return entries, nil
+	return entriesOf(streams[r.stream])
 }
 
 // Close closes the connection.

@@ -110,10 +110,32 @@ func New(opts Options) *Hub {
 // what comes at once; it returns when what is published from then on does come. It may take as long as ctx says, or twice
 // the Timeout if that is less.
 func (h *Hub) Subscribe(ctx context.Context, namespace string, r adapter.Receiver, open func(ctx context.Context, l *Link) (Transport, error)) (*Link, error) {
-	if err := ctx.Err(); err != nil {
+	return h.subscribe(ctx, newLink(h, namespace, r), open)
+}
+
+// Follow is Subscribe for a driver whose transports are [Keeper]s, as [adapter.Sequencer] says.
+func (h *Hub) Follow(ctx context.Context, namespace string, f adapter.Follower, open func(ctx context.Context, l *Link) (Transport, error)) (*Sequence, error) {
+	l := newLink(h, namespace, f)
+	l.follower = f
+	if _, err := h.subscribe(ctx, l, open); err != nil {
 		return nil, err
 	}
-	l := newLink(h, namespace, r)
+	select {
+	case <-l.begun:
+	case <-l.done:
+		return nil, adapter.ErrClosed
+	case <-ctx.Done():
+		_ = l.Close(context.WithoutCancel(ctx)) // it is bounded by the Timeout
+		return nil, ctx.Err()
+	}
+	return &Sequence{l, l.transport.(Keeper)}, nil
+}
+
+func (h *Hub) subscribe(ctx context.Context, l *Link, open func(ctx context.Context, l *Link) (Transport, error)) (*Link, error) {
+	if err := ctx.Err(); err != nil {
+		l.abandon()
+		return nil, err
+	}
 	if err := h.register(l); err != nil {
 		l.abandon()
 		return nil, err

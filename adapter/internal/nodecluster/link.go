@@ -20,6 +20,7 @@ type Link struct {
 	namespace string
 	uid       string
 	receiver  adapter.Receiver
+	follower  adapter.Follower // receiver, if it follows a common log
 	transport Transport
 	counter   Counter // nil with heartbeats
 
@@ -30,16 +31,18 @@ type Link struct {
 	members members
 	spoke   atomic.Int64 // when something was last sent to all, in Unix nanoseconds
 
-	joined atomic.Bool
-	ending sync.Once
-	done   chan struct{} // closed when nothing is sent any more
-	ready  chan struct{} // closed when there is a transport, or there will be none
+	joined    atomic.Bool
+	beginning sync.Once
+	begun     chan struct{} // closed when the follower knows from where on it gets everything
+	ending    sync.Once
+	done      chan struct{} // closed when nothing is sent any more
+	ready     chan struct{} // closed when there is a transport, or there will be none
 }
 
 var _ adapter.Caller = (*Link)(nil)
 
 func newLink(h *Hub, namespace string, r adapter.Receiver) *Link {
-	l := &Link{hub: h, namespace: namespace, uid: h.opts.UID(), receiver: r, done: make(chan struct{}), ready: make(chan struct{})}
+	l := &Link{hub: h, namespace: namespace, uid: h.opts.UID(), receiver: r, done: make(chan struct{}), ready: make(chan struct{}), begun: make(chan struct{})}
 	l.probes = reception.NewProbes(h.Monitor, namespace)
 	l.answers = reception.NewAnswers(h.Monitor, l.take)
 	l.inbox = reception.NewInbox(h.Monitor, namespace, h.opts.InboxSize, h.opts.InboxBytes, l.take)

@@ -7,6 +7,7 @@ import (
 
 	"github.com/peal-dev/peal/adapter"
 	"github.com/peal-dev/peal/adapter/nodewire"
+	"github.com/peal-dev/peal/message"
 )
 
 // Receive takes a message that came for the namespace, and does not wait. Messages are handled in the order in which they
@@ -26,7 +27,8 @@ func (l *Link) Receive(in Incoming) {
 		l.answers.Put(in, in.Size)
 	default:
 		l.hub.Monitor.Received.Add(1)
-		change := in.Type == nodewire.SocketsJoin || in.Type == nodewire.SocketsLeave || in.Type == nodewire.DisconnectSockets
+		// A driver with a common log waits for room, by Room: what it has read already has twice as much.
+		change := l.Follows() || in.Type == nodewire.SocketsJoin || in.Type == nodewire.SocketsLeave || in.Type == nodewire.DisconnectSockets
 		l.inbox.Put(in, in.Size, change)
 	}
 }
@@ -47,7 +49,7 @@ func (l *Link) take(in Incoming) {
 	<-l.ready
 	m, err := in.Decode()
 	if err == nil && m != nil {
-		err = l.handle(m)
+		err = l.handle(m, in.Offset)
 	}
 	if err != nil {
 		l.hub.Monitor.Ignored(in.Channel, err)
@@ -55,8 +57,10 @@ func (l *Link) take(in Incoming) {
 }
 
 // handle does what a message says. An error means that it is malformed.
-func (l *Link) handle(m *nodewire.Message) error {
+func (l *Link) handle(m *nodewire.Message, at message.Offset) error {
 	switch {
+	case m.UID == l.uid && l.Follows() && m.Type == nodewire.Broadcast && m.RequestID == "":
+		return l.apply(m, at) // as for everybody
 	case m.UID == l.uid:
 		// Our own, which the adapter has applied before it was published: it must not need the cluster for its own members.
 		if m.Type == nodewire.Heartbeat && m.Probe > 0 {
@@ -80,7 +84,7 @@ func (l *Link) handle(m *nodewire.Message) error {
 	case m.Type.Response():
 		return l.answer(m)
 	default:
-		return l.apply(m)
+		return l.apply(m, at)
 	}
 	return nil
 }
@@ -104,8 +108,8 @@ func (l *Link) answer(m *nodewire.Message) error {
 }
 
 // apply does what other nodes want of members or of this node, or answers what they ask.
-func (l *Link) apply(m *nodewire.Message) error {
-	e, err := m.Envelope(l.hub.opts.MaxAttachments)
+func (l *Link) apply(m *nodewire.Message, at message.Offset) error {
+	e, err := l.envelope(m, at)
 	if err != nil {
 		return err
 	}
@@ -120,6 +124,18 @@ func (l *Link) apply(m *nodewire.Message) error {
 	asked := &nodewire.Message{Type: m.Type, UID: m.UID, RequestID: m.RequestID, Want: m.Want, Peal: m.Peal}
 	l.receiver.Answer(c, func(a adapter.Answer) { l.reply(asked, a) })
 	return nil
+}
+
+// envelope returns what m has nodes do, if it is no question and no answer, with its place in the common log.
+func (l *Link) envelope(m *nodewire.Message, at message.Offset) (*adapter.Envelope, error) {
+	e, err := m.Envelope(l.hub.opts.MaxAttachments)
+	if err != nil || e == nil {
+		return nil, err
+	}
+	if l.Follows() && e.Kind == adapter.KindBroadcast {
+		e.Message.Offset = at
+	}
+	return e, nil
 }
 
 // reply sends what this node answers. It does not wait.

@@ -2,8 +2,11 @@ package nodecluster
 
 import (
 	"context"
+	"time"
 
+	"github.com/peal-dev/peal/adapter"
 	"github.com/peal-dev/peal/adapter/nodewire"
+	"github.com/peal-dev/peal/message"
 )
 
 // Transport is how the messages of one namespace travel. All methods are safe for concurrent use. The messages must not be
@@ -29,6 +32,17 @@ type Counter interface {
 	Nodes(ctx context.Context) (int, error)
 }
 
+// Keeper is a [Transport] whose broker keeps what is sent in one order: a common log. It hands over what this node has sent
+// too, with Incoming.Offset, and says with [Link.Begin] from where on. See [adapter.Sequence] for the methods.
+type Keeper interface {
+	Append(ctx context.Context, m *nodewire.Message) (message.Offset, error)
+	Covers(ctx context.Context, after message.Offset) error
+	// Replay calls each with what is of the namespace and of the type Broadcast, with its Offset.
+	Replay(ctx context.Context, after, until message.Offset, each func(Incoming) error) error
+	SaveSessions(ctx context.Context, sessions []*adapter.Session, age time.Duration) error
+	TakeSession(ctx context.Context, pid string) (*adapter.Session, error)
+}
+
 // Incoming is a message that has come and is not decoded yet.
 type Incoming struct {
 	// Channel is where it came from, for the log.
@@ -36,6 +50,8 @@ type Incoming struct {
 	// Type is the message's, by which it is sorted; see [nodewire.TypeOf]. 0 means that it is not known: then the message
 	// waits among all others.
 	Type nodewire.Type
+	// Offset is its place in the log of a [Keeper]; zero if it has none.
+	Offset message.Offset
 	// Size is how many bytes of memory it holds.
 	Size int
 	// Decode reads it. It is called once at most, perhaps later and from another goroutine; no message and no error mean

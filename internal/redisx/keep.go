@@ -1,0 +1,88 @@
+package redisx
+
+import (
+	"context"
+	"errors"
+	"strconv"
+	"time"
+	"unsafe"
+
+	"github.com/redis/rueidis"
+)
+
+// Range returns up to count entries of a stream from an id on, that one included, up to another.
+func (c *Client) Range(ctx context.Context, stream string, from, until EntryID, count int) ([]Entry, error) {
+	client, err := c.connected()
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, c.timeout)
+	defer cancel()
+	command := client.B().Xrange().Key(stream).Start(from.String()).End(until.String()).Count(int64(count)).Build()
+	found, err := client.Do(ctx, command).AsXRangeSlices()
+	if err != nil {
+		return nil, c.explain("read "+stream, err)
+	}
+	return entriesOf(found)
+}
+
+// entriesOf returns what the library has read.
+func entriesOf(found []rueidis.XRangeSlice) ([]Entry, error) {
+	entries := make([]Entry, 0, len(found))
+	for _, e := range found {
+		id, err := ParseEntryID(e.ID)
+		if err != nil {
+			return nil, err
+		}
+		fields := make([]Field, len(e.FieldValues))
+		for i, f := range e.FieldValues {
+			// The library made the string for this entry alone and does not keep it.
+			fields[i] = Field{f.Field, unsafe.Slice(unsafe.StringData(f.Value), len(f.Value))}
+		}
+		entries = append(entries, Entry{id, fields})
+	}
+	return entries, nil
+}
+
+// Value is a value and its key.
+type Value struct {
+	Key  string
+	Data []byte
+}
+
+// Keep stores the values for so long, with one round trip. After an error some may be stored and some not.
+func (c *Client) Keep(ctx context.Context, values []Value, age time.Duration) error {
+	client, err := c.connected()
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, c.timeout)
+	defer cancel()
+	ms := strconv.FormatInt(max(age.Milliseconds(), 1), 10)
+	commands := make(rueidis.Commands, len(values))
+	for i, v := range values {
+		commands[i] = client.B().Arbitrary("SET").Keys(v.Key).Args(rueidis.BinaryString(v.Data), "PX", ms).Build()
+	}
+	var failed error
+	for _, result := range client.DoMulti(ctx, commands...) {
+		if err := result.Error(); err != nil {
+			failed = errors.Join(failed, c.explain("keep a value", err))
+		}
+	}
+	return failed
+}
+
+// Take returns the value that is stored under key and removes it, in one step. It is nil if there is none.
+func (c *Client) Take(ctx context.Context, key string) ([]byte, error) {
+	client, err := c.connected()
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, c.timeout)
+	defer cancel()
+	data, err := client.Do(ctx, client.B().Getdel().Key(key).Build()).AsBytes()
+	if rueidis.IsRedisNil(err) {
+		return nil, nil
+	}
+	return data, c.explain("take a value", err)
+}
