@@ -33,18 +33,20 @@ func newDriver(t testing.TB, opts redisstreams.Options) *redisstreams.Driver {
 	return d
 }
 
-// conform runs the suite. The nodes of a cluster meet at several servers if there are.
+// conform runs the suites. The nodes of a cluster meet at several servers if there are.
 func conform(t *testing.T, opts redisstreams.Options, servers ...*testredis.Server) {
-	adaptertest.Run(t, func(t *testing.T, nodes int) []adapter.Driver {
+	drivers := func(t *testing.T, nodes int) []adapter.Driver {
 		drivers := make([]adapter.Driver, nodes)
 		for i := range drivers {
 			opts.URL = servers[i%len(servers)].URL()
 			// The test's name keeps the clusters of one server apart.
-			opts.StreamName, opts.ChannelPrefix = t.Name(), t.Name()
+			opts.StreamName, opts.ChannelPrefix, opts.SessionPrefix = t.Name(), t.Name(), t.Name()
 			drivers[i] = newDriver(t, opts)
 		}
 		return drivers
-	})
+	}
+	adaptertest.Run(t, drivers)
+	adaptertest.RunSequencer(t, drivers)
 }
 
 func TestConformance(t *testing.T) { conform(t, redisstreams.Options{}, testredis.Start(t)) }

@@ -76,8 +76,8 @@ func (d *Driver) Stats() adapter.DriverStats {
 	return s
 }
 
-// join hands what comes on a stream for l's namespace to it.
-func (d *Driver) join(stream string, l *nodecluster.Link) *reader {
+// join hands what comes on a stream for l's namespace to it. Own says that its messages are appended there.
+func (d *Driver) join(stream string, l *nodecluster.Link, own bool) *reader {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	r := d.readers[stream]
@@ -85,7 +85,7 @@ func (d *Driver) join(stream string, l *nodecluster.Link) *reader {
 		r = newReader(d, stream)
 		d.readers[stream] = r
 	}
-	r.add(l)
+	r.add(subscriber{l, own && l.Follows()})
 	return r
 }
 

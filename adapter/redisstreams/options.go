@@ -17,6 +17,7 @@ import (
 const (
 	DefaultStreamName    = "socket.io"
 	DefaultChannelPrefix = "socket.io"
+	DefaultSessionPrefix = "sio:session:"
 	DefaultMaxLen        = 10_000
 	DefaultReadCount     = 100
 	DefaultBlockTime     = 250 * time.Millisecond
@@ -47,7 +48,11 @@ type Options struct {
 	// Cluster they then burden the servers that have the channels, and not all. It must be the same on all nodes, and needs a
 	// user who may SSUBSCRIBE and SPUBLISH.
 	ShardedPubSub bool
-	// MaxLen is about how many entries a stream keeps, for nodes that were cut off. 0 means DefaultMaxLen, 10,000.
+	// SessionPrefix starts the keys under which sessions are kept of clients that may come back, if adapters have a log. It
+	// must be the same on all nodes: sessionKeyPrefix of the Node.js adapter. "" means DefaultSessionPrefix.
+	SessionPrefix string
+	// MaxLen is about how many entries a stream keeps, for nodes that were cut off, and for clients that come to a node which
+	// was started after them. 0 means DefaultMaxLen, 10,000.
 	MaxLen int
 	// ReadCount is how many entries are read at once, and BlockTime how long Redis waits for the first: blockTimeInMs of the
 	// Node.js adapter. It is 400 ms at most, because a connection that is silent for half a second is made anew where Redis
@@ -91,7 +96,7 @@ func (o *Options) setDefaults() {
 	for _, name := range []struct {
 		value    *string
 		standard string
-	}{{&o.StreamName, DefaultStreamName}, {&o.ChannelPrefix, DefaultChannelPrefix}} {
+	}{{&o.StreamName, DefaultStreamName}, {&o.ChannelPrefix, DefaultChannelPrefix}, {&o.SessionPrefix, DefaultSessionPrefix}} {
 		if *name.value == "" {
 			*name.value = name.standard
 		}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"sync"
 	"time"
 
@@ -28,7 +29,7 @@ type reader struct {
 	known   chan struct{} // closed when the place from which it reads is known
 
 	mu       sync.Mutex
-	links    map[string]*nodecluster.Link // by namespace
+	links    map[string]subscriber // by namespace
 	progress progress
 	cause    error         // why there is no connection; nil while there is one
 	since    time.Time     // what was appended before was read
@@ -36,23 +37,36 @@ type reader struct {
 }
 
 func newReader(d *Driver, stream string) *reader {
-	r := &reader{driver: d, stream: stream, known: make(chan struct{}), links: make(map[string]*nodecluster.Link),
+	r := &reader{driver: d, stream: stream, known: make(chan struct{}), links: make(map[string]subscriber),
 		cause: errors.New("not connected yet")}
 	r.service = service.Start(r.run)
 	return r
 }
 
-func (r *reader) add(l *nodecluster.Link) {
+// subscriber is a namespace that a stream is read for. Logged says that the stream is the log it follows.
+type subscriber struct {
+	*nodecluster.Link
+	logged bool
+}
+
+func (r *reader) add(l subscriber) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.links[l.Namespace()] = l
+	if l.logged {
+		select {
+		case <-r.known:
+			l.Begin(offsetOf(r.progress.at))
+		default: // it is told when that is known
+		}
+	}
 }
 
 // remove reports whether it was the last.
 func (r *reader) remove(l *nodecluster.Link) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.links[l.Namespace()] != l {
+	if r.links[l.Namespace()].Link != l {
 		return false
 	}
 	delete(r.links, l.Namespace())
@@ -90,6 +104,11 @@ func (r *reader) session(ctx context.Context) (up bool, err error) {
 	defer conn.Close()
 	asked := time.Now()
 	info, err := conn.Info(ctx)
+	if err == nil && info.Length == 0 {
+		// Offsets that clients are told are to be of an entry: Node.js nodes look for that one.
+		r.driver.publisher.redis.Append(ctx, []redisx.Append{{Stream: r.stream, Fields: []redisx.Field{{Name: "peal", Value: []byte("begin")}}}})
+		info, err = conn.Info(ctx)
+	}
 	if err != nil {
 		return false, err
 	}
@@ -100,7 +119,7 @@ func (r *reader) session(ctx context.Context) (up bool, err error) {
 		if err != nil {
 			return true, err
 		}
-		at = r.receive(entries, asked)
+		at = r.receive(ctx, entries, asked)
 	}
 }
 
@@ -115,12 +134,17 @@ func (r *reader) connected(info redisx.StreamInfo, asked time.Time) (at redisx.E
 		r.progress.begin(info)
 		r.since = asked
 		close(r.known)
+		r.begin(r.progress.at)
 		return r.progress.at
 	}
 	monitor := r.driver.hub.Monitor
 	monitor.Log(slog.LevelInfo, "stream back", "a stream is read again", slog.String("stream", r.stream))
+	was := r.progress.at
 	missing, reset := r.progress.resume(info)
-	r.lost(missing)
+	r.lost(missing, r.progress.at)
+	if reset || !info.Counted && info.Length > 0 && was.Less(info.First) {
+		r.begin(r.progress.at) // some of it is missing, or may be
+	}
 	if reset {
 		monitor.End(monitor.Begin(adapter.Gap{Cause: adapter.GapKilled, From: r.since}), asked)
 	}
@@ -129,13 +153,12 @@ func (r *reader) connected(info redisx.StreamInfo, asked time.Time) (at redisx.E
 }
 
 // receive hands over entries, which were asked for at that time or have come since.
-func (r *reader) receive(entries []redisx.Entry, asked time.Time) (at redisx.EntryID) {
+func (r *reader) receive(ctx context.Context, entries []redisx.Entry, asked time.Time) (at redisx.EntryID) {
+	for i := range entries {
+		r.take(ctx, &entries[i])
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for _, e := range entries {
-		r.lost(r.progress.read(e.ID))
-		r.dispatch(&e)
-	}
 	if len(entries) < r.driver.opts.ReadCount {
 		r.since = asked
 	}
@@ -143,18 +166,63 @@ func (r *reader) receive(entries []redisx.Entry, asked time.Time) (at redisx.Ent
 	return r.progress.at
 }
 
-func (r *reader) dispatch(e *redisx.Entry) {
+// take hands an entry over, once there is room for it where it must not be dropped.
+func (r *reader) take(ctx context.Context, e *redisx.Entry) {
 	in, uid, namespace := incoming(r.stream, e)
-	if l := r.links[namespace]; l != nil && uid != l.UID() {
-		l.Receive(in)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	l := r.links[namespace]
+	for l.Link != nil && l.Follows() {
+		room := l.Room(in.Size)
+		if room == nil {
+			break
+		}
+		r.woke() // what was handed over so far is there for all that wait
+		r.mu.Unlock()
+		select {
+		case <-room:
+			r.mu.Lock()
+			l = r.links[namespace]
+			continue
+		case <-l.Done():
+		case <-ctx.Done():
+		}
+		r.mu.Lock()
+		l = subscriber{}
+	}
+	r.lost(r.progress.read(e.ID), before(e.ID))
+	switch {
+	case l.Link == nil, uid == l.UID() && !l.Follows():
+		return
+	case l.logged:
+		in.Offset = offsetOf(e.ID)
+	}
+	l.Receive(in)
+}
+
+// begin tells the namespaces of which this is the log that they get everything behind an entry, and perhaps not all before.
+func (r *reader) begin(at redisx.EntryID) {
+	for _, l := range r.links {
+		if l.logged {
+			l.Begin(offsetOf(at))
+		}
 	}
 }
 
-// lost is told how many entries were trimmed away before they were read.
-func (r *reader) lost(n uint64) {
+// lost is told how many entries were trimmed away before they were read, up to one.
+func (r *reader) lost(n uint64, at redisx.EntryID) {
 	if n > 0 {
 		r.driver.hub.Monitor.Missed(adapter.Gap{Cause: adapter.GapExpired, From: r.since}, n)
+		r.begin(at)
 	}
+}
+
+// before returns the id right before one.
+func before(id redisx.EntryID) redisx.EntryID {
+	if id.Sequence == 0 {
+		return redisx.EntryID{Milliseconds: id.Milliseconds - 1, Sequence: math.MaxUint64}
+	}
+	return redisx.EntryID{Milliseconds: id.Milliseconds, Sequence: id.Sequence - 1}
 }
 
 // woke wakes those who wait for progress.
@@ -177,7 +245,7 @@ func (r *reader) await(ctx context.Context) error {
 	for first := true; ; first = false {
 		r.mu.Lock()
 		if first {
-			r.lost(r.progress.check(info))
+			r.lost(r.progress.check(info), r.progress.at)
 		}
 		if !r.progress.at.Less(info.Last) {
 			r.mu.Unlock()

@@ -33,7 +33,7 @@ func (d *Driver) open(ctx context.Context, l *nodecluster.Link) (nodecluster.Tra
 	t.questions = reception.NewInbox(d.hub.Monitor, l.Namespace(), d.opts.InboxSize, d.opts.InboxBytes, t.question)
 	t.listener = d.publisher.redis.Listen(t.message)
 	for _, name := range read {
-		t.readers = append(t.readers, d.join(name, l))
+		t.readers = append(t.readers, d.join(name, l, name == t.stream))
 	}
 	if err := t.hear(ctx); err != nil {
 		_ = t.Close(ctx)

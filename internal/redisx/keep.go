@@ -2,7 +2,6 @@ package redisx
 
 import (
 	"context"
-	"errors"
 	"strconv"
 	"time"
 	"unsafe"
@@ -44,32 +43,34 @@ func entriesOf(found []rueidis.XRangeSlice) ([]Entry, error) {
 	return entries, nil
 }
 
-// Value is a value and its key.
+// Value is a value to store for a while, and what became of it.
 type Value struct {
 	Key  string
 	Data []byte
+	Age  time.Duration
+	// Err is set by Keep: nil if Redis took the value.
+	Err error
 }
 
-// Keep stores the values for so long, with one round trip. After an error some may be stored and some not.
-func (c *Client) Keep(ctx context.Context, values []Value, age time.Duration) error {
+// Keep stores the values, with one round trip, and sets their Errs. Otherwise it is as Publish.
+func (c *Client) Keep(ctx context.Context, batch []Value) {
 	client, err := c.connected()
 	if err != nil {
-		return err
+		for i := range batch {
+			batch[i].Err = err
+		}
+		return
 	}
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
-	ms := strconv.FormatInt(max(age.Milliseconds(), 1), 10)
-	commands := make(rueidis.Commands, len(values))
-	for i, v := range values {
+	commands := make(rueidis.Commands, len(batch))
+	for i, v := range batch {
+		ms := strconv.FormatInt(max(v.Age.Milliseconds(), 1), 10)
 		commands[i] = client.B().Arbitrary("SET").Keys(v.Key).Args(rueidis.BinaryString(v.Data), "PX", ms).Build()
 	}
-	var failed error
-	for _, result := range client.DoMulti(ctx, commands...) {
-		if err := result.Error(); err != nil {
-			failed = errors.Join(failed, c.explain("keep a value", err))
-		}
+	for i, result := range client.DoMulti(ctx, commands...) {
+		batch[i].Err = c.explain("keep a value", result.Error())
 	}
-	return failed
 }
 
 // Take returns the value that is stored under key and removes it, in one step. It is nil if there is none.

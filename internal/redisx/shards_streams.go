@@ -32,6 +32,30 @@ func (s *Shards) ReadStream(ctx context.Context, stream string, count int, block
 	return r, err
 }
 
+// Range returns entries of a stream, as [Client.Range] does.
+func (s *Shards) Range(ctx context.Context, stream string, from, until EntryID, count int) (entries []Entry, err error) {
+	err = s.at(ctx, stream, func(ctx context.Context, c *Client) error {
+		entries, err = c.Range(ctx, stream, from, until, count)
+		return err
+	})
+	return entries, err
+}
+
+func (v *Value) key() string   { return v.Key }
+func (v *Value) fault() *error { return &v.Err }
+
+// Keep stores the values, with one round trip to each server, and sets their Errs.
+func (s *Shards) Keep(ctx context.Context, batch []Value) { spread(ctx, s, batch, (*Client).Keep) }
+
+// Take returns the value that is stored under key and removes it, as [Client.Take] does.
+func (s *Shards) Take(ctx context.Context, key string) (data []byte, err error) {
+	err = s.at(ctx, key, func(ctx context.Context, c *Client) error {
+		data, err = c.Take(ctx, key)
+		return err
+	})
+	return data, err
+}
+
 // at has do ask the server that has a key, and another one if that has it by now.
 func (s *Shards) at(ctx context.Context, key string, do func(ctx context.Context, c *Client) error) error {
 	ctx, cancel := context.WithTimeout(ctx, s.opts.Timeout)
