@@ -33,7 +33,9 @@ var (
 	sockets          = describe("socketio_sockets", "Socket.IO sockets connected now, in all namespaces.")
 	connected        = describe("socketio_connected_total", "Socket.IO sockets that connected.")
 	recovered        = describe("socketio_recovered_total", "Socket.IO sockets whose clients came back and went on where they were.")
-	notRecovered     = describe("socketio_not_recovered_total", "Clients that asked for that in vain: too late, too much was missing, or another node's.")
+	notRecovered     = describe("socketio_not_recovered_total", "Clients that asked for that in vain, by reason.", "reason")
+	unsaved          = describe("socketio_sessions_unsaved_total", "Sessions of absent clients that no other node can take.")
+	unsettled        = describe("socketio_sessions_waiting", "Sessions of absent clients that wait to be kept for other nodes.")
 	forgotten        = describe("socketio_forgotten_total", "Sessions of clients that were away which had to go for others.")
 	away             = describe("socketio_away", "Clients that are away and may come back, in all namespaces.")
 	awayOfOne        = describe("socketio_away_of_one_address", "Of these, those of the address that has the most.")
@@ -68,6 +70,8 @@ var (
 	kept             = describe("log_messages", "Messages of a namespace that are kept for clients that come back.", "namespace")
 	keptBytes        = describe("log_bytes", "Memory that these take.", "namespace")
 	replayed         = describe("log_replayed_total", "Messages given to clients that had missed them.", "namespace")
+	recalled         = describe("log_recalled_total", "Clients for which the log that nodes share was read, since this node had not kept what they missed.", "namespace")
+	lateReturns      = describe("log_late_total", "Broadcasts that were not back within a second, by the log that nodes share.", "namespace")
 	broadcasts       = describe("broadcasts_total", "Messages published on this node.", "namespace")
 	deliveries       = describe("deliveries_total", "Messages handed to members of this node.", "namespace")
 	envelopes        = describe("cluster_envelopes_total", "Envelopes exchanged with other nodes, by direction.", "namespace", "direction")
@@ -117,7 +121,8 @@ func (c *nodeCollector) Collect(out chan<- prometheus.Metric) {
 	gauge(sockets, io.Sockets)
 	count(connected, io.Connected)
 	count(recovered, io.Recovered)
-	count(notRecovered, io.NotRecovered)
+	count(unsaved, io.Unsaved)
+	gauge(unsettled, io.Unsettled)
 	count(forgotten, io.Forgotten)
 	gauge(away, io.Away)
 	gauge(awayOfOne, io.AwayOfOne)
@@ -127,6 +132,7 @@ func (c *nodeCollector) Collect(out chan<- prometheus.Metric) {
 		}
 	}
 	byReason(refused, io.Refused)
+	byReason(notRecovered, io.LostSessions)
 	for reason, n := range io.Disconnected {
 		count(disconnected, n, string(reason))
 	}
@@ -180,6 +186,8 @@ func (c *nodeCollector) Collect(out chan<- prometheus.Metric) {
 		gauge(kept, log.Count, name)
 		gauge(keptBytes, log.Bytes, name)
 		count(replayed, counters.Replayed, name)
+		count(recalled, counters.Recalled, name)
+		count(lateReturns, counters.Late, name)
 		count(broadcasts, counters.Broadcasts, name)
 		count(deliveries, counters.Deliveries, name)
 		count(envelopes, counters.EnvelopesIn, name, "in")

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"iter"
 	"slices"
+	"strings"
 )
 
 // datum is one value that the program keeps with a socket. There are few: a slice is smaller than a map.
@@ -29,8 +30,11 @@ func (s *Socket) Set(key string, value any) {
 	}
 }
 
-// Get returns the value that [Socket.Set] keeps under key, or nil.
-func (s *Socket) Get(key string) any {
+// Get returns the value that [Socket.Set] keeps under key, or nil. If the client has come from another node ([Recovery]), it
+// is what encoding/json makes of the value's JSON; [Key] decodes it as the type that it had.
+func (s *Socket) Get(key string) any { return plain(s.get(key)) }
+
+func (s *Socket) get(key string) any {
 	x := s.extra.Load()
 	if x == nil {
 		return nil
@@ -45,12 +49,29 @@ func (s *Socket) Get(key string) any {
 	return nil
 }
 
+// foreignValue is the JSON of a value that was kept with a socket on another node, from which its client has come.
+type foreignValue json.RawMessage
+
+// MarshalJSON implements [json.Marshaler].
+func (v foreignValue) MarshalJSON() ([]byte, error) { return v, nil }
+
+// plain returns v as a program may have it: one of another node is decoded, as encoding/json does into an any.
+func plain(v any) any {
+	raw, foreign := v.(foreignValue)
+	if !foreign {
+		return v
+	}
+	var decoded any
+	_ = json.Unmarshal(raw, &decoded) // it is JSON
+	return decoded
+}
+
 // Data returns the values that [Socket.Set] keeps, with their keys, in the order in which they were first set. It is a
 // snapshot. See [RemoteSocket.Data] for those of a socket anywhere.
 func (s *Socket) Data() iter.Seq2[string, any] {
 	return func(yield func(string, any) bool) {
 		for _, d := range s.kept() {
-			if !yield(d.key, d.value) {
+			if !yield(d.key, plain(d.value)) {
 				return
 			}
 		}
@@ -108,7 +129,13 @@ func (k Key[T]) Lookup(from Keeper) (T, bool) {
 	return v, true
 }
 
-func (s *Socket) value(key string) (kept any, raw json.RawMessage) { return s.Get(key), nil }
+func (s *Socket) value(key string) (kept any, raw json.RawMessage) {
+	kept = s.get(key)
+	if foreign, ok := kept.(foreignValue); ok {
+		return nil, json.RawMessage(foreign)
+	}
+	return kept, nil
+}
 
 func (r *RemoteSocket) value(key string) (kept any, raw json.RawMessage) {
 	var all map[string]json.RawMessage
@@ -116,4 +143,31 @@ func (r *RemoteSocket) value(key string) (kept any, raw json.RawMessage) {
 		return nil, nil // a Node.js node may have anything there
 	}
 	return nil, all[key]
+}
+
+// dataOf returns values as a JSON object, as far as JSON can express them.
+func dataOf(data []datum) json.RawMessage {
+	kept := make(map[string]json.RawMessage, len(data))
+	for _, d := range data {
+		if raw, err := json.Marshal(d.value); err == nil {
+			kept[d.key] = raw
+		}
+	}
+	raw, _ := json.Marshal(kept) // of sound JSON: never fails
+	return raw
+}
+
+// valuesOf is the opposite: of values of other nodes only their JSON is known.
+func valuesOf(raw json.RawMessage) (data []datum) {
+	var kept map[string]json.RawMessage
+	if json.Unmarshal(raw, &kept) != nil {
+		return nil // a Node.js node may have anything there
+	}
+	for key, value := range kept {
+		if string(value) != "null" {
+			data = append(data, datum{key, foreignValue(value)})
+		}
+	}
+	slices.SortFunc(data, func(a, b datum) int { return strings.Compare(a.key, b.key) })
+	return data
 }

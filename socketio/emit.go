@@ -11,16 +11,17 @@ import (
 	"github.com/peal-dev/peal/socketio/sioproto"
 )
 
-// Emit sends an event to the client. It waits for nothing, so ctx has nothing to bound: see the package comment. It
+// Emit sends an event to the client. It waits for nothing, so ctx has nothing to bound: see the package comment; but with
+// [Recovery] and a driver that has a common log, it waits until the event has its place there, as [Broadcast.Emit] does. It
 // returns [ErrDisconnected] when the socket is not connected any more, [ErrSlowConsumer] when the client's send buffer
 // is full, and an error when the arguments cannot be encoded or the name is reserved. Emits of one goroutine arrive in
 // order. In a connection middleware Emit sends the event ahead of the client's connect event, which official clients
 // hold back until then.
-func (s *Socket) Emit(_ context.Context, event string, args ...any) error {
-	return s.emit(event, args, 0)
+func (s *Socket) Emit(ctx context.Context, event string, args ...any) error {
+	return s.emit(ctx, event, args, 0)
 }
 
-func (s *Socket) emit(event string, args []any, flags engineio.SendFlags) error {
+func (s *Socket) emit(ctx context.Context, event string, args []any, flags engineio.SendFlags) error {
 	if s.state.Load() == stateClosed {
 		return ErrDisconnected
 	}
@@ -28,7 +29,7 @@ func (s *Socket) emit(event string, args []any, flags engineio.SendFlags) error 
 	if err != nil {
 		return err
 	}
-	if err := s.sendEvent(&p, flags); err != nil {
+	if err := s.sendEvent(ctx, &p, flags); err != nil {
 		return err
 	}
 	s.namespace.server.counters.eventsOut.Add(1)
@@ -36,13 +37,13 @@ func (s *Socket) emit(event string, args []any, flags engineio.SendFlags) error 
 }
 
 // sendEvent sends an event that wants no acknowledgement. With recovery it has its place among the broadcasts, and is kept.
-func (s *Socket) sendEvent(p *sioproto.Packet, flags engineio.SendFlags) error {
+func (s *Socket) sendEvent(ctx context.Context, p *sioproto.Packet, flags engineio.SendFlags) error {
 	ns := s.namespace
 	if ns.recovery == nil {
 		return s.send(prepare(p), flags)
 	}
 	m := &message.Message{Data: p.Data, Attachments: p.Attachments, Volatile: flags&engineio.Volatile != 0}
-	return ns.adapter.Send(m, (*member)(s), func(m *message.Message, registered bool) error {
+	return ns.adapter.Send(ctx, m, (*member)(s), func(m *message.Message, registered bool) error {
 		s.note(m)
 		err := s.deliver(wire.Of(m, ns.wire), flags, registered)
 		if registered && errors.Is(err, ErrDisconnected) {
@@ -127,8 +128,8 @@ type Emitter struct {
 }
 
 // Emit is [Socket.Emit].
-func (e Emitter) Emit(_ context.Context, event string, args ...any) error {
-	return e.socket.emit(event, args, e.flags)
+func (e Emitter) Emit(ctx context.Context, event string, args ...any) error {
+	return e.socket.emit(ctx, event, args, e.flags)
 }
 
 // Broadcast returns a broadcast to everyone in the namespace but this socket.

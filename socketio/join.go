@@ -26,6 +26,7 @@ func (s *Socket) join() {
 		}
 		if err != nil {
 			s.refused(err)
+			s.namespace.recovery.giveBack(back)
 			return
 		}
 	}
@@ -104,6 +105,7 @@ func (s *Socket) undo(back *comeback) {
 		fallthrough
 	default:
 		s.depart() // if it is in
+		s.namespace.recovery.giveBack(back)
 	}
 	if disconnected {
 		s.client.refuse(s.namespace.name, &Error{Message: "disconnected by the server"})
@@ -192,13 +194,14 @@ func isJoined(state uint32) bool { return state == stateOpening || state == stat
 func (s *Socket) depart() {
 	var rooms []string
 	ns := s.namespace
-	if ns.recovery != nil && recoverable(s.shutReason()) && !ns.server.draining.Load() {
+	if ns.recovery.recoverable(s.shutReason()) {
 		var present bool
 		if rooms, present = ns.recovery.suspend(s); !present {
 			return
 		}
 	} else {
 		rooms = ns.adapter.Withdraw((*member)(s))
+		ns.recovery.leave(s)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()

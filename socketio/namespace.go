@@ -60,6 +60,9 @@ func newNamespace(s *Server, name string) *Namespace {
 		panic("socketio: namespace " + name + ": " + err.Error())
 	}
 	ns.adapter = a
+	if ns.recovery != nil && a.Shared() {
+		ns.recovery.shared = newSharedSessions(ns.recovery)
+	}
 	return ns
 }
 

@@ -89,7 +89,14 @@ func (s *Socket) open() {
 func (s *Socket) tell() {
 	data := append(append(append(make([]byte, 0, 4*len(s.id)), `{"sid":"`...), s.id...), '"')
 	if r := s.namespace.recovery; r != nil {
-		data = append(append(append(data, `,"pid":"`...), r.pid(s.id)...), '"')
+		pid := ""
+		if x := s.extra.Load(); x != nil {
+			pid = x.pid
+		}
+		if pid == "" {
+			pid = r.pid(s.id)
+		}
+		data = append(append(append(data, `,"pid":"`...), pid...), '"')
 	}
 	data = append(data, '}')
 	connect := prepare(&sioproto.Packet{Type: sioproto.Connect, Namespace: s.namespace.name, Data: data})

@@ -29,7 +29,11 @@ const (
 // ([Socket.Set]), and each event they missed, in order and once. The official client needs no change; it tells by
 // socket.recovered. What is missing follows its connect event.
 //
-// It works on the node the client left. On another, which did not keep what was sent here, the client is a new one, as it
+// It works on the node the client left, and with a driver that has a common log ([adapter.Sequencer]) on every node, those
+// of Node.js included, with what JSON can express of its values. There everything is sent by the log, to the clients of
+// this node as well: sending waits for that, and fails, with nobody getting anything, while the cluster is away.
+//
+// On a node that does not know it the client is a new one, as it
 // is when it comes too late, when more is missing than engineio.Options.PollBuffer, on any transport, or when the program or the client itself
 // disconnected the socket. There is never a part of what was missed.
 //
@@ -58,8 +62,10 @@ type recovery struct {
 	namespace *Namespace
 	secret    []byte
 	skip      bool
+	away      time.Duration // how long a client may be away
 	log       eventlog.Log
 	sessions  *eventlog.Sessions[*absent]
+	shared    *sharedSessions // with a common log; nil without
 
 	mu sync.Mutex // held while a socket becomes a session, so that it is always one of them
 }
@@ -67,16 +73,17 @@ type recovery struct {
 // absent is what is kept of a socket.
 type absent struct {
 	*adapter.Absence
-	rooms int    // how many bytes they take
-	last  uint32 // the number of the last message to it; 0 for none
-	data  []datum
-	began time.Time     // of its first connection
-	gone  chan struct{} // closed when its handlers have been told; nil if no handler knew it
+	record        // with a common log
+	rooms  int    // how many bytes they take
+	last   uint32 // the number of the last message to it; 0 for none
+	data   []datum
+	began  time.Time     // of its first connection
+	gone   chan struct{} // closed when its handlers have been told; nil if no handler knew it
 }
 
 // size returns about how many bytes a takes in memory, but for the program's values.
 func (a *absent) size() int {
-	const session, value = 700, 32
+	const session, value = 800, 32
 	n := session + a.rooms
 	for _, d := range a.data {
 		n += value + len(d.key)
@@ -93,7 +100,7 @@ func newRecovery(ns *Namespace, o *Recovery, heartbeat time.Duration) *recovery 
 	if sessions <= 0 {
 		sessions = DefaultMaxSessions
 	}
-	r := &recovery{namespace: ns, secret: make([]byte, 32), skip: o.SkipMiddlewares}
+	r := &recovery{namespace: ns, secret: make([]byte, 32), skip: o.SkipMiddlewares, away: away}
 	_, _ = rand.Read(r.secret) // never fails: it would end the program
 	// What was sent before a connection was found to be dead is missing too.
 	r.log = eventlog.NewMemory(&eventlog.Limits{Age: away + heartbeat, Count: o.MaxMessages, Bytes: o.MaxBytes})
@@ -112,6 +119,9 @@ func (r *recovery) pid(id string) string {
 
 // idOf returns the id in a pid.
 func (r *recovery) idOf(pid string) (id string, ok bool) {
+	if id, ok = r.shared.foreign(pid); ok {
+		return id, true
+	}
 	if len(pid) != 2*idLength {
 		return "", false
 	}
@@ -122,9 +132,15 @@ func (r *recovery) idOf(pid string) (id string, ok bool) {
 // idLength is the length of a socket's id.
 const idLength = 20
 
-// recoverable reports whether somebody who was disconnected for that reason may come back.
-func recoverable(reason Reason) bool {
+// recoverable reports whether somebody who was disconnected for that reason may come back. When the node ends it is to
+// another, if there is a common log.
+func (r *recovery) recoverable(reason Reason) bool {
+	if r == nil || r.shared == nil && r.namespace.server.draining.Load() {
+		return false
+	}
 	switch reason {
+	case ReasonServerShutdown:
+		return r.shared != nil
 	case ReasonTransportClose, ReasonTransportError, ReasonPingTimeout, ReasonForcedClose, ReasonMoved:
 		return true
 	}
@@ -154,18 +170,25 @@ func (r *recovery) suspend(s *Socket) (rooms []string, ok bool) {
 		a.gone = make(chan struct{})
 	}
 	a.data, e.gone = append(a.data, e.data...), a.gone
+	a.pid = e.pid
 	banned := e.banned
 	s.mu.Unlock()
 	if banned {
 		r.forget(a)
-	} else if !r.sessions.Save(s.id, a, a.size(), s.Handshake().ClientAddr()) {
+		return rooms, true
+	}
+	if !r.sessions.Save(s.id, a, a.size(), s.Handshake().ClientAddr()) {
 		r.namespace.server.counters.forgotten.Add(1)
 	}
+	r.shared.left(a)
 	return rooms, true
 }
 
 // forget has the client that a stands for be a new one when it comes.
-func (r *recovery) forget(a *absent) { r.namespace.adapter.Withdraw(a.Absence) }
+func (r *recovery) forget(a *absent) {
+	r.namespace.adapter.Withdraw(a.Absence)
+	r.shared.release(a.pid)
+}
 
 // drop is forget of one that is kept.
 func (r *recovery) drop(a *absent) {
@@ -191,9 +214,9 @@ func (s *Socket) reclaim() *comeback {
 	if json.Unmarshal(x.auth, &auth) != nil || auth.PID == "" {
 		return nil
 	}
-	back := r.claim(s, auth.PID, auth.Offset)
+	back, lost := r.comeback(s, auth.PID, auth.Offset)
 	if back == nil {
-		s.namespace.server.counters.notRecovered.Add(1)
+		s.namespace.server.counters.notRecovered.Add(lost)
 		return nil
 	}
 	if back.gone == nil {
@@ -212,6 +235,7 @@ func (s *Socket) reclaim() *comeback {
 type comeback struct {
 	*absent
 	after message.Offset
+	was   string // the id of the socket before
 }
 
 // claim makes s the one who comes back to the session that pid stands for, in place of whoever did so before, if everything
@@ -260,23 +284,33 @@ func (r *recovery) look(s *Socket, id string, offset *string) (rival *Socket, ba
 	s.mu.Lock()
 	was := s.id
 	s.id, x.recovered, x.began = id, true, kept.began
-	x.data = append([]datum(nil), kept.data...)
+	x.data, x.pid = append([]datum(nil), kept.data...), kept.pid
 	s.mu.Unlock()
+	back.was = was
 	claimant, away := a.Claim(kept.Absence, (*member)(s))
 	if away {
 		return SocketOf(claimant), back
 	}
-	s.mu.Lock()
-	s.id, x.recovered, x.data = was, false, nil
-	s.mu.Unlock()
+	s.disown(back)
 	r.sessions.Remove(id, kept)
 	// Somebody has just come back as it, or it was forgotten.
 	return SocketOf(a.Member(id)), nil
 }
 
+// disown has s be nobody but itself, as long as nobody knows of it.
+func (s *Socket) disown(back *comeback) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	x := s.extra.Load()
+	s.id, x.recovered, x.data, x.pid = back.was, false, nil, ""
+}
+
 // after returns from where on a client misses messages that says this offset. It reports false if some of them are not there
 // any more.
 func (r *recovery) after(a *absent, said *string) (after message.Offset, ok bool) {
+	if r.shared != nil {
+		return r.shared.after(a, said)
+	}
 	bounds := r.log.Bounds()
 	if said != nil {
 		after, ok = message.ParseOffset(*said)
@@ -295,7 +329,7 @@ func (r *recovery) after(a *absent, said *string) (after message.Offset, ok bool
 	case !ok:
 		after = began
 	}
-	return after, a.Covered(after) == nil
+	return after, a.Covered(context.Background(), after) == nil
 }
 
 var errTakenOver = errors.New("the client has come back on another connection")
@@ -312,10 +346,15 @@ func (s *Socket) resume(back *comeback) bool {
 	var much *adapter.MissedError
 	lost := errors.As(err, &old) || errors.As(err, &much)
 	if lost || errors.Is(err, adapter.ErrNotAway) {
+		why := lostTaken
 		if lost {
 			r.drop(back.absent)
+			why = lostTrimmed
+			if much != nil {
+				why = lostTooMuch
+			}
 		}
-		ns.server.counters.notRecovered.Add(1)
+		ns.server.counters.notRecovered.Add(why)
 		// The program may know it by its old name already. It comes again as somebody new.
 		s.session.CloseWith(engineio.TransportError, err)
 		return false
@@ -339,7 +378,7 @@ func (s *Socket) Recovered() bool {
 
 // note notes that m was for s, whether or not it arrives.
 func (s *Socket) note(m *message.Message) {
-	if !m.Offset.IsZero() && !m.Volatile {
+	if !m.Offset.IsZero() && !m.Volatile && s.namespace.recovery.shared == nil {
 		s.last.Store(eventlog.Number(m.Offset))
 	}
 }

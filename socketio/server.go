@@ -2,6 +2,7 @@ package socketio
 
 import (
 	"cmp"
+	"context"
 	"io/fs"
 	"log/slog"
 	"maps"
@@ -190,6 +191,11 @@ func (s *Server) lookup(name string) *Namespace {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	return s.namespaces[name]
+}
+
+// complain logs what went wrong between nodes, and may do so for each client.
+func (s *Server) complain(doing, namespace string, err error) {
+	s.often.Log(context.Background(), slog.LevelWarn, doing+" "+namespace, "socketio: "+doing, slog.String("namespace", namespace), slog.Any("err", err))
 }
 
 // Namespaces returns the namespaces that exist, in no order.

@@ -20,7 +20,8 @@ const handlerLimit = 3 * time.Second
 //  3. All connections are closed with the reason "server shutting down", once what was sent to them has been taken: see
 //     [engineio.Server.Shutdown]. Official clients try again, and reach another node if there is a balancer.
 //  4. Handlers that still run, whose contexts are done now, are waited for, and those of OnDisconnect.
-//  5. The server leaves the cluster.
+//  5. With recovery and a common log, the sessions of the clients are kept for the other nodes.
+//  6. The server leaves the cluster.
 //
 // When ctx ends first, Shutdown returns its error without waiting any longer; it may be called again. Clients that poll
 // fetch the last of their messages by requests, so shut the http.Server down after this.
@@ -38,6 +39,9 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	err := s.engine.Shutdown(ctx)
 	err = errors.Join(err, s.work.Wait(ctx))
 	for _, ns := range s.Namespaces() {
+		if ns.recovery != nil {
+			ns.recovery.shared.close(ctx) // for clients to go on at other nodes
+		}
 		err = errors.Join(err, ns.adapter.Close(ctx))
 		if ns.recovery != nil {
 			ns.recovery.sessions.Close()

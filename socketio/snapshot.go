@@ -49,19 +49,13 @@ func (s *Socket) snapshot() *snapshot {
 	for _, room := range s.Rooms() {
 		snap.Rooms = append(snap.Rooms, roomName(room))
 	}
-	kept := make(map[string]json.RawMessage)
 	snap.Handshake.Auth = json.RawMessage("{}")
 	if x := s.extra.Load(); x != nil {
 		if x.auth != nil {
 			snap.Handshake.Auth = x.auth
 		}
 	}
-	for _, d := range s.kept() {
-		if raw, err := json.Marshal(d.value); err == nil {
-			kept[d.key] = raw
-		}
-	}
-	snap.Data, _ = json.Marshal(kept) // of sound JSON: never fails
+	snap.Data = dataOf(s.kept())
 	return snap
 }
 

@@ -46,6 +46,7 @@ type extra struct {
 	joined    bool          // it was connected before it was closed
 	recovered bool          // it goes on where its client left
 	banned    bool          // its client does not come back: it was disconnected
+	pid       string        // by which its client asks for it, if another node has made that
 	began     time.Time     // and when that began
 	gone      chan struct{} // closed when its handlers know that it is closed; nil if nobody will ask
 }

@@ -18,7 +18,10 @@ type Stats struct {
 
 	Connected    uint64            // sockets that connected
 	Recovered    uint64            // of these, clients that went on where they were
-	NotRecovered uint64            // clients that asked for that and could not: too late, too much was missing, another node's
+	NotRecovered uint64            // clients that asked for that and could not
+	LostSessions map[string]uint64 // these by reason: see LostUnknown and those below it
+	Unsaved      uint64            // sessions that no other node can take: the common log's store did not take them, or too many waited
+	Unsettled    int               // sessions that wait to be kept for other nodes, over all namespaces
 	Forgotten    uint64            // sessions of absent clients that had to go for others
 	Refused      map[string]uint64 // CONNECT packets refused: by the code of a middleware's *Error, or RefusedByMiddleware, RefusedNamespace
 	Disconnected map[Reason]uint64
@@ -49,7 +52,8 @@ type counters struct {
 	protocolErrors, handlerErrors, handlerPanics atomic.Uint64
 	badArguments, dropped, slowConsumers         atomic.Uint64
 	turnedAway, connectFloods                    atomic.Uint64
-	recovered, notRecovered, forgotten           atomic.Uint64
+	recovered, forgotten, unsaved                atomic.Uint64
+	notRecovered                                 tally.Fixed[lostReason]
 	disconnected                                 tally.Fixed[Reason]
 	refused                                      tally.Tally
 }
@@ -60,8 +64,23 @@ const (
 	RefusedNamespace    = "unknown_namespace"
 )
 
+// lostReason says why a client that came back is a new one.
+type lostReason string
+
+// Why a client was not recovered, in [Stats].
+const (
+	LostUnknown     = "unknown"     // nobody has its session, or has it any more
+	LostTrimmed     = "trimmed"     // the log does not go back so far
+	LostTooMuch     = "too much"    // more was missed than a client is given
+	LostTaken       = "taken"       // another has come back as it meanwhile, or it was disconnected
+	LostUnavailable = "unavailable" // the session could not be asked for
+
+	lostUnknown, lostTrimmed, lostTooMuch lostReason = LostUnknown, LostTrimmed, LostTooMuch
+	lostTaken, lostUnavailable            lostReason = LostTaken, LostUnavailable
+)
+
 func newCounters() counters {
-	return counters{disconnected: tally.Of(
+	return counters{notRecovered: tally.Of(lostUnknown, lostTrimmed, lostTooMuch, lostTaken, lostUnavailable), disconnected: tally.Of(
 		ReasonClientDisconnect, ReasonServerDisconnect, ReasonTransportClose, ReasonTransportError, ReasonPingTimeout,
 		ReasonForcedClose, ReasonParseError, ReasonServerShutdown, ReasonMoved,
 	)}
@@ -79,17 +98,22 @@ func (s *Server) Stats() Stats {
 	c := &s.counters
 	st := Stats{
 		Connections: s.engine.Len(), Sockets: int(c.sockets.Load()),
-		Recovered: c.recovered.Load(), NotRecovered: c.notRecovered.Load(), Forgotten: c.forgotten.Load(),
+		Recovered: c.recovered.Load(), LostSessions: make(map[string]uint64), Forgotten: c.forgotten.Load(), Unsaved: c.unsaved.Load(),
 		Connected: c.connected.Load(), Refused: c.refused.Counts(), Disconnected: c.disconnected.Counts(),
 		EventsIn: c.eventsIn.Load(), TurnedAway: c.turnedAway.Load(), EventsOut: c.eventsOut.Load(), AcksIn: c.acksIn.Load(), AcksOut: c.acksOut.Load(),
 		LateOpenings: c.lateOpenings.Load(), Paused: c.paused.Load(), ConnectFloods: c.connectFloods.Load(), ProtocolErrors: c.protocolErrors.Load(), HandlerErrors: c.handlerErrors.Load(),
 		HandlerPanics: c.handlerPanics.Load(), BadArguments: c.badArguments.Load(), Dropped: c.dropped.Load(),
 		SlowConsumers: c.slowConsumers.Load(), Engine: s.engine.Stats(),
 	}
+	for reason, n := range c.notRecovered.Counts() {
+		st.LostSessions[string(reason)] = n
+		st.NotRecovered += n
+	}
 	for _, ns := range s.Namespaces() {
 		st.EventsOut += ns.adapter.Stats().Deliveries
 		if ns.recovery != nil {
 			st.Away += ns.recovery.sessions.Len()
+			st.Unsettled += ns.recovery.shared.waiting()
 			st.AwayOfOne = max(st.AwayOfOne, ns.recovery.sessions.Most())
 		}
 	}
