@@ -54,7 +54,7 @@ var layers = map[string][]string{
 	"adapter/internal/numbers":     {},
 	"adapter/internal/recentrooms": {},
 	"adapter/internal/reception":   {"adapter", "adapter/nodewire", "internal/lograte", "internal/service", "internal/tally"},
-	"adapter/internal/nodecluster": {"adapter", "adapter/nodewire", "adapter/internal/reception", "internal/service", "message"},
+	"adapter/internal/nodecluster": {"adapter", "adapter/nodewire", "adapter/internal/numbers", "adapter/internal/reception", "internal/service", "message"},
 
 	"admission":         {},
 	"cluster":           {"adapter", "message", "internal/lograte", "internal/netconn", "internal/service", "internal/tally"},

@@ -18,7 +18,8 @@ const (
 	GapStall GapCause = "stall"
 	// GapRefused: the broker refused a channel of a namespace that had been subscribed to before.
 	GapRefused GapCause = "refused"
-	// GapLost: another node has published more than came, so many as Dropped says. Whatever the reason was, it is known exactly.
+	// GapLost: another node has published more than came, so many as Dropped says. Whatever the reason was, it is known
+	// exactly; 0 means that it cannot be found out any more how many.
 	GapLost GapCause = "lost"
 	// GapMoved: the broker moved a channel from one of its servers to another.
 	GapMoved GapCause = "moved"

@@ -142,6 +142,9 @@ func playEach(t *testing.T, w *wire.Wire, faults []fault) {
 			r := chaos.Run(t, o)
 			t.Log(r, r.Error)
 			bad := r.Twice+r.Disordered+r.Local+r.Aside+r.Unsaid > 0 || r.Heal > healing || f.effect == harmless && r.Lost+r.Refused > 0
+			if w.Counts && r.Found != uint64(r.Lost) {
+				t.Errorf("%s: %d were lost, and %d are known to be", f.name, r.Lost, r.Found)
+			}
 			if w.Resumes {
 				bad = bad || r.Lost > 0 || r.Gaps > 0
 			} else {

@@ -42,6 +42,8 @@ type Wire struct {
 	Alone bool
 	// Resumes says that the broker keeps what a node has not received, so that nothing is lost.
 	Resumes bool
+	// Counts says that nodes count exactly what they have lost.
+	Counts bool
 	// Rate is how many messages a second of each node the server of the tests carries beside much else, if that is less than
 	// is usual: it is spared then.
 	Rate int
@@ -182,7 +184,7 @@ var All = []Wire{
 		},
 	},
 	{
-		Name: "redissharded", Redis: true, Flood: []string{"SPUBLISH", "socket.io#/#"},
+		Name: "redissharded", Redis: true, Counts: true, Flood: []string{"SPUBLISH", "socket.io#/#"},
 		Shards: []string{"socket.io#/#", "socket.io#/#room#"},
 		Start:  startRedis,
 		Driver: func(url string, logger *slog.Logger) (adapter.Driver, error) {
@@ -203,7 +205,7 @@ var All = []Wire{
 		},
 	},
 	{
-		Name:  "postgres",
+		Name: "postgres", Counts: true,
 		Start: func(t testing.TB) Broker { return testpostgres.Start(t) },
 		Driver: func(url string, logger *slog.Logger) (adapter.Driver, error) {
 			return postgres.New(postgres.Options{
