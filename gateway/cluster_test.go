@@ -38,8 +38,7 @@ func (n *node) waitReady(status int) string {
 
 func TestTwoNodesExchangeMessages(t *testing.T) {
 	t.Parallel()
-	t.Run("namespaces", func(t *testing.T) { t.Parallel(); exchangeMessages(t, gateway.Config{}) })
-	t.Run("rooms", func(t *testing.T) { t.Parallel(); exchangeMessages(t, gateway.Config{ClusterSubscribeRooms: true}) })
+	t.Run("redis", func(t *testing.T) { t.Parallel(); exchangeMessages(t, gateway.Config{}) })
 	t.Run("mongodb", func(t *testing.T) {
 		t.Parallel()
 		exchangeMessages(t, gateway.Config{Cluster: testmongo.Start(t).URL()})
