@@ -68,6 +68,7 @@ var layers = map[string][]string{
 	"internal/bench":      {"internal/bench/..."},
 	"internal/faultproxy": {},
 	"internal/front":      {"internal/workers"},
+	"internal/journal":    {"internal/service"},
 	"internal/jsonscan":   {"internal/utf8text"},
 	"internal/lograte":    {},
 	"internal/netconn":    {"internal/service", "internal/workers"},
@@ -84,11 +85,12 @@ var layers = map[string][]string{
 	"internal/workers":    {},
 	"internal/wsproto":    {},
 
-	"internal/testpostgres": {},
+	"internal/journal/journaltest": {"internal/journal"},
+	"internal/testpostgres":        {},
 
 	"examples": {"..."},
 	"interop":  {"..."},
-	"lab":      {"bench", "internal/bench/...", "lab/..."},
+	"lab":      {"bench", "internal/bench/...", "internal/journal", "lab/..."},
 }
 
 // leaves are programs, measurements and tests about the whole; nothing may build on them.
