@@ -36,6 +36,8 @@ var layers = map[string][]string{
 	"sse":      {"adapter", "admission", "eventlog", "sse/...", "message", "origin", "internal/jsonscan", "internal/lograte", "internal/netconn", "internal/tally", "internal/utf8text", "internal/wheel", "internal/workers"},
 
 	"eventlog":             {"message"},
+	"eventlog/filelog":     {"eventlog", "eventlog/internal/ledger", "message", "internal/journal", "internal/service"},
+	"eventlog/memlog":      {"eventlog", "eventlog/internal/ledger", "message"},
 	"eventlog/logtest":     {"eventlog", "message"},
 	"adapter":              {"eventlog", "internal/service", "internal/tally", "message"},
 	"adapter/adaptertest":  {"adapter", "message", "eventlog"},
@@ -46,6 +48,8 @@ var layers = map[string][]string{
 	"adapter/redispubsub":  {"adapter", "adapter/internal/...", "message", "internal/jsonscan", "internal/redisx", "internal/service"},
 	"adapter/redissharded": {"adapter", "adapter/nodewire", "adapter/internal/...", "internal/redisx", "internal/service"},
 	"adapter/redisstreams": {"adapter", "adapter/nodewire", "adapter/internal/...", "internal/redisx", "internal/service", "internal/jsonscan", "message"},
+
+	"eventlog/internal/ledger": {"eventlog", "message"},
 
 	"adapter/internal/emitting":    {"adapter", "internal/service"},
 	"adapter/internal/jsonpack":    {"internal/jsonscan", "internal/utf8text"},
