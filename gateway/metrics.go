@@ -82,6 +82,7 @@ var (
 	clusterForward   = describe("cluster_forwarded_total", "Requests for sessions of other nodes, by outcome.", "outcome")
 	clusterReceived  = describe("cluster_received_total", "Requests for sessions of this node that other nodes have passed on.")
 	clusterForged    = describe("cluster_forged_total", "Requests refused that said to come from another node and did not.")
+	clusterChanges   = describe("cluster_changes_total", "Other nodes that have joined, left or died, by kind.", "kind")
 	rebalanced       = describe("cluster_rebalanced_total", "Clients sent away because this node had more than its share.")
 	clusterCalls     = describe("cluster_calls_total", "Questions of this node to all others.", "namespace")
 	clusterErrors    = describe("cluster_call_errors_total", "Of these, those that failed or were answered in part, by reason.", "namespace", "reason")
@@ -230,6 +231,7 @@ func (c *nodeCollector) Collect(out chan<- prometheus.Metric) {
 		byReason(clusterForward, st.Forwarded)
 		count(clusterReceived, st.Received)
 		count(clusterForged, st.Forged)
+		byReason(clusterChanges, st.Changes)
 		count(rebalanced, s.rebalanced.Load())
 	}
 	byReason(requestsRefused, s.refusedRequests.Counts())
