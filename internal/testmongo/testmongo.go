@@ -132,6 +132,13 @@ func (s *Server) Restart() {
 	}
 }
 
+// RestartWith restarts the server with further arguments, which stay.
+func (s *Server) RestartWith(args ...string) {
+	s.t.Helper()
+	s.args = append(s.args, args...)
+	s.Restart()
+}
+
 // Pause freezes the server without closing its connections: its clients wait for answers in vain until Resume.
 func (s *Server) Pause() {
 	s.t.Helper()

@@ -22,6 +22,12 @@ type Cluster struct {
 // StartCluster starts the servers and returns when each knows where all slots are.
 func StartCluster(t testing.TB) *Cluster {
 	t.Helper()
+	return startCluster(t, func() []string { return nil })
+}
+
+// startCluster starts the servers with more arguments.
+func startCluster(t testing.TB, more func() []string) *Cluster {
+	t.Helper()
 	c := &Cluster{t: t}
 	const count = 3
 	for i := range count {
@@ -29,7 +35,7 @@ func StartCluster(t testing.TB) *Cluster {
 		if err != nil {
 			t.Fatalf("testredis: %v", err)
 		}
-		s := start(t, "--cluster-enabled", "yes", "--cluster-port", bus, "--cluster-node-timeout", "1000")
+		s := start(t, append(more(), "--cluster-enabled", "yes", "--cluster-port", bus, "--cluster-node-timeout", "1000")...)
 		s.Do("CLUSTER", "ADDSLOTSRANGE", strconv.Itoa(i*slots/count), strconv.Itoa((i+1)*slots/count-1))
 		s.Do("CLUSTER", "SET-CONFIG-EPOCH", strconv.Itoa(i+1))
 		if i > 0 {

@@ -3,6 +3,7 @@ package testredis
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -18,6 +19,9 @@ import (
 
 // patience bounds how long a server may take to come up or to go.
 const patience = 20 * time.Second
+
+// program is what is started. PEAL_TEST_REDIS names another that takes the same arguments, as Valkey's server does.
+var program = cmp.Or(os.Getenv("PEAL_TEST_REDIS"), "redis-server")
 
 // Server is a running redis-server. Its methods are for the goroutine of the test.
 type Server struct {
@@ -50,7 +54,7 @@ func start(t testing.TB, args ...string) *Server {
 // startAs starts the process with the arguments it has at an address. It prints what it prints when it is ready.
 func startAs(t testing.TB, ready string, args func(host, port string) []string) *Server {
 	t.Helper()
-	if _, err := exec.LookPath("redis-server"); err != nil {
+	if _, err := exec.LookPath(program); err != nil {
 		t.Fatalf("testredis: %v: this test needs a real Redis; install the package redis-server (Debian: apt-get install redis-server)", err)
 	}
 	s := &Server{t: t, ready: ready, args: args}
@@ -202,7 +206,7 @@ func (s *Server) run() error {
 		return err
 	}
 	s.log = newBuffer(s.ready)
-	cmd := exec.Command("redis-server", s.args(host, port)...)
+	cmd := exec.Command(program, s.args(host, port)...)
 	cmd.Stdout, cmd.Stderr = s.log, s.log
 	if err := cmd.Start(); err != nil {
 		return err
@@ -215,9 +219,9 @@ func (s *Server) run() error {
 	select {
 	case err := <-s.exit:
 		s.cmd = nil
-		return fmt.Errorf("redis-server exited: %w", errors.Join(err, io.ErrUnexpectedEOF))
+		return fmt.Errorf("%s exited: %w", program, errors.Join(err, io.ErrUnexpectedEOF))
 	case <-timeout.C:
-		return errors.New("redis-server does not get ready")
+		return fmt.Errorf("%s does not get ready", program)
 	case <-s.log.found:
 	}
 	return ping(s.addr)
