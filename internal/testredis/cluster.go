@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/peal-dev/peal/internal/testserver"
 )
 
 // slots is how many a Redis Cluster has.
@@ -31,7 +33,7 @@ func startCluster(t testing.TB, more func() []string) *Cluster {
 	c := &Cluster{t: t}
 	const count = 3
 	for i := range count {
-		_, bus, err := net.SplitHostPort(freeAddr(t))
+		_, bus, err := net.SplitHostPort(testserver.FreeAddr(t))
 		if err != nil {
 			t.Fatalf("testredis: %v", err)
 		}
@@ -97,8 +99,8 @@ func (c *Cluster) Migrate(key string) (told time.Time) {
 	// soon after, and so is the next.
 	for _, s := range c.servers {
 		s.await("all servers agreeing about a slot", func() bool {
-			_, err := do(s.addr, "EXISTS", key)
-			agrees := s == to && err == nil || s != to && err != nil && strings.HasPrefix(err.Error(), "MOVED") && strings.HasSuffix(err.Error(), to.addr)
+			_, err := do(s.Addr(), "EXISTS", key)
+			agrees := s == to && err == nil || s != to && err != nil && strings.HasPrefix(err.Error(), "MOVED") && strings.HasSuffix(err.Error(), to.Addr())
 			return agrees && epoch(s) == epoch(to)
 		})
 	}

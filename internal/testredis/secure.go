@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/peal-dev/peal/internal/testcerts"
+	"github.com/peal-dev/peal/internal/testserver"
 )
 
 // User and Password are of the one user besides that of the test whom a [Secure] knows.
@@ -49,7 +50,7 @@ func newSecure(t testing.TB) (s *Secure, args func() []string) {
 	s = &Secure{TLS: &tls.Config{RootCAs: authority.Pool(), Certificates: []tls.Certificate{authority.Issue()}}}
 	cert, key, ca := authority.Write(t.TempDir(), authority.Issue())
 	return s, func() []string {
-		addr := freeAddr(t)
+		addr := testserver.FreeAddr(t)
 		_, port, err := net.SplitHostPort(addr)
 		if err != nil {
 			t.Fatalf("testredis: %v", err)
