@@ -94,6 +94,22 @@ func appendState(dst []byte, topic string, s ledger.State) []byte {
 	return dst
 }
 
+// noteCost is what a key takes at most in a state beside its name.
+const noteCost = 64
+
+// fit forgets the oldest keys of a state that takes more than a number of bytes: with small segments.
+func fit(s *ledger.State, bytes int64) {
+	for _, p := range s.Producers {
+		bytes -= int64(len(p.Name)) + 2*noteCost
+	}
+	for i := len(s.Keys) - 1; i >= 0; i-- {
+		if bytes -= int64(len(s.Keys[i].Name)) + noteCost; bytes < 0 {
+			s.Keys = s.Keys[i+1:]
+			return
+		}
+	}
+}
+
 func appendDeletion(dst []byte, topic string) []byte {
 	return appendText(append(dst, kindDeletion), topic)
 }

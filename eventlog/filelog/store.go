@@ -29,7 +29,8 @@ type Options struct {
 	// Bytes is how much the directory may take, about. When it is reached and nothing can be deleted, appends are refused with
 	// ErrStoreFull. 0 means DefaultBytes; at least four segments.
 	Bytes int64
-	// SegmentSize is in which pieces the disk is taken and given back, in bytes. 0 means DefaultSegmentSize.
+	// SegmentSize is in which pieces the disk is taken and given back, in bytes. 0 means DefaultSegmentSize. The keys and
+	// producers of a topic have to fit into a half of one; with less than 48 MiB that may be fewer keys than MaxKeys.
 	SegmentSize int64
 	// MaxBatch is how large a batch may be, in bytes. 0 means DefaultMaxBatch; at most a half of a segment.
 	MaxBatch int
@@ -86,7 +87,7 @@ type DamageError struct {
 
 // Error names the file and the place.
 func (e *DamageError) Error() string {
-	return fmt.Sprintf("filelog: %s is damaged at byte %d: %s; --salvage saves the rest", e.Segment, e.Offset, e.Reason)
+	return fmt.Sprintf("filelog: %s is damaged at byte %d: %s; Salvage saves the rest", e.Segment, e.Offset, e.Reason)
 }
 
 // ErrLocked says that another process has the directory.

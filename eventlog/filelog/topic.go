@@ -52,18 +52,21 @@ func (t *topic) Append(ctx context.Context, b *eventlog.Batch) (eventlog.Appende
 	return a.step.Appended, nil
 }
 
+// readTries is how often Read looks for a batch that is written again elsewhere while it reads.
+const readTries = 10
+
 // maxRead is how many bytes are returned at once, unless the first batch has more.
 const maxRead = 4 << 20
 
 // Read implements [eventlog.Topic]. It returns fewer than n items when they are large.
 func (t *topic) Read(ctx context.Context, after message.Offset, n int) ([]eventlog.Item, error) {
 	t.Topic.Trim(message.Offset{}, time.Now())
-	for {
+	for try := 1; ; try++ {
 		if err := ctx.Err(); err != nil {
 			return nil, fmt.Errorf("filelog: read topic %q: %w", t.name, err)
 		}
 		items, err := t.read(after, n)
-		if errors.Is(err, journal.ErrGone) {
+		if errors.Is(err, journal.ErrGone) && try < readTries {
 			continue // it was written again behind the end meanwhile, or trimmed: the next look tells
 		}
 		if err != nil {
@@ -175,6 +178,7 @@ func (r *statement) Append(dst []byte) ([]byte, error) {
 	if r.policy != nil {
 		state.Policy = r.policy.WithDefaults()
 	}
+	fit(&state, r.s.options.SegmentSize/2)
 	return appendState(dst, r.name, state), nil
 }
 

@@ -57,27 +57,34 @@ func (j *Journal) run(ctx context.Context) {
 }
 
 // gather lets those come along who were in the last turn and are about to append again: they have been woken by its end,
-// one after another, and the first of them would have the next one to itself.
+// one after another, and the first of them would have the next one to itself. It gives up when nobody comes.
 func (j *Journal) gather() {
-	for range gatherTries {
+	before := 0
+	for idle := 0; idle < gatherTries; idle++ {
 		j.mu.Lock()
 		n := len(j.next.items)
 		j.mu.Unlock()
 		if n >= j.last {
 			return
 		}
+		if n > before {
+			before, idle = n, 0
+		}
 		runtime.Gosched()
 	}
 }
 
-// gatherTries is how often gather lets others run.
+// gatherTries is how often gather lets others run in vain.
 const gatherTries = 3
 
-// take returns what waits and begins to collect the next turn.
+// take returns what waits and begins to collect the next turn, or nil if nothing waits.
 func (j *Journal) take() *turn {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	t := j.next
+	if len(t.items) == 0 {
+		return nil // who is in the last turn has signalled twice
+	}
 	j.next = newTurn()
 	close(j.room)
 	j.room = make(chan struct{})
@@ -87,6 +94,9 @@ func (j *Journal) take() *turn {
 // turn writes what waits.
 func (j *Journal) turn() {
 	t := j.take()
+	if t == nil {
+		return
+	}
 	j.last = len(t.items)
 	j.buf = j.buf[:0]
 	written, err := j.encode(t)

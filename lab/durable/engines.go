@@ -54,14 +54,8 @@ func (g *group) run() {
 		case <-g.closed:
 			return
 		}
-		for range 3 {
-			g.mu.Lock()
-			n := len(g.next.records)
-			g.mu.Unlock()
-			if n >= g.last {
-				break
-			}
-			runtime.Gosched()
+		if g.gather() == 0 {
+			continue // who is in the last turn has signalled twice
 		}
 		g.mu.Lock()
 		b := g.next
@@ -70,6 +64,23 @@ func (g *group) run() {
 		g.mu.Unlock()
 		b.err = g.commit(b.records)
 		close(b.done)
+	}
+}
+
+// gather returns how many there are.
+func (g *group) gather() int {
+	before := 0
+	for idle := 0; ; idle++ {
+		g.mu.Lock()
+		n := len(g.next.records)
+		g.mu.Unlock()
+		if n >= g.last || n == 0 || idle == 3 {
+			return n
+		}
+		if n > before {
+			before, idle = n, 0
+		}
+		runtime.Gosched()
 	}
 }
 
