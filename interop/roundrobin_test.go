@@ -21,13 +21,14 @@ type balanced struct {
 	nodes   [3]*program
 	url     string
 	dir     string // of the balancer
+	redis   string
 	clients *peer
 }
 
 func startBalanced(t *testing.T, by balancer, weight func(node int) int, flags ...string) *balanced {
 	t.Helper()
 	redis := testredis.Start(t)
-	b := &balanced{t: t, clients: startPeer(t, "client.mjs")}
+	b := &balanced{t: t, redis: redis.URL(), clients: startPeer(t, "client.mjs")}
 	for i := range b.nodes {
 		b.nodes[i] = startPeal(t, redis.URL(), flags...)
 	}
