@@ -25,6 +25,8 @@ type Report struct {
 	Heal time.Duration
 	// Found is how many messages the nodes know to be lost, which for a wire that counts is what was.
 	Found uint64
+	// Counting is how long after the last message that was known, for a wire that counts.
+	Counting time.Duration
 	// Gaps is how many gaps the nodes told of.
 	Gaps uint64
 	// Unsaid counts the nodes that lost something and told of no gap.
@@ -33,8 +35,8 @@ type Report struct {
 
 // String returns the figures in one line.
 func (r *Report) String() string {
-	return fmt.Sprintf("healed in %v; accepted %d, refused %d; of %d arrivals lost %d, twice %d, out of order %d; found lost %d; here %d; aside %d; %d gaps, unsaid by %d",
-		r.Heal.Round(time.Millisecond), r.Accepted, r.Refused, r.Due, r.Lost, r.Twice, r.Disordered, r.Found, r.Local, r.Aside, r.Gaps, r.Unsaid)
+	return fmt.Sprintf("healed in %v; accepted %d, refused %d; of %d arrivals lost %d, twice %d, out of order %d; found lost %d in %v; here %d; aside %d; %d gaps, unsaid by %d",
+		r.Heal.Round(time.Millisecond), r.Accepted, r.Refused, r.Due, r.Lost, r.Twice, r.Disordered, r.Found, r.Counting.Round(time.Millisecond), r.Local, r.Aside, r.Gaps, r.Unsaid)
 }
 
 func evaluate(nodes []*node, hit int, back time.Time) *Report {

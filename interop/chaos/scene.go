@@ -86,6 +86,7 @@ func Run(t testing.TB, o Options) *Report {
 	awaitHeard(t, nodes, back, "after the fault")
 	time.Sleep(min(o.Hold, time.Second)) // so that what is not whole yet shows
 	quiet()
+	last := time.Now()
 	settle(nodes)
 	r := evaluate(nodes, o.Hit, back)
 	for deadline := time.Now().Add(patience); o.Wire.Counts && r.Found < uint64(r.Lost) && time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
@@ -93,6 +94,7 @@ func Run(t testing.TB, o Options) *Report {
 		r = evaluate(nodes, o.Hit, back)
 		r.Heal = heal
 	}
+	r.Counting = time.Since(last)
 	return r
 }
 

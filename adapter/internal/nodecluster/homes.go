@@ -10,12 +10,14 @@ import (
 )
 
 const (
-	// beating is how often a process says that it is there, and DeadAfter after how much silence of it others know that it is
+	// beating is how often a process says that it is there, and deadAfter after how much silence of it others know that it is
 	// not: its links do not answer any more. Node.js nodes know nothing of that, and are known by HeartbeatTimeout.
 	beating   = time.Second
-	deadAfter = 3*time.Second - judging
+	deadAfter = 3*time.Second - 2*judging
 	// judging is how often that is looked at.
-	judging = 250 * time.Millisecond
+	judging = 100 * time.Millisecond
+	// deafAfter is how much later than is usual a probe of this process may come back.
+	deafAfter = 750 * time.Millisecond
 	// keepDead is how long it is remembered which links a process had: it may have been cut off, or frozen.
 	keepDead = time.Minute
 	// maxHomes bounds what is remembered of others: whoever may publish could name any number.
@@ -153,7 +155,7 @@ type trust struct {
 func (h *Hub) judge(now time.Time) {
 	if interval := h.opts.ProbeInterval; interval > 0 {
 		switch proven := h.Monitor.Proven(); {
-		case now.Sub(proven) > interval+3*judging:
+		case now.Sub(proven) > interval+deafAfter:
 			if h.trust.since.IsZero() {
 				h.trust.since = proven
 			}
@@ -204,7 +206,7 @@ func (h *Hub) tell() {
 	}
 }
 
-// heard takes what a heartbeat says of the process that the sender is in.
+// heardHome takes what a heartbeat says of the process that the sender is in.
 func (l *Link) heardHome(m *nodewire.Message) {
 	if m.Home == "" || m.Home == l.hub.id {
 		return
