@@ -63,7 +63,7 @@ func TestDeadWithinThreeSeconds(t *testing.T) {
 					t.Errorf("got %q, missing %q after %v, %v; want m1, missing %q within 3 s", ids, missing, after, err, gone)
 				}
 				time.Sleep(time.Second / 2) // the other one has heard it a little later
-				if !counted { // there it is not asked any more
+				if !counted {               // there it is not asked any more
 					gone = nil
 				}
 				ids, missing, after, err = nodes[1].asks(t)
