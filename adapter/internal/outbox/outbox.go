@@ -24,7 +24,7 @@ const (
 // A batch costs the broker, and the nodes that hear it, little more than one of its messages, so one may wait for company:
 // linger long, if fewer than enough wait. Where nothing came twice, it is tried again after so many batches.
 const (
-	linger = 200 * time.Microsecond
+	linger = 100 * time.Microsecond
 	enough = 16
 	again  = 32
 )
