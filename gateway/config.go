@@ -73,6 +73,9 @@ type Config struct {
 	Cluster string `placeholder:"URL" help:"What joins this node to a cluster, such as redis://[user:password@]host:port/db; see the guide for other schemes."`
 	// ClusterKey is the prefix of the names that nodes of one cluster share there, such as Redis' channels.
 	ClusterKey string `default:"${cluster_key}" placeholder:"PREFIX" help:"Prefix of the cluster's channels, the same on all nodes (default ${default})."`
+	// ClusterSubscribeRooms has Redis send this node only messages for everyone and for rooms with members on it. See
+	// redispubsub.Options.SubscribeRooms for when to leave it off.
+	ClusterSubscribeRooms bool `help:"With redis://, have Redis send this node only what its rooms need. Set it on all nodes; not beside Node.js nodes that call socketsJoin."`
 	// ReusePort lets other processes listen on Listen too, if they say so as well: the system shares the connections out among
 	// them (SO_REUSEPORT, on Linux).
 	ReusePort bool `kong:"-"`
@@ -115,9 +118,10 @@ type Config struct {
 	PingTimeout time.Duration `default:"${ping_timeout}" placeholder:"DURATION" help:"How long a heartbeat's answer may take (default ${default})."`
 	// KeepAlive is how long an event stream may be silent before a comment is sent.
 	KeepAlive time.Duration `default:"${keep_alive}" placeholder:"DURATION" help:"Longest silence of an event stream (default ${default})."`
-	// Recovery is how long a client may be away and go on where it was when it comes back to this node, by Socket.IO's
-	// connection state recovery and by the Last-Event-ID of event streams. Each event of Socket.IO then ends in one more
-	// argument, its offset, and the messages of a namespace are delivered one after another. Zero means that it is off.
+	// Recovery is how long a client may be away and go on where it was when it comes back to this node, or to any if the
+	// driver has a common log (redis+streams), by Socket.IO's connection state recovery and by the Last-Event-ID of event
+	// streams. Each event of Socket.IO then ends in one more argument, its offset, and the messages of a namespace are
+	// delivered one after another. Zero means that it is off.
 	Recovery time.Duration `placeholder:"DURATION" help:"How long a client may be away and get what it missed, such as 2m (default off)."`
 	// RecoveryBuffer bounds the memory of each namespace for what clients may have missed. When it is full they may be away
 	// for a shorter time.
@@ -210,6 +214,9 @@ func (c *Config) Validate() error {
 		if err := d.validateCluster(); err != nil {
 			bad("cluster", "%v", err)
 		}
+	}
+	if kind, err := d.driverKind(); d.ClusterSubscribeRooms && (d.Cluster == "" || err == nil && !kind.rooms) {
+		bad("cluster-subscribe-rooms", "only Redis Pub/Sub (--cluster redis://…) knows it; leave it out")
 	}
 	if d.Rebalance > 0 && d.Cluster == "" {
 		bad("rebalance", "a node without --cluster has no others to share clients with; set both or neither")

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"testing"
 
 	"github.com/peal-dev/peal/adapter"
 	"github.com/peal-dev/peal/adapter/adaptertest"
@@ -31,4 +32,19 @@ func ExampleCluster() {
 	// Output:
 	// adapter /: publish broadcast: adapter: cluster unavailable: no route
 	// delivered here: true
+}
+
+func ExampleRunSequencer() {
+	test := func(t *testing.T) { // in the tests of your driver, if it has a common log
+		adaptertest.RunSequencer(t, func(t *testing.T, nodes int) []adapter.Driver {
+			c := adaptertest.NewCluster()
+			drivers := make([]adapter.Driver, nodes)
+			for i := range drivers {
+				drivers[i] = c.NewSequencer()
+			}
+			return drivers
+		})
+	}
+	_ = test
+	// Output:
 }

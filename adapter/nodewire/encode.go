@@ -1,7 +1,6 @@
 package nodewire
 
 import (
-	"encoding/base64"
 	"fmt"
 	"strconv"
 	"time"
@@ -51,7 +50,7 @@ func (m *Message) AppendMsgpack(dst []byte) ([]byte, error) {
 
 // size is about how long the message is as JSON.
 func (m *Message) size() int {
-	n := 224 + len(m.UID) + len(m.Namespace) + len(m.RequestID) + len(m.Data) + len(m.Member) + 2*len(m.Beat)
+	n := 224 + len(m.UID) + len(m.Namespace) + len(m.RequestID) + len(m.Data) + len(m.Member)
 	for _, list := range [][]string{m.Rooms, m.Except, m.ChangeRooms, m.Names, m.Nodes} {
 		for _, s := range list {
 			n += len(s) + 3
@@ -161,17 +160,7 @@ func (m *Message) appendOurs(o *object) {
 			o.key("gone")
 			o.dst = append(o.dst, "true"...)
 		}
-	case InitialHeartbeat, Heartbeat:
-		if m.Home != "" {
-			o.string("home", m.Home)
-		}
-		if m.Beat != nil {
-			o.string("beat", base64.StdEncoding.EncodeToString(m.Beat))
-		}
-		if m.First > 0 {
-			o.number("first", m.First)
-			o.number("last", m.Last)
-		}
+	case Heartbeat:
 		if m.Nodes != nil {
 			o.strings("nodes", m.Nodes)
 		}

@@ -17,6 +17,14 @@
 // sends by the stream where Node.js does not. A call reaches a Peal node behind all that was published before it; what is
 // published while it is under way may overtake it.
 //
+// For adapters with a log it is an [adapter.Sequencer]: the stream is the log that all nodes share, offsets are the ids of its
+// entries, and sessions of clients that may come back to any node, one of Node.js included, are kept under
+//
+//	sio:session:<pid>        a text, for as long as the client may be away
+//
+// Of several streams some are written by Node.js nodes and read by none of them: what comes there has no place in the log, and
+// clients that are away then do not go on.
+//
 // It needs Redis 7 (or Valkey), on one server, Sentinel included, or a Redis Cluster, which it finds out by itself; an older
 // Redis does not count what was lost. Of a cluster, each stream is on one server: [Options].StreamCount spreads namespaces
 // over several.
