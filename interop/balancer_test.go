@@ -26,10 +26,9 @@ daemon off;
 master_process off;
 error_log stderr error;
 pid %[1]s/pid;
-events { worker_connections 16384; }
+events { worker_connections 4096; }
 http {
-	log_format requests '$status $upstream_addr $request_method $request_uri';
-	access_log %[1]s/requests requests;
+	access_log off;
 	client_body_temp_path %[1]s/body;
 	proxy_temp_path %[1]s/proxy;
 	fastcgi_temp_path %[1]s/fastcgi;
@@ -40,7 +39,7 @@ http {
 `, dir, conf)
 	}, func(file, dir string) []string { return []string{"-e", "stderr", "-p", dir, "-c", file} }},
 	{"haproxy", "haproxy.cfg", func(conf, _ string) string {
-		return strings.Replace(conf, "maxconn 200000", "maxconn 8000", 1) // which the limit of open files allows
+		return strings.Replace(conf, "maxconn 200000", "maxconn 4000", 1) // which the limit of open files allows
 	}, func(file, _ string) []string { return []string{"-q", "-db", "-f", file} }},
 }
 
@@ -52,14 +51,9 @@ func system(name string) string {
 	return "/usr/sbin/" + name
 }
 
-// unequally takes nodes in turn, but not all equally often: clients that all do the same would be in step with it.
-func unequally(node int) (weight int) { return node + 1 }
-
-// equally takes one node after another.
-func equally(int) (weight int) { return 1 }
-
-// start runs the balancer before the nodes, and returns its URL and the directory that it has to itself.
-func (b balancer) start(t *testing.T, weight func(node int) int, nodes ...*program) (url, dir string) {
+// start runs the balancer before the nodes and returns its URL. Nodes are taken in turn, but not all equally often: clients
+// that all do the same would be in step with it.
+func (b balancer) start(t *testing.T, nodes ...*program) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -74,10 +68,10 @@ func (b balancer) start(t *testing.T, weight func(node int) int, nodes ...*progr
 	conf := string(text)
 	replace := func(old, with string) {
 		t.Helper()
-		if !strings.Contains(conf, old) {
-			t.Fatalf("deploy/%s has no %q", b.file, old)
+		if strings.Count(conf, old) != 1 {
+			t.Fatalf("deploy/%s has %q %d times", b.file, old, strings.Count(conf, old))
 		}
-		conf = strings.ReplaceAll(conf, old, with)
+		conf = strings.Replace(conf, old, with, 1)
 	}
 	switch b.name {
 	case "nginx":
@@ -86,15 +80,13 @@ func (b balancer) start(t *testing.T, weight func(node int) int, nodes ...*progr
 		replace("bind :80", "bind "+addr)
 	}
 	for i, n := range nodes {
-		old := fmt.Sprintf("10.0.0.%d:8080", 7+i)
-		if b.name == "nginx" { // it takes turns for new clients and for sessions, which would be in step as well
-			replace(old+" max_fails", fmt.Sprintf("%s weight=%d max_fails", n.addr, weight(len(nodes)-1-i)))
-			replace(old, fmt.Sprintf("%s weight=%d", n.addr, weight(i)))
-			continue
+		old, with := fmt.Sprintf("10.0.0.%d:8080;", 7+i), fmt.Sprintf("%s weight=%d;", n.addr, i+1)
+		if b.name == "haproxy" {
+			old, with = strings.TrimSuffix(old, ";"), fmt.Sprintf("%s weight %d", n.addr, i+1)
 		}
-		replace(old, fmt.Sprintf("%s weight %d", n.addr, weight(i)))
+		replace(old, with)
 	}
-	dir = t.TempDir()
+	dir := t.TempDir()
 	file := filepath.Join(dir, b.file)
 	if err := os.WriteFile(file, []byte(b.wrap(conf, dir)), 0o600); err != nil {
 		t.Fatal(err)
@@ -118,7 +110,7 @@ func (b balancer) start(t *testing.T, weight func(node int) int, nodes ...*progr
 		c, err := net.Dial("tcp", addr)
 		if err == nil {
 			_ = c.Close()
-			return "http://" + addr, dir
+			return "http://" + addr
 		}
 		select {
 		case <-exited:

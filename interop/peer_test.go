@@ -22,7 +22,6 @@ type report struct {
 	Detail      string          `json:"detail"`
 	Data        string          `json:"data"`
 	LastEventID string          `json:"lastEventId"`
-	at          time.Time       // when it was read
 }
 
 // reply answers a command.
@@ -196,7 +195,6 @@ func (p *driven) take(line []byte, ready chan<- introduction) {
 		delete(p.replies, id)
 		return
 	}
-	message.at = time.Now()
 	p.reports = append(p.reports, message.report)
 	close(p.changed)
 	p.changed = make(chan struct{})

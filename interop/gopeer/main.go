@@ -1,7 +1,7 @@
 // Command gopeer is a node of a mixed cluster on Peal's public API, driven line by line: the twin of node/node-server.mjs,
 // with the same commands, reports and events, so that a test does not know which of the two it drives.
 //
-//	gopeer WIRE URL
+//	gopeer WIRE URL [recovery]
 package main
 
 import (
@@ -31,8 +31,8 @@ func main() {
 }
 
 func run(ctx context.Context, args []string) error {
-	if len(args) != 2 {
-		return errors.New("usage: gopeer WIRE URL")
+	if len(args) != 2 && (len(args) != 3 || args[2] != "recovery") {
+		return errors.New("usage: gopeer WIRE URL [recovery]")
 	}
 	w := wire.ByName(args[0])
 	if w == nil {
@@ -42,8 +42,12 @@ func run(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
+	opts := &socketio.Options{Driver: driver}
+	if len(args) == 3 {
+		opts.Recovery = &socketio.Recovery{}
+	}
 	n := &node{
-		io: socketio.NewServer(&socketio.Options{Driver: driver}), lines: &lines{out: os.Stdout}, opened: make(map[string]bool),
+		io: socketio.NewServer(opts), lines: &lines{out: os.Stdout}, opened: make(map[string]bool),
 	}
 	closeEmitter := func(context.Context) error { return nil }
 	if w.Emitter != nil {

@@ -37,8 +37,10 @@ func (n *node) open(ctx context.Context, c *command) (any, error) {
 
 func (n *node) register(ns *socketio.Namespace) {
 	ns.OnConnect(func(s *socketio.Socket) {
-		s.Set("made", "by go")
-		s.Set("number", 7)
+		if !s.Recovered() {
+			s.Set("made", "by go")
+			s.Set("number", 7)
+		}
 	})
 	ns.On("join", func(ctx context.Context, s *socketio.Socket, room string) error { return s.Join(ctx, room) })
 	ns.On("leave", func(ctx context.Context, s *socketio.Socket, room string) error { return s.Leave(ctx, room) })

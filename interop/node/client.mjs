@@ -100,15 +100,14 @@ serve({
     for (let i = from; i < from + count; i++) client(name).emit(event, ...args, i);
   },
 
-  // publish sends `count` publications to a node of `peal serve` and waits for all of their replies, with `inTurn` for each
-  // before the next is sent. Publication i has the number i behind its arguments.
-  async publish({ client: name, publication, from = 0, count = 1, inTurn = false, timeout = 10000 }) {
+  // publish sends `count` publications to a node of `peal serve` and waits for all of their replies. Publication i has
+  // the number i behind its arguments.
+  async publish({ client: name, publication, from = 0, count = 1, timeout = 10000 }) {
     const args = publication.args ?? [];
     const numbered = (i) => (count === 1 ? publication : { ...publication, args: [...args, i] });
     const replies = [];
     for (let i = from; i < from + count; i++) {
       replies.push(client(name).timeout(timeout).emitWithAck("publish", numbered(i)));
-      if (inTurn) await replies.at(-1);
     }
     for (const reply of await Promise.all(replies)) {
       if (reply?.error) throw new Error(`${reply.error.code}: ${reply.error.message}`);
@@ -144,7 +143,7 @@ serve({
 
   state({ client: name }) {
     const socket = client(name);
-    return { id: socket.id, connected: socket.connected, transport: transport(socket) };
+    return { id: socket.id, connected: socket.connected, transport: transport(socket), recovered: socket.recovered };
   },
 
   disconnect({ client: name }) {
@@ -154,6 +153,19 @@ serve({
   // drop ends the connection below Socket.IO's feet, as a broken network does.
   drop({ client: name }) {
     client(name).io.engine.close();
+  },
+
+  // move connects a client that has lost its connection, and does not connect by itself, to another node.
+  async move({ client: name, url }) {
+    const socket = client(name);
+    const connected = new Promise((resolve, reject) => {
+      socket.once("connect", resolve);
+      socket.once("connect_error", reject);
+    });
+    socket.io.uri = url;
+    socket.connect();
+    await connected;
+    return { id: socket.id, recovered: socket.recovered };
   },
 
   // open waits for an event stream to be open. Every event named in `events` is reported with its data, and as arguments if

@@ -7,19 +7,26 @@ const crowd = [];
 let cutting = false;
 let cuts = 0;
 
-const grow = (url, transports) =>
+const grow = (url, transports, reconnectionDelay, room) =>
   new Promise((resolve, reject) => {
     const socket = io(url, {
-      forceNew: true, transports, reconnectionDelay: 20, reconnectionDelayMax: 500, timeout: 60000,
+      forceNew: true, transports, reconnectionDelay, reconnectionDelayMax: 500, timeout: 60000,
     });
-    const one = { socket, next: 0, lost: 0, twice: 0, connects: 0, recovered: 0 };
+    const one = { socket, next: 0, lost: 0, twice: 0, connects: 0, recovered: 0, fresh: false, subscribed: false };
     socket.on("connect", () => {
       one.connects++;
       if (socket.recovered) one.recovered++;
+      else one.subscribed = false;
+      if (room && !one.subscribed) {
+        one.fresh = one.connects > 1; // it is told so, and goes on with whatever comes next
+        socket.emit("subscribe", room, () => ((one.subscribed = true), resolve()));
+      }
       if (cutting && Math.random() < 0.2) setTimeout(() => cut(one), Math.random() * 20); // and again at once
-      resolve();
+      if (!room) resolve();
     });
     socket.on("n", (n) => {
+      if (one.fresh && n > one.next) one.next = n;
+      one.fresh = false;
       if (n < one.next) one.twice++;
       else {
         one.lost += n - one.next;
@@ -43,9 +50,10 @@ const cut = (one) => {
 };
 
 serve({
-  async join({ url, count, transports }) {
+  // join has so many connect, and subscribe to a room of `peal serve` if one is named.
+  async join({ url, count, transports, reconnectionDelay = 20, room }) {
     const joined = [];
-    for (let i = 0; i < count; i++) joined.push(grow(url, transports));
+    for (let i = 0; i < count; i++) joined.push(grow(url, transports, reconnectionDelay, room));
     await Promise.all(joined);
   },
 

@@ -1,7 +1,7 @@
 // A Node.js node of a mixed cluster with an official adapter, driven line by line (see lines.mjs): the twin of
 // ../gopeer, with the same commands, reports and events.
 //
-//	node node-server.mjs WIRE URL
+//	node node-server.mjs WIRE URL [recovery]
 //
 // WIRE names a module of wires/: its join(url, requestsTimeout) returns {adapter, close}, where the official packages have an
 // emitter, emitter(namespace), and server, further options of the Server.
@@ -9,18 +9,19 @@ import { createServer } from "node:http";
 import { Server } from "socket.io";
 import { encode, say, serve } from "./lines.mjs";
 
-const [name, url] = process.argv.slice(2);
+const [name, url, recovery] = process.argv.slice(2);
 
 // How long the server's own questions wait.
 const askTimeout = 3000;
 
 const wire = await (await import(`./wires/${name}.mjs`)).join(url, askTimeout);
 const http = createServer();
-const io = new Server(http, { adapter: wire.adapter, ...wire.server });
+const recovering = recovery && { connectionStateRecovery: {} };
+const io = new Server(http, { adapter: wire.adapter, ...wire.server, ...recovering });
 
 const register = (namespace) => {
   namespace.on("connection", (socket) => {
-    socket.data = { made: "by node", number: 7 };
+    if (!socket.recovered) socket.data = { made: "by node", number: 7 };
     socket.on("join", (room, ack) => (socket.join(room), ack?.()));
     socket.on("leave", (room, ack) => (socket.leave(room), ack?.()));
     socket.on("say", (room, event, ...args) => socket.to(room).emit(event, ...args));
