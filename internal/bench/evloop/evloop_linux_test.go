@@ -235,6 +235,31 @@ func TestMaxOpen(t *testing.T) {
 	}
 }
 
+// A wait of less than a millisecond is one: it is not shorter, nor rounded up.
+func TestShortWait(t *testing.T) {
+	t.Parallel()
+	loop, err := evloop.New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer loop.Close()
+	const wait = 100 * time.Microsecond
+	for began := time.Now(); ; { // on a busy machine most take longer
+		before := time.Now()
+		if err := loop.Poll(wait); err != nil {
+			t.Fatal(err)
+		}
+		switch took := time.Since(before); {
+		case took < wait:
+			t.Fatalf("it has waited %s", took)
+		case took < 900*time.Microsecond:
+			return
+		case time.Since(began) > time.Minute:
+			t.Fatalf("none was that short; the last took %s", took)
+		}
+	}
+}
+
 func TestPin(t *testing.T) {
 	t.Parallel()
 	cores := func() int {
