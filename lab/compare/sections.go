@@ -73,7 +73,8 @@ func (c *comparison) section(ctx context.Context, s *section, p *part) string {
 	s.write(c, &b)
 	fmt.Fprintf(&b, "\n%s; median of %d (lowest to highest in brackets), taking turns: `go run ./lab/compare --measure %s`\n\n",
 		c.began.UTC().Format(time.DateOnly), c.repeat, s.name)
-	for _, line := range c.machine(ctx, []string{p.load}) {
+	redis, _, _ := strings.Cut(output(ctx, c.redisServer, "--version"), " sha=")
+	for _, line := range append(c.machine(ctx, []string{p.load}), redis) {
 		fmt.Fprintf(&b, "- %s\n", line)
 	}
 	fmt.Fprintf(&b, "\n```\n%s\n```\n", strings.Join(p.shown, "\n"))
