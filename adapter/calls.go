@@ -35,6 +35,7 @@ type pendingCall struct {
 	replied  int                   // of them
 	nodes    map[NodeID]struct{}   // which have answered
 	named    map[NodeID]*askedNode // if the driver knows which nodes it asks
+	some     bool                  // it does not know all of them
 	ended    bool
 	done     chan struct{}
 }
@@ -52,9 +53,13 @@ type CallQuestion struct {
 	ID string
 	// Others returns how many other nodes there are. It is called before Ask, and while answers are missing.
 	Others func(ctx context.Context) (int, error)
-	// Names returns which other nodes there are, where a driver knows that; Others is not called then. It is called once,
-	// before Ask, and must not block. The driver tells by [Calls.Gone] when one of them is there no more.
+	// Names returns which other nodes there are, where a driver knows that. It is called once, before Ask, and must not
+	// block. The driver tells by [Calls.Gone] when one of them is there no more. Without Others these are all there are, and
+	// with it those among them that the driver knows by name.
 	Names func() []NodeID
+	// Silent returns which of the nodes that Others counts are known not to answer: they are missing, and not waited for. Nil
+	// means none. It may block.
+	Silent func(ctx context.Context) []NodeID
 	// Ask sends the question.
 	Ask func(ctx context.Context) error
 	// Closed is closed when the link is: the call fails with [ErrClosed] then.
@@ -64,7 +69,7 @@ type CallQuestion struct {
 // Do asks a call and waits for the answers as [Caller] says.
 func (c *Calls) Do(ctx context.Context, call *Call, q CallQuestion, each func(Answer)) (missing []NodeID, err error) {
 	p := &pendingCall{kind: call.Kind, each: each, nodes: make(map[NodeID]struct{}), done: make(chan struct{})}
-	if q.Names == nil {
+	if q.Others != nil {
 		if p.others, err = q.Others(ctx); err != nil || p.others <= 0 {
 			return nil, err
 		}
@@ -75,8 +80,11 @@ func (c *Calls) Do(ctx context.Context, call *Call, q CallQuestion, each func(An
 	}
 	c.waiting[q.ID] = p
 	c.mu.Unlock()
-	if q.Names != nil {
+	if p.some = q.Others != nil; q.Names != nil {
 		p.name(q.Names)
+	}
+	if q.Silent != nil {
+		p.silence(q.Silent(ctx))
 	}
 	p.there = p.others
 	if p.others > 0 {
@@ -121,7 +129,7 @@ func (c *Calls) wait(ctx context.Context, p *pendingCall, q CallQuestion) error 
 		case <-q.Closed:
 			return ErrClosed
 		case <-ticker.C:
-			if q.Names != nil {
+			if q.Others == nil {
 				continue // those who are gone are told of
 			}
 		}
@@ -196,7 +204,21 @@ func (p *pendingCall) name(names func() []NodeID) {
 	for _, node := range names() {
 		p.named[node] = &askedNode{}
 	}
-	p.others = len(p.named)
+	if !p.some {
+		p.others = len(p.named)
+	}
+}
+
+// silence notes which nodes will not answer.
+func (p *pendingCall) silence(nodes []NodeID) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, node := range nodes {
+		if p.named == nil {
+			p.named = make(map[NodeID]*askedNode)
+		}
+		p.named[node] = &askedNode{gone: true}
+	}
 }
 
 // take counts an answer and passes it on. It reports false if the call has ended.
@@ -244,8 +266,17 @@ func (p *pendingCall) check() {
 }
 
 func (p *pendingCall) complete() bool {
-	if p.named == nil {
-		return p.answered >= p.there && p.replied >= p.asked
+	if p.some {
+		gone, asked := 0, p.asked
+		for _, n := range p.named {
+			switch {
+			case n.gone && !n.answered:
+				gone++
+			case n.gone:
+				asked -= n.asked - n.replied
+			}
+		}
+		return (p.answered >= p.there || p.answered+gone >= p.others) && p.replied >= asked
 	}
 	for _, n := range p.named {
 		if !n.gone && (!n.answered || n.replied < n.asked) {
@@ -258,7 +289,7 @@ func (p *pendingCall) complete() bool {
 // missing names the nodes that have not answered, as far as they are known: those that answered other calls and not this
 // one, if there are not more of them than are missing. The caller holds p.mu.
 func (c *Calls) missing(p *pendingCall) []NodeID {
-	if p.named != nil {
+	if !p.some {
 		var list []NodeID
 		for node, n := range p.named {
 			if !n.answered {
@@ -278,9 +309,16 @@ func (c *Calls) missing(p *pendingCall) []NodeID {
 		return nil
 	}
 	list := make([]NodeID, 0, n)
-	for id := range c.known {
-		if _, ok := p.nodes[id]; !ok {
+	for id, a := range p.named {
+		if !a.answered {
 			list = append(list, id)
+		}
+	}
+	if len(list) == 0 { // then what is left of earlier calls has to do
+		for id := range c.known {
+			if _, ok := p.nodes[id]; !ok {
+				list = append(list, id)
+			}
 		}
 	}
 	slices.Sort(list)

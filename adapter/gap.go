@@ -18,7 +18,8 @@ const (
 	GapStall GapCause = "stall"
 	// GapRefused: the broker refused a channel of a namespace that had been subscribed to before.
 	GapRefused GapCause = "refused"
-	// GapLost: another node has published more than came, so many as Dropped says. Whatever the reason was, it is known exactly.
+	// GapLost: another node has published more than came, so many as Dropped says. Whatever the reason was, it is known
+	// exactly; 0 means that it cannot be found out any more how many.
 	GapLost GapCause = "lost"
 	// GapMoved: the broker moved a channel from one of its servers to another.
 	GapMoved GapCause = "moved"
@@ -53,6 +54,7 @@ type DriverStats struct {
 	Lost       uint64 // messages of other nodes that are known not to have come, whatever the reason was
 	Late       uint64 // answers of other nodes that nobody waited for any more
 	Refused    int    // channels of which the broker lets this node hear nothing now
+	Mixed      int    // namespaces in which there may be nodes of another make, so that messages are more than the nodes need
 
 	// Malformed counts the messages that were ignored because they are not what they should be, by reason: for an event
 	// that clients would not take "invalid payload", "illegal attachments" or "too many attachments", for bytes that are in

@@ -74,6 +74,38 @@ func ExampleNode_Nodes() {
 	// Output: one 3 true
 }
 
+// An application that learns which clients are gone with a node that has died.
+func ExampleOptions_onChange() {
+	there := adaptertest.NewCluster()
+	told := make(chan string, 1)
+	node, err := cluster.Join(cluster.Options{Driver: there.NewDriver(), OnChange: func(c cluster.Change) {
+		switch c.Kind {
+		case cluster.Died: // sessions whose ids begin with c.Node.ID
+			told <- fmt.Sprintf("%s died with %d clients", c.Node.Name, c.Node.Load.Clients)
+		case cluster.Left:
+			told <- fmt.Sprintf("%s left", c.Node.Name)
+		case cluster.Joined:
+			told <- fmt.Sprintf("%s joined", c.Node.Name)
+		}
+	}})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer node.Close(context.Background())
+	two, err := cluster.Join(cluster.Options{Driver: there.NewDriver(), Name: "two"})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(<-told)
+	_ = two.Close(context.Background())
+	fmt.Println(<-told)
+	// Output:
+	// two joined
+	// two left
+}
+
 func ExampleCheckAddress() {
 	fmt.Println(cluster.CheckAddress("10.0.0.7:8080"))
 	fmt.Println(cluster.CheckAddress("0.0.0.0:8080"))

@@ -54,6 +54,10 @@ type Options struct {
 	Name, Version string
 	// Load says how much the node has to do. It is called with each heartbeat and must not block. Nil means nothing.
 	Load func() Load
+	// OnChange is called when another node has joined, left in good order, or died; those that are there already are told of
+	// as joined. Calls come one after another, from a goroutine of their own, and must not close the node, which waits for
+	// them. Nil means nobody wants to know.
+	OnChange func(Change)
 	// Heartbeat is how often the node tells of itself. A peer is given up when three have been missed. 0 means 1 s.
 	Heartbeat time.Duration
 	// DialTimeout is how long it may take to reach a peer, and until it has answered a WebSocket handshake. 0 means 5 s.
@@ -117,6 +121,7 @@ type Stats struct {
 	Forwarded map[string]uint64 // requests for sessions elsewhere, by Outcome
 	Received  uint64            // requests that peers have passed on to this node
 	Forged    uint64            // requests refused that said so and were not
+	Changes   map[string]uint64 // nodes that have joined, left and died, by ChangeKind
 }
 
 // Node is one node of a cluster. It is safe for concurrent use. [Join] makes one and [Node.Close] ends it.
@@ -133,12 +138,14 @@ type Node struct {
 	peers     peers
 	leaving   atomic.Bool
 	telling   *service.Service // announce
+	watching  *service.Service // watch
 	due       chan kind        // what to announce next, hello or here
 	serving   service.Gate     // requests that are passed on, but relays
 
 	relays           atomic.Int64
 	received, forged atomic.Uint64
 	outcomes         tally.Tally
+	changes          tally.Fixed[string]
 }
 
 // Join makes a node and tells the others of it as soon as the cluster is there, for which it does not wait: an error means
@@ -149,7 +156,8 @@ func Join(opts Options) (*Node, error) {
 	}
 	opts = opts.withDefaults()
 	n := &Node{opts: opts, id: newID(nodeSize), key: make([]byte, keySize), started: time.Now(),
-		often: lograte.New(opts.Logger, lograte.Every), due: make(chan kind, 2)}
+		often: lograte.New(opts.Logger, lograte.Every), due: make(chan kind, 2), changes: tally.Of(string(Joined), string(Left), string(Died))}
+	n.peers.noted = make(chan struct{}, 1)
 	_, _ = rand.Read(n.key) // never fails: it would end the program
 	n.loop.Logger = opts.Logger
 	n.transport, n.relayTLS = connections(&opts)
@@ -160,6 +168,7 @@ func Join(opts Options) (*Node, error) {
 	n.link = link
 	n.say(hello)
 	n.telling = service.Start(n.announce)
+	n.watching = service.Start(n.watch)
 	return n, nil
 }
 
@@ -173,7 +182,7 @@ func (n *Node) SessionID(*http.Request) (string, error) {
 
 // Stats returns the counters.
 func (n *Node) Stats() Stats {
-	return Stats{Peers: n.peers.len(), Relays: int(n.relays.Load()), Forwarded: n.outcomes.Counts(), Received: n.received.Load(), Forged: n.forged.Load()}
+	return Stats{Peers: n.peers.len(), Relays: int(n.relays.Load()), Forwarded: n.outcomes.Counts(), Received: n.received.Load(), Forged: n.forged.Load(), Changes: n.changes.Counts()}
 }
 
 // say has something announced soon. What waits already says the same.
@@ -246,9 +255,7 @@ func (n *Node) judge(ctx context.Context, err error) {
 		n.peers.away()
 		return
 	}
-	for _, id := range n.peers.beat() {
-		n.opts.Logger.LogAttrs(ctx, slog.LevelWarn, "cluster: a node is not heard of any more; requests for its sessions are refused", slog.String("node", id))
-	}
+	n.peers.beat()
 }
 
 // receiver takes what comes through the driver. It does not block.
@@ -316,6 +323,7 @@ func (n *Node) Close(ctx context.Context) error {
 	err := service.Within(ctx, func() {
 		n.telling.Stop()
 		_ = n.link.Close(context.WithoutCancel(ctx)) // it waits for the receiver, which does not block
+		n.watching.Stop()
 		n.peers.clear()
 		<-served
 		n.loop.Close()

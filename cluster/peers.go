@@ -69,6 +69,10 @@ type peers struct {
 	mu      sync.Mutex
 	byID    map[string]*peer
 	changed chan struct{} // closed when there is another; nil if nobody waits
+
+	changes  []Change      // that were not told
+	noted    chan struct{} // full: there are some; nil if nobody wants to know
+	departed []Change
 }
 
 // heard takes an announcement of another node.
@@ -76,6 +80,9 @@ func (ps *peers) heard(a announcement) {
 	ps.mu.Lock()
 	defer ps.mu.Unlock()
 	if a.Kind == bye {
+		if p := ps.byID[a.ID]; p != nil {
+			ps.change(Left, p.info)
+		}
 		delete(ps.byID, a.ID) // what it has answered may still be on its way, and it ends the rest itself
 		return
 	}
@@ -84,13 +91,17 @@ func (ps *peers) heard(a announcement) {
 		p.missed, p.info = 0, a.Info
 		return
 	}
-	ps.drop(p) // it is not the same any more
+	if p != nil { // it is not the same any more
+		ps.change(Died, p.info)
+		ps.drop(p)
+	}
 	if len(ps.byID) >= maxPeers {
 		return
 	}
 	if ps.byID == nil {
 		ps.byID = make(map[string]*peer)
 	}
+	ps.change(Joined, a.Info)
 	ps.byID[a.ID] = &peer{id: a.ID, address: a.Address, key: a.Key, info: a.Info, flights: make(map[*flight]struct{})}
 	if ps.changed != nil {
 		close(ps.changed)
@@ -104,6 +115,7 @@ func (ps *peers) beat() (lost []string) {
 	defer ps.mu.Unlock()
 	for id, p := range ps.byID {
 		if p.missed++; p.missed > lostBeats {
+			ps.change(Died, p.info)
 			ps.drop(p)
 			lost = append(lost, id)
 		}

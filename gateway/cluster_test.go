@@ -38,8 +38,7 @@ func (n *node) waitReady(status int) string {
 
 func TestTwoNodesExchangeMessages(t *testing.T) {
 	t.Parallel()
-	t.Run("namespaces", func(t *testing.T) { t.Parallel(); exchangeMessages(t, gateway.Config{}) })
-	t.Run("rooms", func(t *testing.T) { t.Parallel(); exchangeMessages(t, gateway.Config{ClusterSubscribeRooms: true}) })
+	t.Run("redis", func(t *testing.T) { t.Parallel(); exchangeMessages(t, gateway.Config{}) })
 	t.Run("mongodb", func(t *testing.T) {
 		t.Parallel()
 		exchangeMessages(t, gateway.Config{Cluster: testmongo.Start(t).URL()})
@@ -200,13 +199,14 @@ func TestNodes(t *testing.T) {
 	one, two := startNode(t, gateway.Config{Dev: true, Cluster: redis}), startNode(t, gateway.Config{Dev: true, Cluster: redis})
 	two.connect("/", "")
 	var reply struct {
-		Self  string
-		Nodes []cluster.Info
+		Self     string
+		Nodes    []cluster.Info
+		Departed []cluster.Change
 	}
 	list := func(n *node) []cluster.Info {
 		t.Helper()
 		res, body := n.do("GET", "/v1/nodes", "")
-		reply.Self, reply.Nodes = "", nil
+		reply.Self, reply.Nodes, reply.Departed = "", nil, nil
 		if err := json.Unmarshal([]byte(body), &reply); err != nil || res.StatusCode != http.StatusOK {
 			t.Fatalf("%s %s", res.Status, body)
 		}
@@ -228,6 +228,25 @@ func TestNodes(t *testing.T) {
 		case <-deadline:
 			t.Fatalf("knows of %+v", nodes)
 		}
+	}
+	// One that has left is remembered, with what it had.
+	gone := two.Node()
+	if err := two.Shutdown(t.Context()); err != nil {
+		t.Error(err)
+	}
+	for len(reply.Departed) == 0 {
+		list(one)
+		select {
+		case <-tick.C:
+		case <-deadline:
+			t.Fatalf("nobody has left: %+v", reply)
+		}
+	}
+	if c := reply.Departed[0]; c.Kind != cluster.Left || c.Node.Name != gone || c.At.IsZero() {
+		t.Errorf("departed: %+v, want that %s has left", c, gone)
+	}
+	if _, metrics := one.do("GET", "/metrics", ""); !strings.Contains(metrics, `peal_cluster_changes_total{kind="left"} 1`) {
+		t.Error("/metrics does not say that a node has left")
 	}
 	alone := startNode(t, gateway.Config{Dev: true})
 	alone.connect("/", "")

@@ -73,9 +73,6 @@ type Config struct {
 	Cluster string `placeholder:"URL" help:"What joins this node to a cluster, such as redis://[user:password@]host:port/db; see the guide for other schemes."`
 	// ClusterKey is the prefix of the names that nodes of one cluster share there, such as Redis' channels.
 	ClusterKey string `default:"${cluster_key}" placeholder:"PREFIX" help:"Prefix of the cluster's channels, the same on all nodes (default ${default})."`
-	// ClusterSubscribeRooms has Redis send this node only messages for everyone and for rooms with members on it. See
-	// redispubsub.Options.SubscribeRooms for when to leave it off.
-	ClusterSubscribeRooms bool `help:"With redis://, have Redis send this node only what its rooms need. Set it on all nodes; not beside Node.js nodes that call socketsJoin."`
 	// ReusePort lets other processes listen on Listen too, if they say so as well: the system shares the connections out among
 	// them (SO_REUSEPORT, on Linux).
 	ReusePort bool `kong:"-"`
@@ -214,9 +211,6 @@ func (c *Config) Validate() error {
 		if err := d.validateCluster(); err != nil {
 			bad("cluster", "%v", err)
 		}
-	}
-	if kind, err := d.driverKind(); d.ClusterSubscribeRooms && (d.Cluster == "" || err == nil && !kind.rooms) {
-		bad("cluster-subscribe-rooms", "only Redis Pub/Sub (--cluster redis://…) knows it; leave it out")
 	}
 	if d.Rebalance > 0 && d.Cluster == "" {
 		bad("rebalance", "a node without --cluster has no others to share clients with; set both or neither")

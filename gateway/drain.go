@@ -14,8 +14,8 @@ import (
 const (
 	// drainTick is how often a node that drains sends some of its clients away.
 	drainTick = 50 * time.Millisecond
-	// rebalanceTick is how often a node compares its clients with those of the others.
-	rebalanceTick = time.Second
+	// comparing is after how many of these a node compares its clients with those of the others: once a second.
+	comparing = int(time.Second / drainTick)
 	// fair is how many clients more than its share a node keeps, and by what part of it: balancers are not exact either.
 	fair, fairPart = 10, 0.05
 )
@@ -72,26 +72,39 @@ func (s *Server) shed(n int) (shed int) {
 	return shed + s.io.Shed(n-shed)
 }
 
-// rebalance sends clients away as long as this node has more than its share of those of the cluster, until ctx ends.
-// They come back by the load balancer, to any node, so that one that has just joined gets its share.
+// rebalance sends clients away as long as this node has more than its share of those of the cluster, until ctx ends: each
+// second as many as it may, one after another. They come back by the load balancer, to any node, so that one that has just
+// joined gets its share. What a busy machine does too late is left out: the pace is never above what was set.
 func (s *Server) rebalance(ctx context.Context) {
-	ticker := time.NewTicker(rebalanceTick)
+	ticker := time.NewTicker(drainTick)
 	defer ticker.Stop()
-	for {
+	share, before := 0, 0 // of this second, and how many clients there were when it began
+	for tick := 0; ; tick++ {
 		select {
 		case <-ticker.C:
 		case <-ctx.Done():
 			return
 		}
-		if n := s.excess(); n > 0 && !s.leaving.Load() {
-			s.rebalanced.Add(uint64(s.shed(min(n, s.cfg.Rebalance))))
+		if s.leaving.Load() {
+			continue
+		}
+		part := tick % comparing
+		if part == 0 {
+			// What the others have said is about a second old, so of this node's own it counts what has been there as long. Half of
+			// what is too much: clients that are on their way are nobody's for a moment, in which the share seems smaller than it is.
+			now := s.clients()
+			share = min((s.excess(min(now, before))+1)/2, s.cfg.Rebalance)
+			before = now
+		}
+		if n := share*(part+1)/comparing - share*part/comparing; n > 0 {
+			s.rebalanced.Add(uint64(s.shed(n)))
 		}
 	}
 }
 
-// excess returns how many clients this node has beyond its share.
-func (s *Server) excess() int {
-	mine, all, nodes := s.clients(), 0, 0
+// excess returns how many clients this node has beyond its share if it has that many.
+func (s *Server) excess(mine int) int {
+	all, nodes := 0, 0
 	for _, node := range s.cluster.Nodes() {
 		switch {
 		case node.ID == s.cluster.ID():

@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"net/http"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -121,27 +122,27 @@ func TestRebalance(t *testing.T) {
 	for range clients {
 		one.stream("?room=a")
 	}
+	began := time.Now()
 	startNode(t, cfg)
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
 	deadline := time.After(patience)
 	// Of 40 its share is 20, of 33 16, of 26 13, and 19 are no more than 9, a twentieth and ten.
-	steps := map[string]string{"0": "7", "7": "14", "14": "21"}
-	for seen, still := "0", 0; still < 50; {
-		switch now := one.metric("peal_cluster_rebalanced_total"); now {
-		case seen:
-			if seen == "21" {
-				still++
-			}
-		case steps[seen]:
-			seen = now
-		default:
-			t.Fatalf("%s were sent away, after %s", now, seen)
+	for still := 0; still < 50; {
+		away, err := strconv.Atoi(one.metric("peal_cluster_rebalanced_total"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if may := cfg.Rebalance * (1 + int(time.Since(began)/time.Second)); away > min(may, 21) {
+			t.Fatalf("%d were sent away, of %d that might have been", away, may)
+		}
+		if away == 21 {
+			still++
 		}
 		select {
 		case <-tick.C:
 		case <-deadline:
-			t.Fatalf("%s were sent away", seen)
+			t.Fatalf("%d were sent away", away)
 		}
 	}
 }

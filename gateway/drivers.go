@@ -28,7 +28,6 @@ type driverKind struct {
 	scheme  string
 	broker  string // what /v1/stats calls it
 	example string // of a URL
-	rooms   bool   // it knows Config.ClusterSubscribeRooms
 	// validate returns what is wrong with the URL, and connects to nothing. Open makes the driver, which connects in the
 	// background.
 	validate func(cfg *Config) error
@@ -70,11 +69,11 @@ func redisKind(scheme, theirs, example string) driverKind {
 		if strings.HasSuffix(scheme, "+sentinel") {
 			address = sentinelURL(address)
 		}
-		o := redispubsub.Options{Key: cfg.ClusterKey, SubscribeRooms: cfg.ClusterSubscribeRooms, Logger: cfg.Logger}
+		o := redispubsub.Options{Key: cfg.ClusterKey, Logger: cfg.Logger}
 		o.URL = ours(address, func(query url.Values) { o.SpecificResponses = query.Has("specific") }, "specific")
 		return o
 	}
-	return driverKind{scheme: scheme, broker: "redis", example: example, rooms: true,
+	return driverKind{scheme: scheme, broker: "redis", example: example,
 		validate: func(cfg *Config) error {
 			o := options(cfg)
 			if strings.HasSuffix(scheme, "+sentinel") && !strings.Contains(o.URL, "master_set=") {

@@ -47,13 +47,15 @@ func (s *Server) load() cluster.Load {
 type nodesReply struct {
 	Self  string         `json:"self"` // the id of the node that answers
 	Nodes []cluster.Info `json:"nodes"`
+	// Departed are those that have left or died in the last hour, the last first.
+	Departed []cluster.Change `json:"departed,omitempty"`
 }
 
 // nodes is GET /v1/nodes. A node without a cluster has no id.
 func (s *Server) nodes(w http.ResponseWriter, _ *http.Request) error {
 	reply := nodesReply{Nodes: []cluster.Info{{Name: s.node, Version: Version(), Started: s.started, Draining: s.leaving.Load(), Load: s.load()}}}
 	if s.cluster != nil {
-		reply = nodesReply{s.cluster.ID(), s.cluster.Nodes()}
+		reply = nodesReply{s.cluster.ID(), s.cluster.Nodes(), s.cluster.Departed()}
 	}
 	respond(w, http.StatusOK, reply)
 	return nil

@@ -26,9 +26,10 @@ daemon off;
 master_process off;
 error_log stderr error;
 pid %[1]s/pid;
-events { worker_connections 4096; }
+events { worker_connections 16384; }
 http {
-	access_log off;
+	log_format requests '$status $upstream_addr $request_method $request_uri';
+	access_log %[1]s/requests requests;
 	client_body_temp_path %[1]s/body;
 	proxy_temp_path %[1]s/proxy;
 	fastcgi_temp_path %[1]s/fastcgi;
@@ -39,7 +40,7 @@ http {
 `, dir, conf)
 	}, func(file, dir string) []string { return []string{"-e", "stderr", "-p", dir, "-c", file} }},
 	{"haproxy", "haproxy.cfg", func(conf, _ string) string {
-		return strings.Replace(conf, "maxconn 200000", "maxconn 4000", 1) // which the limit of open files allows
+		return strings.Replace(conf, "maxconn 200000", "maxconn 8000", 1) // which the limit of open files allows
 	}, func(file, _ string) []string { return []string{"-q", "-db", "-f", file} }},
 }
 
@@ -51,9 +52,14 @@ func system(name string) string {
 	return "/usr/sbin/" + name
 }
 
-// start runs the balancer before the nodes and returns its URL. Nodes are taken in turn, but not all equally often: clients
-// that all do the same would be in step with it.
-func (b balancer) start(t *testing.T, nodes ...*program) string {
+// unequally takes nodes in turn, but not all equally often: clients that all do the same would be in step with it.
+func unequally(node int) (weight int) { return node + 1 }
+
+// equally takes one node after another.
+func equally(int) (weight int) { return 1 }
+
+// start runs the balancer before the nodes, and returns its URL and the directory that it has to itself.
+func (b balancer) start(t *testing.T, weight func(node int) int, nodes ...*program) (url, dir string) {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -68,10 +74,10 @@ func (b balancer) start(t *testing.T, nodes ...*program) string {
 	conf := string(text)
 	replace := func(old, with string) {
 		t.Helper()
-		if strings.Count(conf, old) != 1 {
-			t.Fatalf("deploy/%s has %q %d times", b.file, old, strings.Count(conf, old))
+		if !strings.Contains(conf, old) {
+			t.Fatalf("deploy/%s has no %q", b.file, old)
 		}
-		conf = strings.Replace(conf, old, with, 1)
+		conf = strings.ReplaceAll(conf, old, with)
 	}
 	switch b.name {
 	case "nginx":
@@ -80,13 +86,15 @@ func (b balancer) start(t *testing.T, nodes ...*program) string {
 		replace("bind :80", "bind "+addr)
 	}
 	for i, n := range nodes {
-		old, with := fmt.Sprintf("10.0.0.%d:8080;", 7+i), fmt.Sprintf("%s weight=%d;", n.addr, i+1)
-		if b.name == "haproxy" {
-			old, with = strings.TrimSuffix(old, ";"), fmt.Sprintf("%s weight %d", n.addr, i+1)
+		old := fmt.Sprintf("10.0.0.%d:8080", 7+i)
+		if b.name == "nginx" { // it takes turns for new clients and for sessions, which would be in step as well
+			replace(old+" max_fails", fmt.Sprintf("%s weight=%d max_fails", n.addr, weight(len(nodes)-1-i)))
+			replace(old, fmt.Sprintf("%s weight=%d", n.addr, weight(i)))
+			continue
 		}
-		replace(old, with)
+		replace(old, fmt.Sprintf("%s weight %d", n.addr, weight(i)))
 	}
-	dir := t.TempDir()
+	dir = t.TempDir()
 	file := filepath.Join(dir, b.file)
 	if err := os.WriteFile(file, []byte(b.wrap(conf, dir)), 0o600); err != nil {
 		t.Fatal(err)
@@ -110,7 +118,7 @@ func (b balancer) start(t *testing.T, nodes ...*program) string {
 		c, err := net.Dial("tcp", addr)
 		if err == nil {
 			_ = c.Close()
-			return "http://" + addr
+			return "http://" + addr, dir
 		}
 		select {
 		case <-exited:

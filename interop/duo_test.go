@@ -25,12 +25,12 @@ type duo struct {
 
 var duoReceivers = []string{"s1", "t1", "s2", "t2", "e1", "f1", "e2", "f2", "n"}
 
-// startDuo starts them with more flags. An EventSource hears only the events it listens for, which are named here.
-func startDuo(t *testing.T, flags []string, events ...string) *duo {
+// startDuo starts them. An EventSource hears only the events it listens for, which are named here.
+func startDuo(t *testing.T, events ...string) *duo {
 	t.Helper()
 	redis := testredis.Start(t)
 	d := &duo{t: t, ids: map[string]string{}, clients: startPeer(t, "client.mjs")}
-	d.nodes = [2]*program{startPeal(t, redis.URL(), flags...), startPeal(t, redis.URL(), flags...)}
+	d.nodes = [2]*program{startPeal(t, redis.URL()), startPeal(t, redis.URL())}
 	d.third = startPeer(t, "node-server.mjs", "redispubsub", redis.URL())
 	d.third.do("open", params{"namespace": "/"}, nil)
 	connect := func(client, url string) {
@@ -128,7 +128,7 @@ func TestPealDeliversOnceAndInOrder(t *testing.T) {
 	t.Parallel()
 	const count = 1000
 	events := []string{"http 1", "client 1", "http 2", "client 2", "third"}
-	d := startDuo(t, nil, events...)
+	d := startDuo(t, events...)
 
 	var publishing sync.WaitGroup
 	for i, node := range d.nodes {
@@ -165,15 +165,6 @@ func TestPealDeliversOnceAndInOrder(t *testing.T) {
 
 func TestPealAimsAcrossNodes(t *testing.T) {
 	t.Parallel()
-	for name, flags := range map[string][]string{"namespaces": nil, "rooms": {"--cluster-subscribe-rooms"}} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			aimAcrossNodes(t, flags)
-		})
-	}
-}
-
-func aimAcrossNodes(t *testing.T, flags []string) {
 	aims := func(d *duo) map[string]struct {
 		to        to
 		receivers []string
@@ -202,7 +193,7 @@ func aimAcrossNodes(t *testing.T, flags []string) {
 			events = append(events, aim+" "+source.name)
 		}
 	}
-	d := startDuo(t, flags, events...)
+	d := startDuo(t, events...)
 	for aim, by := range aims(d) {
 		for _, source := range d.sources() {
 			source.emit(aim+" "+source.name, by.to, "é🐎", params{"n": 1})

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"slices"
 	"syscall"
+	"time"
 )
 
 // freeze stops the peer until the returned function lets it go on.
@@ -56,8 +57,10 @@ func (s *stage) call(u *underway, timeout int) {
 	u.ack = s.a.begin("broadcastAck", s.here(params{"event": "who", "timeout": timeout}))
 	s.do(s.a, "socketsJoin", params{"change": []string{"joined"}}, nil)
 	s.awaitEvents("a1", "who", 1)
-	// An official node asks its broker how many nodes there are and does not wait for that: it is answered in turn.
-	s.awaitNodes(s.a, s.namespace, 2)
+	if s.a.kind == nodeKind {
+		// It asks its broker how many nodes there are and does not wait for that: it is answered in turn.
+		s.awaitNodes(s.a, s.namespace, 2)
+	}
 }
 
 // requireEnded waits until all that was begun is over, and requires it to be whole or to be said not to be; what node a
@@ -164,6 +167,28 @@ func stopped(s *stage) {
 		s.t.Errorf("%v joined, want all", keys(got))
 	}
 	s.requireWhole(everyone...) // late answers harm nothing
+}
+
+// frozen: who hangs is known to be missing, though nobody is in a hurry, and there again when it goes on. Between Go nodes
+// that takes three seconds; an official node sets its time, and so does who asks one.
+func frozen(s *stage) {
+	u := s.begin()
+	timeout := 1500
+	if s.a.kind == goKind && s.b.kind == goKind && s.pair.wire.Beats {
+		timeout = 3_600_000
+	}
+	began := time.Now()
+	thaw := s.b.freeze()
+	s.call(u, timeout)
+	s.requireMissing(s.requireEnded(u))
+	s.t.Logf("%v after node b was frozen nobody waited for it", time.Since(began).Round(time.Millisecond))
+	s.requireBurst("a1", "a2")
+	thaw()
+	s.requireBurst("b1", "b2")
+	for _, node := range []*peer{s.a, s.b} {
+		s.awaitNodes(node, s.namespace, 2)
+	}
+	s.requireWhole(everyone...)
 }
 
 // gone: nobody waits for a node that leaves in good order.

@@ -75,6 +75,7 @@ var scenarios = []scenario{
 // losses take node b away.
 var losses = []scenario{
 	{name: "stopped", play: stopped},
+	{name: "frozen", play: frozen},
 	{name: "gone", play: gone},
 	{name: "killed", play: killed},
 }

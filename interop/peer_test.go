@@ -22,6 +22,7 @@ type report struct {
 	Detail      string          `json:"detail"`
 	Data        string          `json:"data"`
 	LastEventID string          `json:"lastEventId"`
+	at          time.Time       // when it was read
 }
 
 // reply answers a command.
@@ -195,6 +196,7 @@ func (p *driven) take(line []byte, ready chan<- introduction) {
 		delete(p.replies, id)
 		return
 	}
+	message.at = time.Now()
 	p.reports = append(p.reports, message.report)
 	close(p.changed)
 	p.changed = make(chan struct{})

@@ -17,7 +17,8 @@ func startSharing(t *testing.T) (nodes []*program, url string) {
 	for range 3 {
 		nodes = append(nodes, startPeal(t, streams, "--recovery", "1m"))
 	}
-	return nodes, balancers[0].start(t, nodes...)
+	url, _ = balancers[0].start(t, unequally, nodes...)
+	return nodes, url
 }
 
 // Official clients are cut at random and come back to any node. They count: of what a recovered one is given, and of what

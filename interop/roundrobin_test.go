@@ -20,17 +20,19 @@ type balanced struct {
 	t       *testing.T
 	nodes   [3]*program
 	url     string
+	dir     string // of the balancer
+	redis   string
 	clients *peer
 }
 
-func startBalanced(t *testing.T, by balancer, flags ...string) *balanced {
+func startBalanced(t *testing.T, by balancer, weight func(node int) int, flags ...string) *balanced {
 	t.Helper()
 	redis := testredis.Start(t)
-	b := &balanced{t: t, clients: startPeer(t, "client.mjs")}
+	b := &balanced{t: t, redis: redis.URL(), clients: startPeer(t, "client.mjs")}
 	for i := range b.nodes {
 		b.nodes[i] = startPeal(t, redis.URL(), flags...)
 	}
-	b.url = by.start(t, b.nodes[:]...)
+	b.url, b.dir = by.start(t, weight, b.nodes[:]...)
 	return b
 }
 
@@ -86,7 +88,7 @@ func TestRoundRobin(t *testing.T) {
 		by := balancers[i/len(transports)]
 		t.Run(by.name+"/"+transport.name, func(t *testing.T) {
 			t.Parallel()
-			b := startBalanced(t, by)
+			b := startBalanced(t, by, unequally)
 			names := b.connect(clients, func(int) params { return params{"options": transport.options} })
 			for _, name := range names {
 				if transport.name == "default" {
@@ -149,7 +151,7 @@ func TestRoundRobinUpgradesInTheMiddle(t *testing.T) {
 
 func upgradesInTheMiddle(t *testing.T, flags ...string) {
 	const clients, messages = 20, 100
-	b := startBalanced(t, balancers[0], flags...)
+	b := startBalanced(t, balancers[0], unequally, flags...)
 	b.clients.do("connect", params{"client": "listener", "url": b.nodes[0].url()}, nil)
 	b.subscribe("listener", "said")
 	for _, name := range b.connect(clients, func(int) params { return params{"hold": true} }) {
@@ -191,7 +193,7 @@ func upgradesInTheMiddle(t *testing.T, flags ...string) {
 // When a node is killed its sessions are unknown at once, and all clients are served by the other, wherever they were.
 func TestRoundRobinOwnerDies(t *testing.T) {
 	t.Parallel()
-	b := startBalanced(t, balancers[0])
+	b := startBalanced(t, balancers[0], unequally)
 	names := b.connect(30, func(i int) params { return params{"options": transports[i%len(transports)].options} })
 	for i, name := range names {
 		if transports[i%len(transports)].name == "default" { // one that loses its upgrade half-way polls no more until its ping timeout
@@ -240,7 +242,7 @@ func TestRoundRobinOwnerDies(t *testing.T) {
 // JSONP, as pages of very old browsers speak it: forms and scripts, each to another node.
 func TestRoundRobinJSONP(t *testing.T) {
 	t.Parallel()
-	b := startBalanced(t, balancers[0], "--jsonp")
+	b := startBalanced(t, balancers[0], unequally, "--jsonp")
 	answer := func(res *http.Response, err error) string {
 		t.Helper()
 		if err != nil {

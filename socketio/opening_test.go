@@ -79,9 +79,8 @@ func TestOnConnectBeforeConnect(t *testing.T) {
 func TestOnConnectJoins(t *testing.T) {
 	t.Parallel()
 	for name, driver := range map[string]func(t *testing.T, url string) adapter.Driver{
-		"one node":    nil,
-		"redis":       func(t *testing.T, url string) adapter.Driver { return redisDriver(t, url, false) },
-		"redis rooms": func(t *testing.T, url string) adapter.Driver { return redisDriver(t, url, true) },
+		"one node": nil,
+		"redis":    redisDriver,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -113,15 +112,15 @@ func TestOnConnectJoins(t *testing.T) {
 					t.Fatal(err)
 				}
 				p.want(fmt.Sprintf(`42["n",%d]`, i))
-				p.close() // with SubscribeRooms the room closes and opens again
+				p.close() // the room closes and opens again
 			}
 		})
 	}
 }
 
-func redisDriver(t *testing.T, url string, rooms bool) adapter.Driver {
+func redisDriver(t *testing.T, url string) adapter.Driver {
 	t.Helper()
-	d, err := redispubsub.New(redispubsub.Options{URL: url, SubscribeRooms: rooms})
+	d, err := redispubsub.New(redispubsub.Options{URL: url})
 	if err != nil {
 		t.Fatal(err)
 	}

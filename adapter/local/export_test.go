@@ -3,6 +3,8 @@ package local
 import (
 	"bufio"
 	"bytes"
+
+	"github.com/peal-dev/peal/adapter/internal/pealwire"
 )
 
 // IDSize is the length of what a process says first on its connection.
@@ -23,7 +25,7 @@ const Kinds, Direct = byte(kinds), byte(direct)
 
 // Append makes the frame.
 func (f Frame) Append() []byte {
-	rest := append(appendText(appendText(nil, f.Namespace), f.UID), f.Body...)
+	rest := append(pealwire.AppendText(pealwire.AppendText(nil, f.Namespace), f.UID), f.Body...)
 	return append(header(kind(f.Kind), f.ID, f.Number, f.To, len(rest)), rest...)
 }
 

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 
+	"github.com/peal-dev/peal/adapter/internal/pealwire"
 	"github.com/peal-dev/peal/adapter/nodewire"
 )
 
@@ -74,7 +75,7 @@ func parse(b []byte) (e envelope, err error) {
 
 // appendMessage makes the message of a frame.
 func appendMessage(m *nodewire.Message) ([]byte, error) {
-	b := appendText(appendText(make([]byte, 0, len(m.Namespace)+len(m.UID)+len(m.Data)+128), m.Namespace), m.UID)
+	b := pealwire.AppendText(pealwire.AppendText(make([]byte, 0, len(m.Namespace)+len(m.UID)+len(m.Data)+128), m.Namespace), m.UID)
 	b, err := m.Append(b)
 	if err == nil && len(b) > maxFrame/2 {
 		err = fmt.Errorf("local: a message of %d bytes is longer than the %d that one may have", len(b), maxFrame/2)
@@ -82,24 +83,12 @@ func appendMessage(m *nodewire.Message) ([]byte, error) {
 	return b, err
 }
 
-func appendText(b []byte, s string) []byte {
-	return append(binary.AppendUvarint(b, uint64(len(s))), s...)
-}
-
 // splitMessage takes the message of a frame apart.
 func splitMessage(b []byte) (namespace, uid, body []byte, err error) {
-	if namespace, b, err = cutText(b); err == nil {
-		uid, body, err = cutText(b)
+	if namespace, b, err = pealwire.CutText(b); err == nil {
+		uid, body, err = pealwire.CutText(b)
 	}
 	return namespace, uid, body, err
-}
-
-func cutText(b []byte) (text, rest []byte, err error) {
-	n, size := binary.Uvarint(b)
-	if size <= 0 || n > uint64(len(b)-size) {
-		return nil, nil, errFrame
-	}
-	return b[size : size+int(n)], b[size+int(n):], nil
 }
 
 // readFrame reads one frame, and returns it with its length and where that ends.

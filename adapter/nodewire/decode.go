@@ -1,6 +1,7 @@
 package nodewire
 
 import (
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"math"
@@ -218,11 +219,23 @@ func (m *Message) ours(key string, text []byte, i int) (end int, err error) {
 	case "timeout":
 		return duration(&m.Timeout, text, i)
 	case "probe":
-		n, end, err := number(text, i)
-		if err == nil && n > 0 && n < 1<<53 {
-			m.Probe = uint64(n)
+		return count(&m.Probe, text, i)
+	case "home":
+		return str(&m.Home, text, i)
+	case "beat":
+		var encoded string
+		end, err := str(&encoded, text, i)
+		if err == nil {
+			m.Beat, err = base64.StdEncoding.DecodeString(encoded)
+		}
+		if err != nil {
+			err = fmt.Errorf("%w: beat", ErrForm)
 		}
 		return end, err
+	case "first":
+		return count(&m.First, text, i)
+	case "last":
+		return count(&m.Last, text, i)
 	}
 	return skip(text, i)
 }

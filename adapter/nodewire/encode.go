@@ -1,6 +1,7 @@
 package nodewire
 
 import (
+	"encoding/base64"
 	"fmt"
 	"strconv"
 	"time"
@@ -50,7 +51,7 @@ func (m *Message) AppendMsgpack(dst []byte) ([]byte, error) {
 
 // size is about how long the message is as JSON.
 func (m *Message) size() int {
-	n := 224 + len(m.UID) + len(m.Namespace) + len(m.RequestID) + len(m.Data) + len(m.Member)
+	n := 224 + len(m.UID) + len(m.Namespace) + len(m.RequestID) + len(m.Data) + len(m.Member) + 2*len(m.Beat)
 	for _, list := range [][]string{m.Rooms, m.Except, m.ChangeRooms, m.Names, m.Nodes} {
 		for _, s := range list {
 			n += len(s) + 3
@@ -160,7 +161,17 @@ func (m *Message) appendOurs(o *object) {
 			o.key("gone")
 			o.dst = append(o.dst, "true"...)
 		}
-	case Heartbeat:
+	case InitialHeartbeat, Heartbeat:
+		if m.Home != "" {
+			o.string("home", m.Home)
+		}
+		if m.Beat != nil {
+			o.string("beat", base64.StdEncoding.EncodeToString(m.Beat))
+		}
+		if m.First > 0 {
+			o.number("first", m.First)
+			o.number("last", m.Last)
+		}
 		if m.Nodes != nil {
 			o.strings("nodes", m.Nodes)
 		}

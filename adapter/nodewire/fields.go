@@ -90,6 +90,15 @@ func number(text []byte, i int) (n float64, end int, err error) {
 	return n, end, nil
 }
 
+// count reads a whole number above 0 that JavaScript could. Anything else is as if it was not there.
+func count(c *uint64, text []byte, i int) (end int, err error) {
+	n, end, err := number(text, i)
+	if err == nil && n > 0 && n < 1<<53 {
+		*c = uint64(n)
+	}
+	return end, err
+}
+
 // maxTimeout bounds what others ask for, far beyond anything that makes sense.
 const maxTimeout = 24 * time.Hour
 

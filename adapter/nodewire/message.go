@@ -91,6 +91,12 @@ type Message struct {
 	Nodes []string
 	// Probe is a number in a Heartbeat that a node sends to itself.
 	Probe uint64
+	// Home is the name of the process that the sender is in, in heartbeats: with it, one stands for all namespaces.
+	Home string
+	// Beat is in a Heartbeat what the sender has published, in the form of package numbers.
+	Beat []byte
+	// First and Last are in a Heartbeat to one node the numbers of the beats that it is to say again.
+	First, Last uint64
 }
 
 // Want is what a FetchSockets wants instead of whole sockets.

@@ -56,6 +56,7 @@ func parseHeader(payload string) (*header, error) {
 type arrival struct {
 	to      *sequence
 	row     rowID // of the attachment that it waits for
+	uid     string
 	since   time.Time
 	payload []byte
 	err     error // why there is none
@@ -67,8 +68,9 @@ type arrival struct {
 type sequence struct {
 	fetcher          *fetcher
 	maxLen, maxBytes int
-	receive          func(payload []byte)                          // must not block
-	lost             func(since time.Time, n uint64, reason error) // so many will not be received
+	receive          func(payload []byte)                            // must not block
+	lost             func(since time.Time, uid string, reason error) // one of that node will not be received
+	behind           func(since time.Time, n uint64)                 // so many were dropped
 
 	mu      sync.Mutex
 	waiting []*arrival
@@ -78,8 +80,6 @@ type sequence struct {
 }
 
 var errEnded = errors.New("the server has ended the connection")
-
-var errBehind = errors.New("too much waits behind a large message")
 
 // whole takes a message.
 func (s *sequence) whole(payload string) {
@@ -93,10 +93,10 @@ func (s *sequence) whole(payload string) {
 }
 
 // attached takes a message of which the payload is to be fetched.
-func (s *sequence) attached(row rowID) {
+func (s *sequence) attached(row rowID, uid string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	a := &arrival{to: s, row: row, since: time.Now()}
+	a := &arrival{to: s, row: row, uid: uid, since: time.Now()}
 	if s.add(a) {
 		s.fetcher.want(a)
 	}
@@ -132,13 +132,13 @@ func (s *sequence) fetched(a *arrival, payload []byte, err error) {
 			s.bytes -= len(next.payload)
 		}
 		if next.err != nil {
-			s.lost(next.since, 1, next.err)
+			s.lost(next.since, next.uid, next.err)
 		} else {
 			s.receive(next.payload)
 		}
 	}
 	if len(s.waiting) == 0 && s.dropped > 0 {
-		s.lost(s.full, s.dropped, errBehind)
+		s.behind(s.full, s.dropped)
 		s.dropped = 0
 	}
 }

@@ -1,10 +1,11 @@
 package postgres
 
 import (
-	"errors"
+	"bytes"
 	"slices"
 	"time"
 
+	"github.com/peal-dev/peal/adapter"
 	"github.com/peal-dev/peal/adapter/internal/nodecluster"
 	"github.com/peal-dev/peal/adapter/nodewire"
 )
@@ -40,7 +41,7 @@ func (c *channel) notified(payload string) {
 	case h == nil:
 		c.whole(payload)
 	case !c.own(h.UID):
-		c.attached(h.AttachmentID)
+		c.attached(h.AttachmentID, h.UID)
 	}
 }
 
@@ -56,6 +57,7 @@ func (c *channel) receive(payload []byte) {
 	in := nodecluster.Incoming{
 		Channel: c.name, Type: nodewire.TypeOf(payload), Size: len(payload),
 		Decode: func() (*nodewire.Message, error) { return nodewire.Decode(payload) },
+		Body:   bytes.TrimRight(payload, " "), // of messages that are the same, all but one have some
 	}
 	if len(c.links) == 1 {
 		c.links[0].Receive(in)
@@ -74,16 +76,22 @@ func (c *channel) receive(payload []byte) {
 	}
 }
 
-// lost counts messages that were notified since then and will not be received. It is called by the sequence, whose lock is
-// held.
-func (c *channel) lost(since time.Time, n uint64, reason error) {
-	m := c.driver.hub.Monitor
-	if errors.Is(reason, errBehind) {
-		m.Dropped.Add(n)
-	} else {
-		c.driver.warn(reason)
-	}
+// lost counts a message that was notified then and will not be received. It is called by the sequence, whose lock is held.
+func (c *channel) lost(since time.Time, uid string, reason error) {
+	c.driver.warn(reason)
 	for _, l := range c.links {
-		m.Lost(l.Namespace(), since, n)
+		if !l.Beats(uid) { // else it is found by that
+			c.driver.hub.Monitor.Lost(l.Namespace(), since, 1)
+		}
+	}
+}
+
+// behind counts messages that were notified since then, for which there was no room. It is called by the sequence, whose lock
+// is held.
+func (c *channel) behind(since time.Time, n uint64) {
+	m := c.driver.hub.Monitor
+	m.Dropped.Add(n)
+	for _, l := range c.links {
+		m.End(m.Begin(adapter.Gap{Cause: adapter.GapOverflow, Namespace: l.Namespace(), From: since, Dropped: n}), time.Now())
 	}
 }

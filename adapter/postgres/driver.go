@@ -98,7 +98,7 @@ func (d *Driver) add(name string, l *nodecluster.Link) {
 	c := d.channels[name]
 	if c == nil {
 		c = &channel{driver: d, name: name}
-		c.sequence = sequence{fetcher: d.fetcher, maxLen: d.opts.InboxSize, maxBytes: d.opts.InboxBytes, receive: c.receive, lost: c.lost}
+		c.sequence = sequence{fetcher: d.fetcher, maxLen: d.opts.InboxSize, maxBytes: d.opts.InboxBytes, receive: c.receive, lost: c.lost, behind: c.behind}
 		d.channels[name] = c
 	}
 	c.add(l)

@@ -13,7 +13,10 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/peal-dev/peal/adapter"
+	"github.com/peal-dev/peal/adapter/internal/nodecluster"
+	"github.com/peal-dev/peal/adapter/internal/numbers"
 	"github.com/peal-dev/peal/adapter/internal/outbox"
+	"github.com/peal-dev/peal/adapter/nodewire"
 	"github.com/peal-dev/peal/internal/service"
 )
 
@@ -26,6 +29,22 @@ type publication struct {
 	channel         string
 	payload, header []byte
 	spaces          int // behind the payload
+
+	link *nodecluster.Link // which counts it; nil if nobody does
+	kind nodewire.Type
+	make func() *nodewire.Message // makes the message, of a beat
+	told func(error)
+}
+
+// count has be counted what was published, or may have been.
+func (p *publication) count(err error) {
+	switch {
+	case p.told != nil:
+		p.told(err)
+	case code(err) != "": // the server has refused it
+	case p.link != nil:
+		p.link.Sent(p.kind, numbers.All, p.payload, err)
+	}
 }
 
 // text is what is notified.
@@ -70,7 +89,8 @@ type publishing struct {
 
 func newPublisher(opts publisherOptions) *publisher {
 	p := &publisher{publisherOptions: opts, backoff: newBackoff(), seen: make(map[uint64]int), seed: maphash.MakeSeed()}
-	p.outbox = outbox.New(outbox.Options[publication]{Size: opts.size, Timeout: opts.server.timeout, Flush: p.flush})
+	p.outbox = outbox.New(outbox.Options[publication]{Size: opts.size, Timeout: opts.server.timeout, Flush: p.flush,
+		First: func(what *publication) bool { return what.make != nil }})
 	return p
 }
 
@@ -120,6 +140,9 @@ func (p *publisher) flush(ctx context.Context, batch items) {
 	if p.conn != nil && !quiet(p.conn.Conn()) {
 		p.drop()
 	}
+	if first := &batch[0].Value; first.make != nil && !p.beat(first) {
+		batch = batch[1:]
+	}
 	for len(batch) > 0 {
 		if err := p.connect(ctx); err != nil {
 			fail(batch, unavailable(err))
@@ -129,6 +152,21 @@ func (p *publisher) flush(ctx context.Context, batch items) {
 		p.send(ctx, batch[:n])
 		batch = batch[n:]
 	}
+}
+
+// beat makes the message, now that it is known what became of all before it. It reports false if there is none.
+func (p *publisher) beat(what *publication) bool {
+	m := what.make()
+	if m == nil {
+		return false
+	}
+	made, err := p.encode(what.channel, m)
+	if err != nil {
+		what.told(err)
+		return false
+	}
+	what.payload, what.header = made.payload, made.header
+	return true
 }
 
 // The statements that are prepared.
@@ -227,6 +265,9 @@ func (p *publisher) send(ctx context.Context, batch items) {
 	}
 	if code(err) == "" || len(batch) == 1 {
 		fail(batch, p.explain(err))
+		for _, item := range batch {
+			item.Value.count(err)
+		}
 		return
 	}
 	// Nothing of it was published. One of them is at fault, and the others shall not suffer from it.

@@ -27,7 +27,13 @@ func (t *transport) Send(ctx context.Context, m *nodewire.Message) error {
 	if err != nil {
 		return err
 	}
+	p.link, p.kind = t.link, m.Type
 	return t.driver.publisher.publish(ctx, p)
+}
+
+// Beat implements [nodecluster.Beater].
+func (t *transport) Beat(make func() *nodewire.Message, told func(error)) error {
+	return t.driver.publisher.post(publication{channel: t.channel, make: make, told: told})
 }
 
 // Post implements [nodecluster.Transport]. Node.js nodes are answered where all hear it.

@@ -75,9 +75,9 @@ var (
 	errType  = errors.New("packet that is no event")
 )
 
-// decodeBroadcast reads a broadcast. It returns nil without an error if the broadcast is to be ignored: it is the own
-// one of the node called uid, or is of another namespace whose channels look like ours.
-func decodeBroadcast(b []byte, uid, namespace string, maxAttachments int) (*adapter.Envelope, error) {
+// decodeBroadcast reads a broadcast. It returns nil without an error if the broadcast is to be ignored: known says so of its
+// sender, or it is of another namespace whose channels look like ours.
+func decodeBroadcast(b []byte, known func(from []byte) bool, namespace string, maxAttachments int) (*adapter.Envelope, error) {
 	n, b, err := msgp.ReadArrayHeaderBytes(b)
 	if err != nil || n != 3 {
 		return nil, fmt.Errorf("broadcast: %w: %v", errShape, err)
@@ -86,7 +86,7 @@ func decodeBroadcast(b []byte, uid, namespace string, maxAttachments int) (*adap
 	if err != nil {
 		return nil, fmt.Errorf("broadcast: uid: %w", err)
 	}
-	if string(from) == uid {
+	if known(from) {
 		return nil, nil
 	}
 	d := broadcastDecoder{namespace: "/"}

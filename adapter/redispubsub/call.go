@@ -40,7 +40,7 @@ func (l *link) Call(ctx context.Context, c *adapter.Call, each func(adapter.Answ
 		Others: l.others,
 		Closed: l.done,
 		Ask: func(ctx context.Context) error {
-			return l.driver.publisher.publish(ctx, l.requests, payload, true)
+			return l.request(ctx, payload)
 		},
 	}, each)
 }

@@ -12,19 +12,8 @@ import (
 	"github.com/peal-dev/peal/adapter"
 	"github.com/peal-dev/peal/adapter/adaptertest"
 	"github.com/peal-dev/peal/adapter/redispubsub"
-	"github.com/peal-dev/peal/internal/redisx"
 	"github.com/peal-dev/peal/message"
 )
-
-// counted has the peer be counted as a node: it subscribes to the request channel.
-func (p *peer) counted() {
-	p.t.Helper()
-	sub := p.client.Subscribe(redisx.Hooks{})
-	p.t.Cleanup(sub.Close)
-	if err := sub.Listen(func(string, []byte) {}).Add(redisx.Channel("socket.io-request#/#")).Wait(p.t.Context()); err != nil {
-		p.t.Fatal(err)
-	}
-}
 
 // called is how a call of the node ended.
 type called struct {

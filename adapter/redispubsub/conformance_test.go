@@ -3,6 +3,7 @@ package redispubsub_test
 import (
 	"context"
 	"log/slog"
+	"strings"
 	"testing"
 
 	"go.uber.org/goleak"
@@ -33,15 +34,31 @@ func newDriver(t testing.TB, opts redispubsub.Options) *redispubsub.Driver {
 	return d
 }
 
+// startReplica starts a replica of master: subscribers of the two are not counted together, so Peal nodes speak as Node.js nodes do.
+func startReplica(t testing.TB, master *testredis.Server) *testredis.Server {
+	t.Helper()
+	replica := testredis.Start(t)
+	host, port, _ := strings.Cut(master.Addr(), ":")
+	master.Do("CONFIG", "SET", "repl-diskless-sync-delay", "0")
+	replica.Do("REPLICAOF", host, port)
+	if got := master.Do("WAIT", "1", "20000"); got != "1" {
+		t.Fatalf("%s replicas", got)
+	}
+	return replica
+}
+
 func TestConformance(t *testing.T) {
-	server := testredis.Start(t)
-	for name, subscribeRooms := range map[string]bool{"namespaces": false, "rooms": true} {
-		t.Run(name, func(t *testing.T) {
+	for _, speech := range []string{"frames", "as Node.js nodes"} {
+		t.Run(speech, func(t *testing.T) {
+			server := testredis.Start(t)
+			if speech != "frames" {
+				startReplica(t, server)
+			}
 			adaptertest.Run(t, func(t *testing.T, nodes int) []adapter.Driver {
 				drivers := make([]adapter.Driver, nodes)
 				for i := range drivers {
 					// The test's name keeps the clusters of one server apart.
-					drivers[i] = newDriver(t, redispubsub.Options{URL: server.URL(), Key: t.Name(), SubscribeRooms: subscribeRooms})
+					drivers[i] = newDriver(t, redispubsub.Options{URL: server.URL(), Key: t.Name()})
 				}
 				return drivers
 			})

@@ -8,11 +8,15 @@
 //	socket.io-request#/chat#    joins, leaves, disconnects, calls and server-side events
 //	socket.io-response#/chat#   answers to the calls of Node.js nodes, and theirs to ours
 //	socket.io-response#/chat#uid#   answers of Peal nodes to this node's calls, and its own pings
+//	socket.io-peal1#5#/chat#        broadcasts among Peal nodes to everyone, several rooms, or one socket
+//	socket.io-peal1#5#/chat#=room   broadcasts among Peal nodes to exactly that room
 //
-// A node receives all broadcasts of a namespace by one pattern, and drops unread those for a room it does not have. With
-// [Options].SubscribeRooms it receives what its members need: it subscribes to a room's channel while it has members of
-// the room, and a join returns when Redis has confirmed that. Only the rooms that are a socket's id share one pattern on
-// all nodes, since else every connection would cost Redis a subscription.
+// Among Peal nodes broadcasts are frames of their own, and a node receives what its members need: it subscribes to a room's
+// channel while it has members of the room, and a join returns when Redis has confirmed that. Whether a Node.js node is there is
+// counted by Redis with each batch of messages, behind them; if one is, the batch is published again as Node.js nodes do, and so is
+// all that follows as long as there is one. Every node hears the channels of Node.js nodes by one pattern all the time, and drops
+// unread what is for rooms it does not have. On a Redis Cluster, and on a server with replicas, nobody can count, and all is
+// published as Node.js nodes do.
 //
 // Calls go both ways. A Node.js node counts this node among those it waits for, and this node counts as it does, by the
 // subscribers of the request channel. Requests of Peal nodes have a field "peal" which others do not read: it asks for

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/peal-dev/peal/adapter"
@@ -61,12 +62,6 @@ type Options struct {
 	Timeout time.Duration
 	// QueueSize is how many envelopes may wait to be published. 0 means DefaultQueueSize.
 	QueueSize int
-	// SubscribeRooms has Redis send this node only what is for everyone or for a room that has members on it, instead
-	// of every message of the namespace. Set it on all Peal nodes, or on none. Joining a room that had no member on this
-	// node then waits for Redis. It is for clusters of many nodes with many rooms. Leave it off while Node.js nodes or
-	// emitters put members of other nodes into rooms (socketsJoin) and publish to these rooms right after: Peal nodes
-	// see to it that this is heard everywhere, others do not know that they would have to.
-	SubscribeRooms bool
 	// SpecificResponses answers the questions of Node.js nodes on the channel of the node that asked, and not on that of all:
 	// publishOnSpecificResponseChannel of the Node.js adapter. All nodes of its version 7.1 and later hear both, so it need not
 	// be the same everywhere. As there, it does not hold for the answers to server-side events. Peal nodes answer each other
@@ -99,8 +94,10 @@ type Driver struct {
 	subscriber *redisx.Subscriber
 	publisher  *publisher
 	counting   counting
+	alone      atomic.Bool // there are no other servers
 
 	probing *service.Service
+	changed chan struct{} // full: the connection that receives is there, or is not
 
 	mu     sync.RWMutex
 	closed bool
@@ -132,10 +129,10 @@ func New(opts Options) (*Driver, error) {
 		return nil, fmt.Errorf("redispubsub: %w", err)
 	}
 	opts.Timeout = client.Timeout()
-	d := &Driver{opts: opts, client: client, links: make(map[string]*link)}
+	d := &Driver{opts: opts, client: client, links: make(map[string]*link), changed: make(chan struct{}, 1)}
 	d.monitor = reception.New(reception.Options{Driver: "redispubsub", Broker: "Redis", OnState: opts.OnState, Logger: opts.Logger})
-	d.publisher = newPublisher(client, opts.QueueSize, d.unheard)
-	d.subscriber = client.Subscribe(redisx.Hooks{State: d.monitor.State, Refused: d.refused, Accepted: d.accepted})
+	d.publisher = newPublisher(client, opts.QueueSize, d.unheard, d.countable)
+	d.subscriber = client.Subscribe(redisx.Hooks{State: d.state, Refused: d.refused, Accepted: d.accepted})
 	d.probing = service.Start(d.probe)
 	return d, nil
 }
@@ -153,11 +150,13 @@ func (d *Driver) Subscribe(ctx context.Context, namespace string, r adapter.Rece
 	}
 	bounded, cancel := context.WithTimeout(ctx, 2*d.opts.Timeout)
 	defer cancel()
-	err := l.listener.Add(l.names...).Wait(bounded)
+	err := l.subscribe(bounded)
 	if err == nil {
 		l.joined.Store(true)
-		// To learn whether this server counts receivers. That the probe fails is for those to find out who ask for it.
+		// To learn who is counted. That the probe fails is for those to find out who ask for it.
+		d.look(bounded)
 		_ = l.Ping(bounded)
+		l.meet(bounded)
 		return l, nil
 	}
 	d.unregister(l)
@@ -228,6 +227,9 @@ func (d *Driver) Stats() adapter.DriverStats {
 	for _, l := range d.links {
 		s.Waiting += l.inbox.Len()
 		s.Late += l.calls.Late()
+		if !d.countable() || l.neighbours.foreign.Load() {
+			s.Mixed++
+		}
 	}
 	return s
 }

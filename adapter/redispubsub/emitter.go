@@ -6,7 +6,6 @@ import (
 
 	"github.com/peal-dev/peal/adapter"
 	"github.com/peal-dev/peal/adapter/internal/emitting"
-	"github.com/peal-dev/peal/adapter/internal/recentrooms"
 	"github.com/peal-dev/peal/internal/redisx"
 )
 
@@ -21,7 +20,7 @@ type Emitter struct{ links *emitting.Emitter }
 var _ adapter.Driver = (*Emitter)(nil)
 
 // NewEmitter returns an emitter, with one connection that is made when it is first needed. Of the options, those about
-// receiving mean nothing, and SubscribeRooms is that of the nodes. Close it.
+// receiving mean nothing. Close it.
 func NewEmitter(opts Options) (*Emitter, error) {
 	if opts.Key == "" {
 		opts.Key = DefaultKey
@@ -35,7 +34,7 @@ func NewEmitter(opts Options) (*Emitter, error) {
 	}
 	opts.Timeout = client.Timeout()
 	// That nobody received it is no fault of it: there may be no node.
-	p := newPublisher(client, opts.QueueSize, func(bool) error { return nil })
+	p := newPublisher(client, opts.QueueSize, func(bool) error { return nil }, func() bool { return false })
 	open := func(namespace string) emitting.Channel {
 		return &emission{opts: &opts, namespace: namespace, publisher: p}
 	}
@@ -59,7 +58,6 @@ type emission struct {
 	opts      *Options
 	namespace string
 	publisher *publisher
-	joins     recentrooms.Rooms
 }
 
 // Publish implements [emitting.Channel].
@@ -69,7 +67,7 @@ func (c *emission) Publish(ctx context.Context, e *adapter.Envelope) error {
 	switch e.Kind {
 	case adapter.KindBroadcast:
 		channel = c.opts.Key + "#" + c.namespace + "#"
-		if len(e.Rooms) == 1 && !c.joins.Has(e.Rooms[0]) {
+		if len(e.Rooms) == 1 {
 			channel += e.Rooms[0] + "#"
 		}
 		payload, err = appendBroadcast(nil, emitterUID, c.namespace, e)
@@ -81,13 +79,14 @@ func (c *emission) Publish(ctx context.Context, e *adapter.Envelope) error {
 	if err != nil {
 		return err
 	}
-	if e.Kind == adapter.KindJoin && c.opts.SubscribeRooms {
-		c.joins.Note(e.ChangeRooms, c.opts.Timeout)
-	}
-	return c.publisher.publish(ctx, channel, payload, false)
+	return c.publish(ctx, channel, payload)
 }
 
 // Ping implements [emitting.Channel].
 func (c *emission) Ping(ctx context.Context) error {
-	return c.publisher.publish(ctx, c.opts.Key+"-response#"+c.namespace+"#"+emitterUID+"#", []byte(`{"peal":"ping"}`), false)
+	return c.publish(ctx, c.opts.Key+"-response#"+c.namespace+"#"+emitterUID+"#", []byte(`{"peal":"ping"}`))
+}
+
+func (c *emission) publish(ctx context.Context, channel string, payload []byte) error {
+	return c.publisher.send(ctx, job{message: redisx.Message{Channel: channel, Payload: payload}})
 }

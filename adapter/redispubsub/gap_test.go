@@ -20,11 +20,11 @@ import (
 // least. The publisher used to be back long before the subscriber.
 func TestPublishIsHeard(t *testing.T) {
 	t.Parallel()
-	for _, rooms := range []bool{false, true} {
-		t.Run(fmt.Sprint("rooms=", rooms), func(t *testing.T) {
+	for _, to := range [][]string{nil, {"room"}} {
+		t.Run(fmt.Sprint("to ", to), func(t *testing.T) {
 			t.Parallel()
 			server := testredis.Start(t)
-			opts, state := states(redispubsub.Options{URL: server.URL(), SubscribeRooms: rooms})
+			opts, state := states(redispubsub.Options{URL: server.URL()})
 			d := newDriver(t, opts)
 			a, _ := newAdapter(t, d)
 			state(true)
@@ -37,7 +37,7 @@ func TestPublishIsHeard(t *testing.T) {
 				state(false)
 				server.Restart()
 				for {
-					err := a.Broadcast(t.Context(), newMessage("x"), message.Target{Rooms: []string{"room"}})
+					err := a.Broadcast(t.Context(), newMessage("x"), message.Target{Rooms: to})
 					if err == nil {
 						taken++
 						break
@@ -65,7 +65,7 @@ func TestPublishIsHeard(t *testing.T) {
 func TestRoomWithoutMembers(t *testing.T) {
 	t.Parallel()
 	server := testredis.Start(t)
-	a, _ := newAdapter(t, newDriver(t, redispubsub.Options{URL: server.URL(), SubscribeRooms: true}))
+	a, _ := newAdapter(t, newDriver(t, redispubsub.Options{URL: server.URL()}))
 	for range 3 {
 		if err := a.Broadcast(t.Context(), newMessage("x"), message.Target{Rooms: []string{"nobody"}}); err != nil {
 			t.Error(err)
@@ -77,13 +77,8 @@ func TestRoomWithoutMembers(t *testing.T) {
 // counts: that nobody received a message there says nothing.
 func TestReceivesFromAReplica(t *testing.T) {
 	t.Parallel()
-	master, replica := testredis.Start(t), testredis.Start(t)
-	host, port, _ := strings.Cut(master.Addr(), ":")
-	master.Do("CONFIG", "SET", "repl-diskless-sync-delay", "0")
-	replica.Do("REPLICAOF", host, port)
-	if got := master.Do("WAIT", "1", "20000"); got != "1" {
-		t.Fatalf("%s replicas", got)
-	}
+	master := testredis.Start(t)
+	replica := startReplica(t, master)
 	// The connection that publishes is the first.
 	proxy := faultproxy.Start(t, master.Addr(), replica.Addr())
 	near, _ := newAdapter(t, newDriver(t, redispubsub.Options{URL: "redis://" + proxy.Addr()}))

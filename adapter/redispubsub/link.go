@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 
 	"github.com/peal-dev/peal/adapter"
+	"github.com/peal-dev/peal/adapter/internal/pealwire"
 	"github.com/peal-dev/peal/adapter/internal/recentrooms"
 	"github.com/peal-dev/peal/adapter/internal/reception"
 	"github.com/peal-dev/peal/internal/redisx"
@@ -19,18 +20,22 @@ type link struct {
 	driver    *Driver
 	namespace string
 	uid       string
+	name      pealwire.UID // the uid
 
 	broadcasts   string // channel; a single room is appended to it
 	requests     string
 	responses    string
 	ownResponses string
 	listener     *redisx.Listener
-	names        []redisx.Name // what this node hears whatever rooms it has
+	names        []redisx.Name // what this node hears of nodes of any make, whatever rooms it has
+	interest     *interest
 	joins        recentrooms.Rooms
+	neighbours   neighbours
 
 	receiver adapter.Receiver
 	inbox    *reception.Inbox[received]
 	joined   atomic.Bool // Subscribe has succeeded
+	heard    heard       // belongs to the inbox
 
 	calls   adapter.Calls
 	answers *reception.Answers[[]byte]
@@ -53,6 +58,7 @@ func newLink(d *Driver, namespace string, r adapter.Receiver) *link {
 		driver:       d,
 		namespace:    namespace,
 		uid:          uid,
+		name:         pealwire.UID([]byte(uid)),
 		receiver:     r,
 		broadcasts:   d.opts.Key + "#" + namespace + "#",
 		requests:     d.opts.Key + "-request#" + namespace + "#",
@@ -63,19 +69,23 @@ func newLink(d *Driver, namespace string, r adapter.Receiver) *link {
 	}
 	l.answers = reception.NewAnswers(d.monitor, l.response)
 	l.inbox = reception.NewInbox(d.monitor, namespace, d.opts.InboxSize, d.opts.InboxBytes, l.work)
-	l.names = l.baseNames()
+	l.names = []redisx.Name{redisx.Channel(l.requests), redisx.Channel(l.ownResponses),
+		redisx.Pattern(globEscaper.Replace(l.broadcasts) + "*")}
 	l.listener = d.subscriber.Listen(l.message)
+	l.interest = newInterest(d.opts.Key, namespace, l.listener)
 	return l
 }
 
-// baseNames returns what this node hears whatever rooms it has.
-func (l *link) baseNames() []redisx.Name {
-	names := []redisx.Name{redisx.Channel(l.requests), redisx.Channel(l.ownResponses)}
-	rooms := globEscaper.Replace(l.broadcasts)
-	if l.driver.opts.SubscribeRooms {
-		return append(names, redisx.Channel(l.broadcasts), redisx.Pattern(rooms+idPattern))
+// subscribe subscribes to what the link hears whatever rooms it has. The order matters: whoever is counted on the channel of Peal
+// nodes is counted on that of requests as well, on each connection and at each moment.
+func (l *link) subscribe(ctx context.Context) error {
+	if err := l.listener.Add(l.names...).Wait(ctx); err != nil {
+		return err
 	}
-	return append(names, redisx.Pattern(rooms+"*"))
+	if err := l.listener.Add(l.interest.everyone).Wait(ctx); !redisx.IsAnswer(err) {
+		return err
+	}
+	return nil // Redis refuses it, which costs exactness and nothing else
 }
 
 // globEscaper makes a pattern match the text itself: a namespace may hold any character.
@@ -93,30 +103,26 @@ func (l *link) Publish(ctx context.Context, e *adapter.Envelope) error {
 	if err := l.open(ctx); err != nil {
 		return err
 	}
-	channel, payload := l.requests, []byte(nil)
+	if e.Kind == adapter.KindBroadcast {
+		return l.broadcast(ctx, e)
+	}
+	var payload []byte
 	var err error
-	switch e.Kind {
-	case adapter.KindBroadcast:
-		channel = l.broadcasts
-		if len(e.Rooms) == 1 && !l.joins.Has(e.Rooms[0]) {
-			channel += e.Rooms[0] + "#"
-		}
-		payload, err = appendBroadcast(nil, l.uid, l.namespace, e)
-	case adapter.KindEvent:
+	if e.Kind == adapter.KindEvent {
 		payload, err = encodeEvent(l.uid, "", e.Message, 0)
-	default:
+	} else {
 		payload, err = encodeChange(l.uid, e)
 	}
 	if err != nil {
 		return err
 	}
 	l.note(e)
-	return l.driver.publisher.publish(ctx, channel, payload, l.hears(e, channel))
+	return l.request(ctx, payload)
 }
 
-// hears reports whether this node subscribes to the channel that e is published on.
-func (l *link) hears(e *adapter.Envelope, channel string) bool {
-	return channel == l.requests || channel == l.broadcasts || !l.subscribes(e.Rooms[0])
+// request publishes for nodes of any make.
+func (l *link) request(ctx context.Context, payload []byte) error {
+	return l.driver.publisher.send(ctx, job{message: redisx.Message{Channel: l.requests, Payload: payload}, needed: true, from: l})
 }
 
 // ended reports whether the link was closed.
@@ -146,6 +152,7 @@ func (l *link) end() bool {
 	l.once.Do(func() {
 		first = true
 		close(l.done)
+		l.listener.Remove(l.interest.everyone) // before that of requests; see subscribe
 		l.listener.Close()
 		l.inbox.Close()
 		l.answers.Close()
@@ -159,11 +166,13 @@ func (l *link) message(channel string, payload []byte) {
 		return
 	}
 	l.driver.monitor.Received.Add(1)
-	if channel == l.responses || channel == l.ownResponses {
+	switch {
+	case channel == l.responses, channel == l.ownResponses:
 		l.takeResponse(channel, payload)
-		return
+	case strings.HasPrefix(channel, l.interest.prefix) && pealwire.IsFrom(payload, l.name):
+	default:
+		l.inbox.Put(received{channel, payload}, len(channel)+len(payload), channel == l.requests)
 	}
-	l.inbox.Put(received{channel, payload}, len(channel)+len(payload), channel == l.requests)
 }
 
 // work handles a message of the inbox.
@@ -175,10 +184,34 @@ func (l *link) work(m received) {
 
 // receive handles a message of any of the link's channels. An error means that the message is malformed.
 func (l *link) receive(channel string, payload []byte) error {
-	if channel == l.requests {
+	switch {
+	case channel == l.requests:
 		return l.receiveRequest(payload)
+	case strings.HasPrefix(channel, l.interest.prefix):
+		return l.receiveFrame(channel, payload)
 	}
 	return l.receiveBroadcast(channel, payload)
+}
+
+// receiveFrame handles what another Peal node says to Peal nodes.
+func (l *link) receiveFrame(channel string, frame []byte) error {
+	h, body, err := pealwire.Parse(frame)
+	if err != nil {
+		return err
+	}
+	if h.Kind != pealwire.KindBroadcast || h.UID == l.name {
+		return nil
+	}
+	l.heard.note(h.UID, h.Number)
+	if room, one := l.interest.room(channel); one && !l.receiver.HasRoom(room) {
+		return nil // the room has been closed meanwhile
+	}
+	e, err := pealwire.ParseBroadcast(body, l.driver.opts.MaxAttachments, l.receiver.HasRoom)
+	if e == nil {
+		return err
+	}
+	l.receiver.Receive(e)
+	return nil
 }
 
 func (l *link) receiveBroadcast(channel string, payload []byte) error {
@@ -187,10 +220,19 @@ func (l *link) receiveBroadcast(channel string, payload []byte) error {
 	if room != "" && !l.receiver.HasRoom(room) {
 		return nil
 	}
-	e, err := decodeBroadcast(payload, l.uid, l.namespace, l.driver.opts.MaxAttachments)
+	e, err := decodeBroadcast(payload, l.known, l.namespace, l.driver.opts.MaxAttachments)
 	if e == nil {
 		return err
 	}
 	l.receiver.Receive(e)
 	return nil
+}
+
+// known reports whether a broadcast of that sender is this node's own, or has come before.
+func (l *link) known(from []byte) bool {
+	if string(from) == l.uid {
+		return true
+	}
+	uid, number, repeated := cutRepeated(from)
+	return repeated && (uid == l.name || l.heard.has(uid, number))
 }

@@ -23,12 +23,31 @@ type published struct {
 type peer struct {
 	t        *testing.T
 	client   *redisx.Client
+	requests *redisx.Listener
 	messages chan published
+}
+
+const requestChannel = "socket.io-request#/#"
+
+// counted has the peer be counted as a node: it subscribes to the request channel. Uncounted takes that back.
+func (p *peer) counted() {
+	p.t.Helper()
+	if err := p.requests.Add(redisx.Channel(requestChannel)).Wait(p.t.Context()); err != nil {
+		p.t.Fatal(err)
+	}
+}
+
+func (p *peer) uncounted() {
+	p.t.Helper()
+	p.requests.Remove(redisx.Channel(requestChannel))
+	if err := p.requests.Add().Wait(p.t.Context()); err != nil {
+		p.t.Fatal(err)
+	}
 }
 
 func newPeer(t *testing.T, server *testredis.Server) *peer {
 	t.Helper()
-	p := &peer{t: t, messages: make(chan published, 1000)}
+	p := &peer{t: t, messages: make(chan published, 1<<16)}
 	var err error
 	if p.client, err = redisx.New(redisx.Options{URL: server.URL()}); err != nil {
 		t.Fatal(err)
@@ -43,6 +62,7 @@ func newPeer(t *testing.T, server *testredis.Server) *peer {
 	if err := all.Add(redisx.Pattern("*")).Wait(t.Context()); err != nil {
 		t.Fatal(err)
 	}
+	p.requests = sub.Listen(func(string, []byte) {}) // which all hears as well
 	return p
 }
 
@@ -102,9 +122,8 @@ type bundle struct {
 func setup(t *testing.T) *bundle {
 	t.Helper()
 	server := testredis.Start(t)
-	b := &bundle{server: server, driver: newDriver(t, redispubsub.Options{URL: server.URL()})}
+	b := &bundle{peer: newPeer(t, server), server: server, driver: newDriver(t, redispubsub.Options{URL: server.URL()})}
 	b.a, b.m = newAdapter(t, b.driver)
-	b.peer = newPeer(t, server)
 	return b
 }
 

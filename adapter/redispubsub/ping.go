@@ -51,8 +51,10 @@ func (d *Driver) probe(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-ticker.C:
+		case <-d.changed:
 		}
 		if l := d.anyLink(); l != nil && d.monitor.Connected() {
+			d.look(ctx)
 			_ = l.Ping(ctx) // it counts what is a gap; all else is for those to find out who ask
 		}
 	}

@@ -4,7 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
+	"strconv"
+	"sync"
 	"time"
 
 	"github.com/peal-dev/peal/adapter"
@@ -14,11 +15,8 @@ import (
 // idLen is the length of a socket's id, Socket.IO's and Peal's.
 const idLen = 20
 
-// idPattern matches the room of a socket's id, and its closing #. One pattern for all ids keeps connections from costing
-// Redis a subscription each; in return a message to one socket goes to every node, which drops it unread.
-var idPattern = strings.Repeat("[-_0-9A-Za-z]", idLen) + "#"
-
-// isID reports whether idPattern matches room.
+// isID reports whether room has the form of a socket's id. Those have no channel of their own, or each connection would cost
+// Redis one; in return a message to one socket goes to every node, which drops it unread.
 func isID(room string) bool {
 	if len(room) != idLen {
 		return false
@@ -33,29 +31,91 @@ func isID(room string) bool {
 	return true
 }
 
-// subscribes reports whether a room is a subscription in its own right.
-func (l *link) subscribes(room string) bool { return l.driver.opts.SubscribeRooms && !isID(room) }
+// interest is what a link hears of other Peal nodes: what is for everyone, and what is for the rooms that have members here.
+type interest struct {
+	prefix   string // of all channels of the namespace; by itself it is the channel for everyone
+	everyone redisx.Name
+	listener *redisx.Listener
+
+	mu      sync.Mutex
+	refused map[redisx.Name]struct{} // what the link needs and Redis refuses
+	left    bool                     // everyone is not subscribed to, because of that
+}
+
+// pealPrefix returns the beginning of all channels on which Peal nodes speak to each other in namespace. Its length is in it, so
+// that no room of one namespace is another namespace.
+func pealPrefix(key, namespace string) string {
+	return key + "-peal1#" + strconv.Itoa(len(namespace)) + "#" + namespace + "#"
+}
+
+func newInterest(key, namespace string, listener *redisx.Listener) *interest {
+	prefix := pealPrefix(key, namespace)
+	return &interest{prefix: prefix, everyone: redisx.Channel(prefix), listener: listener}
+}
+
+// channel returns the channel of one room.
+func (i *interest) channel(room string) string { return i.prefix + "=" + room }
+
+// room returns the room of a channel that begins with the prefix, and false for that of everyone.
+func (i *interest) room(channel string) (room string, one bool) {
+	rest := channel[len(i.prefix):]
+	if rest == "" {
+		return "", false
+	}
+	return rest[1:], true
+}
+
+// refuse notes that Redis refuses a name. Others count this node as one that speaks as Node.js nodes do, from when it has left the
+// channel of everyone, and it hears them on the channels of that. So what is refused costs exactness and nothing else.
+func (i *interest) refuse(n redisx.Name) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if i.refused == nil {
+		i.refused = make(map[redisx.Name]struct{})
+	}
+	i.refused[n] = struct{}{}
+	if n != i.everyone && !i.left {
+		i.left = true
+		delete(i.refused, i.everyone)
+		i.listener.Remove(i.everyone)
+	}
+}
+
+// accept notes that a name is not refused any more, or not needed.
+func (i *interest) accept(n redisx.Name) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if len(i.refused) == 0 {
+		return
+	}
+	delete(i.refused, n)
+	if len(i.refused) == 0 && i.left {
+		i.left = false
+		i.listener.Add(i.everyone)
+	}
+}
 
 // RoomOpened implements [adapter.Link].
 func (l *link) RoomOpened(room string) adapter.Opening {
-	if !l.subscribes(room) || l.open(context.Background()) != nil {
+	if isID(room) || l.ended() {
 		return nil
 	}
-	return &opening{l, l.listener.Add(l.channel(room))}
+	return &opening{l, l.listener.Add(redisx.Channel(l.interest.channel(room)))}
 }
 
 // RoomClosed implements [adapter.Link].
 func (l *link) RoomClosed(room string) {
-	if l.subscribes(room) {
-		l.listener.Remove(l.channel(room))
+	if isID(room) {
+		return
 	}
+	n := redisx.Channel(l.interest.channel(room))
+	l.listener.Remove(n)
+	l.interest.accept(n)
 }
-
-func (l *link) channel(room string) redisx.Name { return redisx.Channel(l.broadcasts + room + "#") }
 
 // note remembers the rooms of a join that has gone, or is about to go, through the cluster.
 func (l *link) note(e *adapter.Envelope) {
-	if l.driver.opts.SubscribeRooms && e.Kind == adapter.KindJoin {
+	if e.Kind == adapter.KindJoin {
 		l.joins.Note(e.ChangeRooms, l.driver.opts.Timeout)
 	}
 }
@@ -69,25 +129,34 @@ type opening struct {
 // Wait implements [adapter.Opening]. While Redis is away it waits until the driver's timeout has passed since Redis was
 // lost: joins in the time after that do not wait.
 func (o *opening) Wait(ctx context.Context) error {
-	select {
-	case <-o.change.Done():
-		return o.explain(ctx)
-	default:
-	}
 	timeout := o.link.driver.opts.Timeout
 	if since, _ := o.link.driver.subscriber.Away(); !since.IsZero() {
 		timeout -= time.Since(since)
 	}
 	timer := time.NewTimer(timeout)
 	defer timer.Stop()
-	select {
-	case <-o.change.Done():
-		return o.explain(ctx)
-	case <-o.link.done:
-		return adapter.ErrClosed
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-timer.C:
+	change := o.change
+	for {
+		select {
+		case <-change.Done():
+			err := change.Wait(ctx)
+			if redisx.IsAnswer(err) && change == o.change {
+				// The room is heard on the channels of Node.js nodes once the channel of everyone is left, which was asked for.
+				change = o.link.listener.Add()
+				continue
+			}
+			return o.explain(err)
+		default:
+		}
+		select {
+		case <-change.Done():
+			continue
+		case <-o.link.done:
+			return adapter.ErrClosed
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-timer.C:
+		}
 		if _, cause := o.link.driver.subscriber.Away(); cause != nil {
 			return fmt.Errorf("%w: %v", adapter.ErrUnavailable, cause)
 		}
@@ -95,8 +164,8 @@ func (o *opening) Wait(ctx context.Context) error {
 	}
 }
 
-func (o *opening) explain(ctx context.Context) error {
-	switch err := o.change.Wait(ctx); {
+func (o *opening) explain(err error) error {
+	switch {
 	case err == nil:
 		return nil
 	case errors.Is(err, redisx.ErrClosed):

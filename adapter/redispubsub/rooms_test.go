@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -24,7 +26,7 @@ func TestNoMoreThanNeeded(t *testing.T) {
 		m *adaptertest.Member
 	}
 	for i := range nodes {
-		nodes[i].Driver = newDriver(t, redispubsub.Options{URL: server.URL(), SubscribeRooms: true})
+		nodes[i].Driver = newDriver(t, redispubsub.Options{URL: server.URL()})
 		nodes[i].Adapter, nodes[i].m = newAdapter(t, nodes[i].Driver)
 	}
 	const rooms, each = 20, 10
@@ -61,10 +63,10 @@ func TestRoomsAfterRestart(t *testing.T) {
 	t.Parallel()
 	server := testredis.Start(t)
 	const timeout = 500 * time.Millisecond
-	opts, state := states(redispubsub.Options{URL: server.URL(), Timeout: timeout, SubscribeRooms: true})
+	opts, state := states(redispubsub.Options{URL: server.URL(), Timeout: timeout})
 	d := newDriver(t, opts)
 	a, m := newAdapter(t, d)
-	publishing, reached := states(redispubsub.Options{URL: server.URL(), SubscribeRooms: true})
+	publishing, reached := states(redispubsub.Options{URL: server.URL()})
 	b, _ := newAdapter(t, newDriver(t, publishing))
 	state(true)
 	reached(true)
@@ -125,7 +127,7 @@ func TestRoomsAfterRestart(t *testing.T) {
 func TestJoinGivenUp(t *testing.T) {
 	t.Parallel()
 	server := testredis.Start(t)
-	d := newDriver(t, redispubsub.Options{URL: server.URL(), Timeout: time.Hour, SubscribeRooms: true})
+	d := newDriver(t, redispubsub.Options{URL: server.URL(), Timeout: time.Hour})
 	links := map[string]adapter.Link{}
 	for _, namespace := range []string{"/link", "/driver"} {
 		l, err := d.Subscribe(t.Context(), namespace, nobody{})
@@ -171,3 +173,110 @@ type nobody struct{}
 func (nobody) Answer(*adapter.Call, func(adapter.Answer)) {}
 func (nobody) Receive(*adapter.Envelope)                  {}
 func (nobody) HasRoom(string) bool                        { return false }
+
+// TestNothingIsLeft opens and closes rooms and namespaces: one connection hears all of them, and of what is gone nothing is left in
+// Redis.
+func TestNothingIsLeft(t *testing.T) {
+	t.Parallel()
+	server := testredis.Start(t)
+	d := newDriver(t, redispubsub.Options{URL: server.URL()})
+	kept := joinNamespace(t, d, "/kept")
+	settle := func() {
+		t.Helper()
+		if err := kept.Ping(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	settle()
+	subscribed := func() string {
+		channels := strings.Fields(server.Do("PUBSUB", "CHANNELS"))
+		slices.Sort(channels)
+		return fmt.Sprint(channels, " and patterns: ", server.Do("PUBSUB", "NUMPAT"))
+	}
+	before := subscribed()
+	if got := strings.Count(server.Do("CLIENT", "LIST", "TYPE", "pubsub"), "cmd="); got != 1 {
+		t.Errorf("%d connections are subscribed, want 1", got)
+	}
+	for i := range 20 {
+		a := joinNamespace(t, d, fmt.Sprint("/", i))
+		for j := range 10 {
+			m := adaptertest.NewMember(fmt.Sprintf("%020d", j))
+			if _, err := a.Add(t.Context(), m, "room", fmt.Sprint("room", j)); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := kept.Add(t.Context(), m, fmt.Sprint("room", i)); err != nil {
+				t.Fatal(err)
+			}
+			if i%2 == 0 {
+				a.Remove(m.ID())
+			}
+			kept.Remove(m.ID())
+		}
+		if err := a.Close(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := strings.Count(server.Do("CLIENT", "LIST", "TYPE", "pubsub"), "cmd="); got != 1 {
+		t.Errorf("%d connections are subscribed, want 1", got)
+	}
+	// Redis is asked for it in the background: a join that is confirmed comes behind.
+	if _, err := kept.Add(t.Context(), adaptertest.NewMember("last"), "last"); err != nil {
+		t.Fatal(err)
+	}
+	kept.Remove("last")
+	if _, err := kept.Add(t.Context(), adaptertest.NewMember("m"), "m"); err != nil {
+		t.Fatal(err)
+	}
+	kept.Remove("m")
+	for began := time.Now(); subscribed() != before; {
+		if time.Since(began) > 20*time.Second {
+			t.Fatalf("there are %s\nbefore there were %s", subscribed(), before)
+		}
+	}
+}
+
+// TestJoinedByEmitters has an emitter, and a node of another make, put a member of a node into a room and publish there in the
+// next line, while there are Peal nodes only, and while there are not.
+func TestJoinedByEmitters(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	emitter, err := redispubsub.NewEmitter(redispubsub.Options{URL: b.server.URL()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := emitter.Close(context.Background()); err != nil {
+			t.Error(err)
+		}
+	})
+	from, err := adapter.New(t.Context(), "/", emitter, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	second, m := newAdapter(t, newDriver(t, redispubsub.Options{URL: b.server.URL()}))
+	for i := range 200 {
+		if i == 100 {
+			b.counted()
+		}
+		room := fmt.Sprint("room", i)
+		if err := from.JoinRooms(t.Context(), message.Target{Rooms: []string{"m"}}, room); err != nil {
+			t.Fatal(err)
+		}
+		if err := from.Broadcast(t.Context(), newMessage(room), message.Target{Rooms: []string{room}}); err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range []*adaptertest.Member{b.m, m} {
+			if got := m.Next(t).Event(); got != room {
+				t.Fatalf("got %q, want %q", got, room)
+			}
+		}
+		// Whoever has heard of the join does not wait for the room's subscription either.
+		if err := second.Broadcast(t.Context(), newMessage("second"), message.Target{Rooms: []string{room}}); err != nil {
+			t.Fatal(err)
+		}
+		if got := b.m.Next(t).Event(); got != "second" {
+			t.Fatalf("got %q, want the second node's", got)
+		}
+		m.Next(t)
+	}
+}

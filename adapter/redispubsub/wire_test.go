@@ -29,6 +29,8 @@ func TestPublishesAsNodeDoes(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	ctx := t.Context()
+	b.counted()
+	b.meet()
 	hi := message.New([]byte(`["hi"]`))
 	binary := message.New([]byte(`["x",{"_placeholder":true,"num":0}]`), []byte{1, 2, 3})
 	binary.Volatile = true

@@ -7,6 +7,7 @@ import (
 	"github.com/peal-dev/peal/adapter"
 	"github.com/peal-dev/peal/adapter/internal/emitting"
 	"github.com/peal-dev/peal/adapter/nodewire"
+	"github.com/peal-dev/peal/internal/redisx"
 )
 
 // Emitter is an [adapter.Driver] that only publishes; Node.js has none for sharded Pub/Sub, its nodes hear this one. It is no
@@ -64,5 +65,5 @@ func (c *emission) Ping(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("redissharded: ping: %w", err)
 	}
-	return c.publish(ctx, c.main+nodewire.Emitter+"#", payload, false)
+	return c.publish(ctx, job{message: redisx.Message{Channel: c.main + nodewire.Emitter + "#", Payload: payload}})
 }

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/peal-dev/peal/adapter"
+	"github.com/peal-dev/peal/adapter/internal/nodecluster"
+	"github.com/peal-dev/peal/adapter/internal/numbers"
 	"github.com/peal-dev/peal/adapter/internal/outbox"
 	"github.com/peal-dev/peal/adapter/internal/recentrooms"
 	"github.com/peal-dev/peal/adapter/nodewire"
@@ -23,6 +25,12 @@ type publisher struct {
 type job struct {
 	message redisx.Message
 	needed  bool // this node subscribes to the channel itself
+
+	link *nodecluster.Link // which counts it; nil if nobody does
+	kind nodewire.Type
+	to   numbers.Audience
+	make func() *nodewire.Message // makes the message, of a beat
+	told func(error)
 }
 
 // noHooks are those of an emitter, which subscribes to nothing.
@@ -34,7 +42,8 @@ func newPublisher(opts *Options, hooks redisx.ShardHooks) (*publisher, error) {
 		return nil, fmt.Errorf("redissharded: %w", err)
 	}
 	p := &publisher{redis: redis}
-	p.outbox = outbox.New(outbox.Options[job]{Size: opts.QueueSize, Timeout: opts.Timeout, Flush: p.flush})
+	p.outbox = outbox.New(outbox.Options[job]{Size: opts.QueueSize, Timeout: opts.Timeout, Flush: p.flush,
+		First: func(j *job) bool { return j.make != nil }})
 	return p, nil
 }
 
@@ -45,6 +54,9 @@ func (p *publisher) close() {
 
 // flush sends a batch with one round trip to each server.
 func (p *publisher) flush(ctx context.Context, batch []*outbox.Item[job]) {
+	if first := &batch[0].Value; first.make != nil && !first.beat() {
+		batch = batch[1:]
+	}
 	messages := make([]redisx.Message, len(batch))
 	for i, item := range batch {
 		messages[i] = item.Value.message
@@ -52,6 +64,28 @@ func (p *publisher) flush(ctx context.Context, batch []*outbox.Item[job]) {
 	p.redis.Publish(ctx, messages)
 	for i, item := range batch {
 		item.Err = explain(&messages[i], item.Value.needed)
+		item.Value.count(&messages[i])
+	}
+}
+
+// beat makes the message, now that it is known what became of all before it. It reports false if there is none.
+func (j *job) beat() bool {
+	m := j.make()
+	if m == nil {
+		return false
+	}
+	j.message.Payload = m.AppendJSON(nil)
+	return true
+}
+
+// count has be counted what was published, or may have been.
+func (j *job) count(m *redisx.Message) {
+	switch {
+	case j.told != nil:
+		j.told(m.Err)
+	case m.Err == nil && m.Receivers == 0 && j.needed: // nobody has it, and who published is told so
+	case j.link != nil:
+		j.link.Sent(j.kind, j.to, m.Payload, m.Err)
 	}
 }
 
@@ -77,6 +111,7 @@ type way struct {
 	opts      *Options
 	main      string // channel; a room, or the name of a node, is appended to it
 	joins     recentrooms.Rooms
+	link      *nodecluster.Link // nil of an emitter
 }
 
 func newWay(p *publisher, opts *Options, namespace string) *way {
@@ -110,10 +145,16 @@ func (w *way) send(ctx context.Context, m *nodewire.Message, hearing bool) error
 	}
 	w.note(m)
 	channel := w.channel(m)
-	return w.publish(ctx, channel, payload, hearing && channel == w.main)
+	j := job{message: redisx.Message{Channel: channel, Payload: payload}, needed: hearing && channel == w.main, link: w.link, kind: m.Type}
+	if channel != w.main {
+		if j.to = numbers.Room(m.Rooms[0]); !w.publisher.redis.Single() {
+			j.link = nil // by another server, where it may be overtaken by a beat
+		}
+	}
+	return w.publish(ctx, j)
 }
 
-func (w *way) publish(ctx context.Context, channel string, payload []byte, needed bool) error {
-	_, err := w.publisher.outbox.Send(ctx, job{redisx.Message{Channel: channel, Payload: payload}, needed}, len(payload))
+func (w *way) publish(ctx context.Context, j job) error {
+	_, err := w.publisher.outbox.Send(ctx, j, len(j.message.Payload))
 	return err
 }

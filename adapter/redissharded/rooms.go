@@ -28,12 +28,14 @@ func (l *link) RoomOpened(room string) adapter.Opening {
 	if !l.transport.opts.Mode.named(room) {
 		return nil
 	}
-	return &opening{l, l.transport.listener.Add(l.transport.main + room + "#")}
+	number := l.Opening(room) // first: the channel may be there at once
+	return &opening{l, room, number, l.transport.listener.Add(l.transport.main + room + "#")}
 }
 
 // RoomClosed implements [adapter.RoomFilter].
 func (l *link) RoomClosed(room string) {
 	if l.transport.opts.Mode.named(room) {
+		l.Closed(room)
 		l.transport.listener.Remove(l.transport.main + room + "#")
 	}
 }
@@ -41,6 +43,8 @@ func (l *link) RoomClosed(room string) {
 // opening is the subscription to a room's channel.
 type opening struct {
 	link   *link
+	room   string
+	number uint64 // of the opening
 	change *redisx.ShardChange
 }
 
@@ -57,6 +61,7 @@ func (o *opening) Wait(ctx context.Context) error {
 	err := o.change.Wait(bounded)
 	switch {
 	case err == nil:
+		o.link.Opened(o.room, o.number)
 		return nil
 	case errors.Is(err, redisx.ErrClosed):
 		return adapter.ErrClosed

@@ -8,6 +8,7 @@ import (
 
 	"github.com/peal-dev/peal/adapter"
 	"github.com/peal-dev/peal/adapter/internal/nodecluster"
+	"github.com/peal-dev/peal/adapter/internal/numbers"
 	"github.com/peal-dev/peal/adapter/nodewire"
 	"github.com/peal-dev/peal/internal/redisx"
 )
@@ -15,16 +16,19 @@ import (
 // transport is the channels of one namespace.
 type transport struct {
 	*way
-	link     *nodecluster.Link
 	listener *redisx.ShardListener
 	own      string
 	names    []string // what this node hears whatever rooms it has
 }
 
-var _ nodecluster.Counter = (*transport)(nil)
+var (
+	_ nodecluster.Counter = (*transport)(nil)
+	_ nodecluster.Beater  = (*transport)(nil)
+)
 
 func (d *Driver) open(l *nodecluster.Link) *transport {
-	t := &transport{way: newWay(d.publisher, &d.opts, l.Namespace()), link: l}
+	t := &transport{way: newWay(d.publisher, &d.opts, l.Namespace())}
+	t.link = l
 	t.own = t.main + l.UID() + "#"
 	t.names = []string{t.main, t.own}
 	t.listener = d.publisher.redis.Listen(t.message)
@@ -33,14 +37,25 @@ func (d *Driver) open(l *nodecluster.Link) *transport {
 
 // message takes what Redis sends. It must not be held up: all namespaces receive by it.
 func (t *transport) message(channel string, payload []byte) {
-	t.link.Receive(nodecluster.Incoming{Channel: channel, Type: nodewire.TypeOf(payload), Size: len(channel) + len(payload),
-		Decode: func() (*nodewire.Message, error) { return t.decode(channel, payload) }})
+	in := nodecluster.Incoming{Channel: channel, Type: nodewire.TypeOf(payload), Size: len(channel) + len(payload), Body: payload,
+		Decode: func() (*nodewire.Message, error) { return t.decode(channel, payload) }}
+	if room := t.room(channel); room != "" {
+		in.Audience = numbers.Room(room)
+	}
+	t.link.Receive(in)
+}
+
+// room returns the room of which a channel is, or "".
+func (t *transport) room(channel string) string {
+	if channel == t.main || channel == t.own {
+		return ""
+	}
+	return strings.TrimSuffix(strings.TrimPrefix(channel, t.main), "#")
 }
 
 func (t *transport) decode(channel string, payload []byte) (*nodewire.Message, error) {
 	// The room may have been closed meanwhile.
-	room := strings.TrimSuffix(strings.TrimPrefix(channel, t.main), "#")
-	if room != "" && channel != t.own && !t.link.HasRoom(room) {
+	if room := t.room(channel); room != "" && !t.link.HasRoom(room) {
 		return nil, nil
 	}
 	m, err := nodewire.Decode(payload)
@@ -92,6 +107,11 @@ func (t *transport) Post(to string, m *nodewire.Message) error {
 	return t.publisher.outbox.Post(job{message: redisx.Message{Channel: channel, Payload: payload}}, len(payload))
 }
 
+// Beat implements [nodecluster.Beater].
+func (t *transport) Beat(make func() *nodewire.Message, told func(error)) error {
+	return t.publisher.outbox.Post(job{message: redisx.Message{Channel: t.main}, make: make, told: told}, 0)
+}
+
 // Probe implements [nodecluster.Transport]: only this node listens to its own channel. When Redis refuses the namespace's,
 // or its server is away, the probe could come back and messages would not.
 func (t *transport) Probe(ctx context.Context, m *nodewire.Message) error {
@@ -105,7 +125,7 @@ func (t *transport) Probe(ctx context.Context, m *nodewire.Message) error {
 	if err != nil {
 		return err
 	}
-	return t.publish(ctx, t.own, payload, true)
+	return t.publish(ctx, job{message: redisx.Message{Channel: t.own, Payload: payload}, needed: true})
 }
 
 // Nodes implements [nodecluster.Counter]: the connections that are subscribed to the namespace's channel, as Node.js nodes
@@ -123,6 +143,14 @@ func (t *transport) Nodes(ctx context.Context) (int, error) {
 		return 0, fmt.Errorf("%w: this node is not subscribed itself", adapter.ErrUnavailable)
 	}
 	return int(n), nil
+}
+
+// Counts implements [nodecluster.Counter], by the channel that only the node itself hears.
+func (t *transport) Counts(ctx context.Context, uid string) (bool, error) {
+	bounded, cancel := context.WithTimeout(ctx, t.opts.Timeout)
+	defer cancel()
+	n, err := t.publisher.redis.Subscribers(bounded, t.main+uid+"#")
+	return n > 0, err
 }
 
 // Close implements [nodecluster.Transport].

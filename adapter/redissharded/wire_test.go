@@ -7,6 +7,7 @@ import (
 
 	"github.com/peal-dev/peal/adapter"
 	"github.com/peal-dev/peal/adapter/adaptertest"
+	"github.com/peal-dev/peal/adapter/nodewire"
 	"github.com/peal-dev/peal/adapter/redissharded"
 	"github.com/peal-dev/peal/internal/redisx"
 	"github.com/peal-dev/peal/internal/testredis"
@@ -32,7 +33,13 @@ func newPeer(t *testing.T, url string, channels ...string) *peer {
 		t.Fatal(err)
 	}
 	t.Cleanup(p.redis.Close)
-	l := p.redis.Listen(func(channel string, payload []byte) { p.messages <- published{channel, string(payload)} })
+	l := p.redis.Listen(func(channel string, payload []byte) {
+		switch nodewire.TypeOf(payload) {
+		case nodewire.InitialHeartbeat, nodewire.Heartbeat, nodewire.AdapterClose: // Peal nodes tell each other; others ignore it
+		default:
+			p.messages <- published{channel, string(payload)}
+		}
+	})
 	if err := l.Add(channels...).Wait(t.Context()); err != nil {
 		t.Fatal(err)
 	}

@@ -74,7 +74,7 @@ func (t *transport) Close(context.Context) error {
 func (t *transport) message(channel string, payload []byte) {
 	in := nodecluster.Incoming{Channel: channel, Type: nodewire.TypeOf(payload), Size: len(channel) + len(payload),
 		Decode: func() (*nodewire.Message, error) { return nodewire.Decode(payload) }}
-	if channel == t.main {
+	if channel == t.main && in.Type != nodewire.InitialHeartbeat && in.Type != nodewire.Heartbeat {
 		t.questions.Put(in, in.Size, false)
 		return
 	}
@@ -169,4 +169,12 @@ func (t *transport) Nodes(ctx context.Context) (int, error) {
 		return 0, fmt.Errorf("%w: this node is not subscribed itself", adapter.ErrUnavailable)
 	}
 	return int(n), nil
+}
+
+// Counts implements [nodecluster.Counter], by the channel that only the node itself hears.
+func (t *transport) Counts(ctx context.Context, uid string) (bool, error) {
+	bounded, cancel := context.WithTimeout(ctx, t.driver.opts.Timeout)
+	defer cancel()
+	n, err := t.driver.publisher.redis.Subscribers(bounded, t.main+uid+"#")
+	return n > 0, err
 }

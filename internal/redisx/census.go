@@ -3,8 +3,11 @@ package redisx
 import (
 	"context"
 	"errors"
+	"strings"
 	"sync"
 	"time"
+
+	"github.com/redis/rueidis"
 )
 
 // census is what a client needs to count the subscribers of a channel on all servers of a Redis Cluster: each says only how
@@ -55,6 +58,35 @@ func sum(ctx context.Context, servers []*Client, channel string) (total int64, e
 		return 0, err
 	}
 	return total, nil
+}
+
+// Alone reports whether the server is in no cluster and has no replicas: all who hear what is published on it are connections
+// to it, which [Client.Publish] counts.
+func (c *Client) Alone(ctx context.Context) (bool, error) {
+	client, err := c.connected()
+	if err != nil {
+		return false, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, c.timeout)
+	defer cancel()
+	commands := make(rueidis.Commands, 2)
+	for i, section := range []string{"cluster", "replication"} {
+		commands[i] = client.B().Info().Section(section).Build()
+	}
+	text := "\n"
+	for _, result := range client.DoMulti(ctx, commands...) {
+		part, err := result.ToString()
+		if err != nil {
+			return false, c.explain("ask whether there are other servers", err)
+		}
+		text += part + "\n"
+	}
+	for _, line := range []string{"cluster_enabled:0", "role:master", "connected_slaves:0"} {
+		if !strings.Contains(text, "\n"+line+"\r") {
+			return false, nil
+		}
+	}
+	return true, nil
 }
 
 // subscribers counts those of one server.

@@ -104,20 +104,22 @@ type Message struct {
 // Publish publishes the batch in its order with one round trip, and sets the messages' Err. Calls must not overlap if
 // their order matters. It returns within twice the Timeout even if ctx has no deadline; a message that was on its way
 // when the time was up may arrive nevertheless.
-func (c *Client) Publish(ctx context.Context, batch []Message) {
-	fail := func(err error) {
+func (c *Client) Publish(ctx context.Context, batch []Message) { c.PublishAndCount(ctx, batch) }
+
+// PublishAndCount is Publish, and returns how many connections are subscribed to each of channels by name, right behind the last
+// message: a connection that is not counted has subscribed after all of the batch, or not at all. Only those of the server
+// that took the messages count; see [Client.Alone]. If the server does not say, or there are no channels, counts are nil.
+func (c *Client) PublishAndCount(ctx context.Context, batch []Message, channels ...string) (counts []int64) {
+	client, err := c.connected()
+	if err != nil {
 		for i := range batch {
 			batch[i].Err = err
 		}
-	}
-	client, err := c.connected()
-	if err != nil {
-		fail(err)
-		return
+		return nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
-	commands := make(rueidis.Commands, len(batch))
+	commands := make(rueidis.Commands, len(batch), len(batch)+1)
 	for i := range batch {
 		if payload := rueidis.BinaryString(batch[i].Payload); batch[i].Sharded {
 			commands[i] = client.B().Spublish().Channel(batch[i].Channel).Message(payload).Build()
@@ -125,8 +127,15 @@ func (c *Client) Publish(ctx context.Context, batch []Message) {
 			commands[i] = client.B().Publish().Channel(batch[i].Channel).Message(payload).Build()
 		}
 	}
+	if len(channels) > 0 {
+		commands = append(commands, client.B().PubsubNumsub().Channel(channels...).Build())
+	}
 	answered := false
 	for i, result := range client.DoMulti(ctx, commands...) {
+		if i == len(batch) {
+			counts = countsOf(result, len(channels))
+			break
+		}
 		var err error
 		batch[i].Receivers, err = result.AsInt64()
 		batch[i].Err = c.explain("publish", err)
@@ -135,7 +144,26 @@ func (c *Client) Publish(ctx context.Context, batch []Message) {
 	if answered && c.missing.Load() > 0 {
 		c.rouse()
 	}
+	return counts
 }
+
+// countsOf reads the answer to PUBSUB NUMSUB: channels and numbers in turn, in the order of the question.
+func countsOf(result rueidis.RedisResult, n int) []int64 {
+	pairs, err := result.ToArray()
+	if err != nil || len(pairs) != 2*n {
+		return nil
+	}
+	counts := make([]int64, n)
+	for i := range counts {
+		if counts[i], err = pairs[2*i+1].AsInt64(); err != nil {
+			return nil
+		}
+	}
+	return counts
+}
+
+// IsAnswer reports whether err is the server's answer to a message that it does not take, as when a rule of its ACL forbids that.
+func IsAnswer(err error) bool { return isAnswer(err) }
 
 // watch has s roused when Redis answers somebody.
 func (c *Client) watch(s *Subscriber) {

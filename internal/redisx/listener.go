@@ -39,9 +39,9 @@ func (l *Listener) Add(names ...Name) *Change {
 		sub, known := s.names[n]
 		switch {
 		case !known:
-			sub = subscription{l.self, wanted}
+			sub = s.fresh(l, wanted)
 		case sub.status == dropped:
-			sub = subscription{l.self, asked}
+			sub = s.fresh(l, asked)
 		case !slices.Contains(sub.owners, l):
 			sub.owners = append(slices.Clip(sub.owners), l)
 		}
@@ -59,6 +59,12 @@ func (l *Listener) Add(names ...Name) *Change {
 	}
 	c.round = s.round
 	return c
+}
+
+// fresh returns the subscription to a name that is added. The caller holds mu.
+func (s *Subscriber) fresh(l *Listener, status status) subscription {
+	s.added++
+	return subscription{l.self, s.added, status}
 }
 
 // ended returns a round that nothing is left to do for.
@@ -130,7 +136,7 @@ func (s *Subscriber) drop(n Name, l *Listener) {
 		delete(s.refused, n)
 		return
 	}
-	s.names[n] = subscription{nil, dropped}
+	s.names[n] = subscription{status: dropped}
 	s.note(n)
 }
 

@@ -31,7 +31,7 @@ func (s *Subscriber) bar(n Name, answer error) bool {
 		delete(s.names, n) // dropped meanwhile, and Redis has nothing to take back
 		return false
 	}
-	s.names[n] = subscription{sub.owners, barred}
+	s.names[n] = sub.with(barred)
 	s.refused[n] = refusal{answer, time.Now()}
 	return true
 }
@@ -68,12 +68,12 @@ func (s *Subscriber) unbar(n Name) (since time.Time, ok bool) {
 		// Let go while it was asked for: what follows is the same as for any name that is not wanted any more. If it is
 		// wanted again by now, it is asked for again.
 		if _, known := s.names[n]; !known {
-			s.names[n] = subscription{nil, dropped}
+			s.names[n] = subscription{status: dropped}
 			s.note(n)
 		}
 		return time.Time{}, false
 	}
 	delete(s.refused, n)
-	s.names[n] = subscription{s.names[n].owners, asked}
+	s.names[n] = s.names[n].with(asked)
 	return r.since, true
 }

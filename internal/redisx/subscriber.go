@@ -1,9 +1,11 @@
 package redisx
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 	"unsafe"
@@ -13,36 +15,9 @@ import (
 	"github.com/peal-dev/peal/internal/service"
 )
 
-// Name is something to subscribe to: a channel, a pattern or a shard channel.
-type Name struct {
-	text string
-	kind kind
-}
-
-type kind uint8
-
-const (
-	channel kind = iota
-	pattern
-	shard
-	kinds
-)
-
-// Channel is the name of one channel.
-func Channel(name string) Name { return Name{name, channel} }
-
-// Pattern is the name of all channels that match a pattern of Redis' PSUBSCRIBE.
-func Pattern(text string) Name { return Name{text, pattern} }
-
-// Shard is the name of one shard channel, of which a server of a Redis Cluster has its part only.
-func Shard(name string) Name { return Name{name, shard} }
-
-// String returns the channel or the pattern.
-func (n Name) String() string { return n.text }
-
 // Subscriber keeps one connection on which it receives what its listeners subscribed to. It is told what is wanted and
 // brings Redis there: what is asked for while a command is under way leaves together in the next one, and a new
-// connection gets everything. A name that Redis refuses (a rule of its ACL forbids it) holds up no other; it is asked for
+// connection gets everything. Channels are subscribed to in the order in which they were added, on every connection. A name that Redis refuses (a rule of its ACL forbids it) holds up no other; it is asked for
 // again from time to time. A Subscriber is safe for concurrent use.
 type Subscriber struct {
 	client  *Client
@@ -53,6 +28,7 @@ type Subscriber struct {
 
 	mu      sync.Mutex // protects the following and is held for moments only
 	names   map[Name]subscription
+	added   uint64           // names so far
 	refused map[Name]refusal // those with that status
 	live    bool             // a connection has taken all names over; without one there is nothing to keep up with
 	changed []Name           // what happened to names since; they may repeat
@@ -83,8 +59,11 @@ type Hooks struct {
 // subscription is what is known of one name.
 type subscription struct {
 	owners []*Listener // never changed in place: single owners share one slice
+	order  uint64      // grows from one name that is added to the next
 	status status
 }
+
+func (s subscription) with(to status) subscription { return subscription{s.owners, s.order, to} }
 
 type status uint8
 
@@ -276,9 +255,10 @@ func (s *Subscriber) takeAll() []Name {
 		if sub.status == barred {
 			continue
 		}
-		s.names[n] = subscription{sub.owners, asked}
+		s.names[n] = sub.with(asked)
 		all = append(all, n)
 	}
+	slices.SortFunc(all, func(a, b Name) int { return cmp.Compare(s.names[a].order, s.names[b].order) })
 	s.live = true
 	s.taken()
 	return all
@@ -292,7 +272,7 @@ func (s *Subscriber) take() (add, remove []Name) {
 		switch sub, ok := s.names[n]; {
 		case !ok:
 		case sub.status == wanted:
-			s.names[n] = subscription{sub.owners, asked}
+			s.names[n] = sub.with(asked)
 			add = append(add, n)
 		case sub.status == dropped:
 			delete(s.names, n)
@@ -349,7 +329,7 @@ func (s *Subscriber) lost(cause error) {
 		case dropped:
 			delete(s.names, n)
 		case asked:
-			s.names[n] = subscription{sub.owners, wanted}
+			s.names[n] = sub.with(wanted)
 		case wanted, barred:
 		}
 	}
@@ -371,7 +351,7 @@ func (s *Subscriber) subscription(p rueidis.PubSubSubscription) {
 	sub, known := s.names[n]
 	moved := known && sub.status == asked
 	if moved {
-		s.names[n] = subscription{sub.owners, wanted}
+		s.names[n] = sub.with(wanted)
 	}
 	s.mu.Unlock()
 	if moved {

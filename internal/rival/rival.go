@@ -14,6 +14,11 @@ import (
 const (
 	// interval is how often connections are looked at.
 	interval = 100 * time.Millisecond
+	// greeting is after how much silence a connection has a rival on which nothing has come yet: servers greet at once.
+	greeting = 400 * time.Millisecond
+	// again is when there is another rival, if the one before was not answered yet: it may have got lost as well, just before
+	// the server could be reached again.
+	again = 300 * time.Millisecond
 	// timeout is how long a rival may take to be answered.
 	timeout = time.Second
 	// grace is how much later than a rival's an answer may be: a server that hung answers all at once, in any order.
@@ -28,8 +33,8 @@ var ErrDead = errors.New("connection is dead: nothing came on it, and another wa
 type Watcher struct {
 	// Probe is what a server answers at once, whoever asks and whatever it says. Required.
 	Probe []byte
-	// Suspicion is after how much silence a connection has a rival: more than a server that is well takes for an answer.
-	// Required.
+	// Suspicion is after how much silence a connection has a rival: more than a server that is well takes for an answer. To
+	// what is first written on a connection an answer comes at once, and a rival after 400 ms. Required.
 	Suspicion time.Duration
 
 	rivals service.Gate
@@ -47,7 +52,7 @@ type conn struct {
 	dial    func(ctx context.Context) (net.Conn, error) // another one like it
 	asked   atomic.Int64                                // when the first was written that nothing has come after, in Unix nanoseconds; 0 if there is none
 	heard   atomic.Uint64                               // how often something came
-	rivaled atomic.Bool                                 // it is being compared
+	rivaled time.Time                                   // when it was last compared; of the watcher's goroutine
 	dead    atomic.Bool
 }
 
@@ -94,7 +99,8 @@ func (w *Watcher) run(ctx context.Context) {
 		}
 		w.mu.Lock()
 		for c := range w.conns {
-			if asked := c.asked.Load(); asked != 0 && time.Since(time.Unix(0, asked)) > w.Suspicion && c.rivaled.CompareAndSwap(false, true) {
+			if w.suspects(c) && time.Since(c.rivaled) > again {
+				c.rivaled = time.Now()
 				w.rivals.Go(func() { w.compare(ctx, c) })
 			}
 		}
@@ -102,9 +108,17 @@ func (w *Watcher) run(ctx context.Context) {
 	}
 }
 
+// suspects reports whether c has been silent for too long.
+func (w *Watcher) suspects(c *conn) bool {
+	asked, suspicion := c.asked.Load(), w.Suspicion
+	if c.heard.Load() == 0 {
+		suspicion = min(suspicion, greeting)
+	}
+	return asked != 0 && time.Since(time.Unix(0, asked)) > suspicion
+}
+
 // compare ends c if a connection that is made now is answered, and nothing comes on c meanwhile.
 func (w *Watcher) compare(ctx context.Context, c *conn) {
-	defer c.rivaled.Store(false)
 	heard := c.heard.Load()
 	ctx, cancel := context.WithTimeout(ctx, timeout+grace)
 	defer cancel()

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"io"
 	"net"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -88,6 +90,53 @@ func TestDeadAndSlow(t *testing.T) {
 		if err := ask(t, c); !errors.Is(err, rival.ErrDead) {
 			t.Errorf("%s: %v", name, err)
 		}
+	}
+}
+
+// counted is a connection of which it is known whether it is open.
+type counted struct {
+	net.Conn
+	once sync.Once
+	open *atomic.Int32
+}
+
+func (c *counted) Close() error {
+	c.once.Do(func() { c.open.Add(-1) })
+	return c.Conn.Close()
+}
+
+// TestGreeting finds a connection dead on which nothing has come yet, sooner than others; and while a rival may be lost as
+// well, there is another.
+func TestGreeting(t *testing.T) {
+	t.Parallel()
+	p := faultproxy.Start(t, server(t))
+	w := &rival.Watcher{Probe: []byte("?"), Suspicion: time.Hour}
+	t.Cleanup(w.Close)
+	p.Lose()
+	var open atomic.Int32
+	dialed := make(chan int32, 100) // with how many there were
+	c, err := w.Open(t.Context(), func(ctx context.Context) (net.Conn, error) {
+		conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", p.Addr())
+		if err != nil {
+			return nil, err
+		}
+		dialed <- open.Add(1)
+		return &counted{Conn: conn, open: &open}, nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	answer := make(chan error, 1)
+	go func() { answer <- ask(t, c) }()
+	for n := range dialed {
+		if n == 3 { // itself, a rival that waits in vain, and the next one
+			break
+		}
+	}
+	p.Find()
+	if err := <-answer; !errors.Is(err, rival.ErrDead) {
+		t.Errorf("a connection that was not greeted: %v", err)
 	}
 }
 

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/peal-dev/peal/internal/testserver"
 )
 
 // slots is how many a Redis Cluster has.
@@ -22,14 +24,20 @@ type Cluster struct {
 // StartCluster starts the servers and returns when each knows where all slots are.
 func StartCluster(t testing.TB) *Cluster {
 	t.Helper()
+	return startCluster(t, func() []string { return nil })
+}
+
+// startCluster starts the servers with more arguments.
+func startCluster(t testing.TB, more func() []string) *Cluster {
+	t.Helper()
 	c := &Cluster{t: t}
 	const count = 3
 	for i := range count {
-		_, bus, err := net.SplitHostPort(freeAddr(t))
+		_, bus, err := net.SplitHostPort(testserver.FreeAddr(t))
 		if err != nil {
 			t.Fatalf("testredis: %v", err)
 		}
-		s := start(t, "--cluster-enabled", "yes", "--cluster-port", bus, "--cluster-node-timeout", "1000")
+		s := start(t, append(more(), "--cluster-enabled", "yes", "--cluster-port", bus, "--cluster-node-timeout", "1000")...)
 		s.Do("CLUSTER", "ADDSLOTSRANGE", strconv.Itoa(i*slots/count), strconv.Itoa((i+1)*slots/count-1))
 		s.Do("CLUSTER", "SET-CONFIG-EPOCH", strconv.Itoa(i+1))
 		if i > 0 {
@@ -91,8 +99,8 @@ func (c *Cluster) Migrate(key string) (told time.Time) {
 	// soon after, and so is the next.
 	for _, s := range c.servers {
 		s.await("all servers agreeing about a slot", func() bool {
-			_, err := do(s.addr, "EXISTS", key)
-			agrees := s == to && err == nil || s != to && err != nil && strings.HasPrefix(err.Error(), "MOVED") && strings.HasSuffix(err.Error(), to.addr)
+			_, err := do(s.Addr(), "EXISTS", key)
+			agrees := s == to && err == nil || s != to && err != nil && strings.HasPrefix(err.Error(), "MOVED") && strings.HasSuffix(err.Error(), to.Addr())
 			return agrees && epoch(s) == epoch(to)
 		})
 	}

@@ -97,7 +97,7 @@ func (s *Sentinel) AwaitPrimary(old *Server) *Server {
 		other = s.servers[1]
 	}
 	other.await("being the primary", func() bool {
-		role, err := do(other.addr, "ROLE") // who asks in the moment of a failover is sent away
+		role, err := do(other.Addr(), "ROLE") // who asks in the moment of a failover is sent away
 		return err == nil && strings.HasPrefix(role, "master")
 	})
 	s.sentinels[0].await("there is another primary", func() bool { return s.Primary() == other })

@@ -57,6 +57,7 @@ var standalone = []fault{
 	{"hanging", broker(wire.Server.Pause, wire.Server.Resume), doubtful},
 	{"cut", network(0, (*faultproxy.Proxy).Cut, nothing), gap},
 	{"one node cut", network(1, (*faultproxy.Proxy).Cut, nothing), gap},
+	{"split", among(2*half, half, both((*faultproxy.Proxy).Refuse, (*faultproxy.Proxy).Cut), (*faultproxy.Proxy).Admit), gap},
 	{"unreachable", network(0, both((*faultproxy.Proxy).Refuse, (*faultproxy.Proxy).Cut), (*faultproxy.Proxy).Admit), gap},
 	{"stalled", network(0, (*faultproxy.Proxy).Hold, (*faultproxy.Proxy).Release), doubtful},
 	{"one node stalled", network(1, (*faultproxy.Proxy).Hold, (*faultproxy.Proxy).Release), doubtful},
@@ -93,12 +94,20 @@ func broker(begin, end func(wire.Server)) func(*testing.T, *wire.Wire, *chaos.Op
 	}
 }
 
+// half is that of the nodes that lose the others in a split.
+const half = 2
+
 // network has something happen on the way of the first nodes to the broker, or of all if it is 0.
 func network(hit int, begin, end func(*faultproxy.Proxy)) func(*testing.T, *wire.Wire, *chaos.Options) {
+	return among(nodes, hit, begin, end)
+}
+
+// among is network with that many nodes.
+func among(count, hit int, begin, end func(*faultproxy.Proxy)) func(*testing.T, *wire.Wire, *chaos.Options) {
 	return func(t *testing.T, w *wire.Wire, o *chaos.Options) {
 		b := w.Start(t).(wire.Server)
 		var proxies []*faultproxy.Proxy
-		for range nodes {
+		for range count {
 			p := faultproxy.Start(t, b.Addr())
 			proxies = append(proxies, p)
 			o.URLs = append(o.URLs, wire.Through(b, p.Addr()))
@@ -142,6 +151,9 @@ func playEach(t *testing.T, w *wire.Wire, faults []fault) {
 			r := chaos.Run(t, o)
 			t.Log(r, r.Error)
 			bad := r.Twice+r.Disordered+r.Local+r.Aside+r.Unsaid > 0 || r.Heal > healing || f.effect == harmless && r.Lost+r.Refused > 0
+			if w.Counts && r.Found != uint64(r.Lost) {
+				t.Errorf("%s: %d were lost, and %d are known to be", f.name, r.Lost, r.Found)
+			}
 			if w.Resumes {
 				bad = bad || r.Lost > 0 || r.Gaps > 0
 			} else {

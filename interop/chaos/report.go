@@ -23,6 +23,10 @@ type Report struct {
 	// Heal is the time from the end of the fault to the first arrival behind which nothing was missing, at the pair that
 	// took longest. A pair to which no message was missing at all counts too: somebody had to wait for it.
 	Heal time.Duration
+	// Found is how many messages the nodes know to be lost, which for a wire that counts is what was.
+	Found uint64
+	// Counting is how long after the last message that was known, for a wire that counts.
+	Counting time.Duration
 	// Gaps is how many gaps the nodes told of.
 	Gaps uint64
 	// Unsaid counts the nodes that lost something and told of no gap.
@@ -31,8 +35,8 @@ type Report struct {
 
 // String returns the figures in one line.
 func (r *Report) String() string {
-	return fmt.Sprintf("healed in %v; accepted %d, refused %d; of %d arrivals lost %d, twice %d, out of order %d; here %d; aside %d; %d gaps, unsaid by %d",
-		r.Heal.Round(time.Millisecond), r.Accepted, r.Refused, r.Due, r.Lost, r.Twice, r.Disordered, r.Local, r.Aside, r.Gaps, r.Unsaid)
+	return fmt.Sprintf("healed in %v; accepted %d, refused %d; of %d arrivals lost %d, twice %d, out of order %d; found lost %d in %v; here %d; aside %d; %d gaps, unsaid by %d",
+		r.Heal.Round(time.Millisecond), r.Accepted, r.Refused, r.Due, r.Lost, r.Twice, r.Disordered, r.Found, r.Counting.Round(time.Millisecond), r.Local, r.Aside, r.Gaps, r.Unsaid)
 }
 
 func evaluate(nodes []*node, hit int, back time.Time) *Report {
@@ -67,6 +71,7 @@ func evaluate(nodes []*node, hit int, back time.Time) *Report {
 				}
 			}
 		}
+		r.Found += receiver.stats().Lost
 		gaps := receiver.gaps()
 		r.Gaps += gaps
 		if r.Lost > lost && gaps == 0 {
@@ -78,10 +83,14 @@ func evaluate(nodes []*node, hit int, back time.Time) *Report {
 
 // gaps returns how many the driver has told of.
 func (n *node) gaps() (all uint64) {
-	for _, count := range n.driver.(interface{ Stats() adapter.DriverStats }).Stats().Gaps {
+	for _, count := range n.stats().Gaps {
 		all += count
 	}
 	return all
+}
+
+func (n *node) stats() adapter.DriverStats {
+	return n.driver.(interface{ Stats() adapter.DriverStats }).Stats()
 }
 
 // all are the sendings as if each had been accepted.

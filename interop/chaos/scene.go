@@ -13,6 +13,9 @@ import (
 	"github.com/peal-dev/peal/message"
 )
 
+// counting is how long it takes until what is lost in a room that was joined is counted: then there was a beat of every node.
+const counting = 3 * time.Second
+
 // patience is how long what must come is waited for.
 const patience = 30 * time.Second
 
@@ -74,14 +77,25 @@ func Run(t testing.TB, o Options) *Report {
 
 	begun := time.Now()
 	awaitHeard(t, nodes, begun, "before the fault")
+	if o.Wire.Counts {
+		time.Sleep(counting)
+	}
 	end := o.Fault()
 	time.Sleep(o.Hold)
 	back := end()
 	awaitHeard(t, nodes, back, "after the fault")
 	time.Sleep(min(o.Hold, time.Second)) // so that what is not whole yet shows
 	quiet()
+	last := time.Now()
 	settle(nodes)
-	return evaluate(nodes, o.Hit, back)
+	r := evaluate(nodes, o.Hit, back)
+	for deadline := time.Now().Add(patience); o.Wire.Counts && r.Found < uint64(r.Lost) && time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
+		heal := r.Heal
+		r = evaluate(nodes, o.Hit, back)
+		r.Heal = heal
+	}
+	r.Counting = time.Since(last)
+	return r
 }
 
 func startNode(t testing.TB, w *wire.Wire, url string, count int) *node {

@@ -100,14 +100,15 @@ serve({
     for (let i = from; i < from + count; i++) client(name).emit(event, ...args, i);
   },
 
-  // publish sends `count` publications to a node of `peal serve` and waits for all of their replies. Publication i has
-  // the number i behind its arguments.
-  async publish({ client: name, publication, from = 0, count = 1, timeout = 10000 }) {
+  // publish sends `count` publications to a node of `peal serve` and waits for all of their replies, with `inTurn` for each
+  // before the next is sent. Publication i has the number i behind its arguments.
+  async publish({ client: name, publication, from = 0, count = 1, inTurn = false, timeout = 10000 }) {
     const args = publication.args ?? [];
     const numbered = (i) => (count === 1 ? publication : { ...publication, args: [...args, i] });
     const replies = [];
     for (let i = from; i < from + count; i++) {
       replies.push(client(name).timeout(timeout).emitWithAck("publish", numbered(i)));
+      if (inTurn) await replies.at(-1);
     }
     for (const reply of await Promise.all(replies)) {
       if (reply?.error) throw new Error(`${reply.error.code}: ${reply.error.message}`);

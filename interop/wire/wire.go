@@ -42,6 +42,10 @@ type Wire struct {
 	Alone bool
 	// Resumes says that the broker keeps what a node has not received, so that nothing is lost.
 	Resumes bool
+	// Counts says that nodes count exactly what they have lost.
+	Counts bool
+	// Beats says that Go nodes know within three seconds that another one hangs.
+	Beats bool
 	// Rate is how many messages a second of each node the server of the tests carries beside much else, if that is less than
 	// is usual: it is spared then.
 	Rate int
@@ -182,7 +186,7 @@ var All = []Wire{
 		},
 	},
 	{
-		Name: "redissharded", Redis: true, Flood: []string{"SPUBLISH", "socket.io#/#"},
+		Name: "redissharded", Redis: true, Beats: true, Counts: true, Flood: []string{"SPUBLISH", "socket.io#/#"},
 		Shards: []string{"socket.io#/#", "socket.io#/#room#"},
 		Start:  startRedis,
 		Driver: func(url string, logger *slog.Logger) (adapter.Driver, error) {
@@ -193,7 +197,7 @@ var All = []Wire{
 		},
 	},
 	{
-		Name: "redisstreams", Redis: true, Flood: []string{"PUBLISH", "socket.io#/#"},
+		Name: "redisstreams", Beats: true, Redis: true, Flood: []string{"PUBLISH", "socket.io#/#"},
 		Start: startRedis,
 		Driver: func(url string, logger *slog.Logger) (adapter.Driver, error) {
 			return redisstreams.New(streams(url, logger))
@@ -203,7 +207,7 @@ var All = []Wire{
 		},
 	},
 	{
-		Name:  "postgres",
+		Name: "postgres", Beats: true, Counts: true,
 		Start: func(t testing.TB) Broker { return testpostgres.Start(t) },
 		Driver: func(url string, logger *slog.Logger) (adapter.Driver, error) {
 			return postgres.New(postgres.Options{
@@ -216,7 +220,7 @@ var All = []Wire{
 	},
 	{
 		// With TTL, as the server of the tests reads a capped collection as a whole with each insertion.
-		Name: "mongodb", Resumes: true, Rate: 10,
+		Name: "mongodb", Beats: true, Resumes: true, Rate: 10,
 		Start: func(t testing.TB) Broker { return testmongo.Start(t, testmongo.Durable) },
 		Driver: func(url string, logger *slog.Logger) (adapter.Driver, error) {
 			return mongodb.New(mongodb.Options{
@@ -228,7 +232,7 @@ var All = []Wire{
 		},
 	},
 	{
-		Name: "local", Alone: true,
+		Name: "local", Beats: true, Alone: true,
 		Start: func(t testing.TB) Broker { return directory(t.TempDir()) },
 		Driver: func(dir string, logger *slog.Logger) (adapter.Driver, error) {
 			return local.New(local.Options{Dir: dir, Logger: logger})

@@ -153,6 +153,7 @@ const (
 	nodesP50  = "p50 at %d"
 	nodesP99  = "p99 at %d"
 	nodesCPU  = "CPU of %s at %d"
+	nodesRest = "CPU of %s at rest"
 	nodesMost = "most"
 	allP50    = "to all: p50"
 	allP99    = "to all: p99"
@@ -198,6 +199,13 @@ func (t trial) measureCluster(ctx context.Context, c *contestant, redisServer st
 			problem(what + ": " + p)
 		}
 		return r, nil
+	}
+	rest, err := f.Rest(ctx, time.Duration(t.seconds*float64(time.Second)))
+	if err != nil {
+		return err
+	}
+	for i, used := range byProcess(rest) {
+		add(fmt.Sprintf(nodesRest, processes[i]), used.Seconds()*1e3)
 	}
 	for _, rate := range rates {
 		r, err := run(fmt.Sprintf("%d messages/s", rate), crossing.Load{Rate: rate, Seconds: t.seconds})

@@ -80,7 +80,7 @@ func freePort() (string, error) {
 }
 
 func (c *cluster) startNode(ctx context.Context, s *settings, i int, fail func(error)) error {
-	cmd := exec.Command(s.peal, "serve", "--dev", "--max-publish-rate", "1000000", "--max-connections", "10000000", "--listen", "127.0.0.1:0", "--cluster", "redis://"+c.redisAddr, "--cluster-subscribe-rooms", "--log-level", "warn",
+	cmd := exec.Command(s.peal, "serve", "--dev", "--max-publish-rate", "1000000", "--max-connections", "10000000", "--listen", "127.0.0.1:0", "--cluster", "redis://"+c.redisAddr, "--log-level", "warn",
 		"--ping-interval", s.pingInterval.String(), "--ping-timeout", s.pingTimeout.String())
 	cmd.Env = append(os.Environ(), "GOGC="+s.gogc)
 	where := &address{found: make(chan string, 1)}

@@ -89,6 +89,10 @@ type Hub struct {
 	beating *service.Service
 	probing *service.Service // nil if it does not probe
 
+	id    string // of this process, to other Peal nodes
+	homes homes
+	trust trust // belongs to beat
+
 	mu     sync.RWMutex
 	closed bool
 	links  map[string]*Link // by namespace
@@ -97,7 +101,7 @@ type Hub struct {
 // New returns a hub without links. Close it.
 func New(opts Options) *Hub {
 	opts.setDefaults()
-	h := &Hub{opts: opts, links: make(map[string]*Link)}
+	h := &Hub{opts: opts, id: randomHex(), links: make(map[string]*Link)}
 	h.Monitor = reception.New(reception.Options{Driver: opts.Driver, Broker: opts.Broker, Resumes: opts.Resumes, OnState: opts.OnState, Logger: opts.Logger})
 	h.beating = service.Start(h.beat)
 	if opts.ProbeInterval > 0 {
@@ -185,6 +189,7 @@ func (h *Hub) unregister(l *Link) {
 	defer h.mu.Unlock()
 	if h.links[l.namespace] == l {
 		delete(h.links, l.namespace)
+		h.homes.closed(l.namespace)
 		h.Monitor.Late.Add(l.calls.Late())
 	}
 }
@@ -243,19 +248,38 @@ func (h *Hub) Close(ctx context.Context) error {
 
 // beat sends heartbeats and forgets nodes that send none, until ctx ends.
 func (h *Hub) beat(ctx context.Context) {
-	ticker := time.NewTicker(min(time.Second, h.opts.HeartbeatInterval/2))
+	ticker := time.NewTicker(judging)
 	defer ticker.Stop()
+	each := max(min(beating, h.opts.HeartbeatInterval/2), judging)
+	var told, beat time.Time
 	for {
+		var now time.Time
 		select {
 		case <-ctx.Done():
 			return
-		case <-ticker.C:
+		case now = <-ticker.C:
 		}
+		h.judge(now)
+		if now.Sub(told) >= beating {
+			told = now
+			h.tell()
+		}
+		if now.Sub(beat) < each {
+			continue
+		}
+		beat = now
+		greetings := maxGreetings
 		for _, l := range h.Links() {
-			l.beat()
+			if greetings > 0 && l.greetAgain() {
+				greetings--
+			}
+			l.beat(now, h.trust.deaf)
 		}
 	}
 }
+
+// maxGreetings is how many namespaces tell of themselves at once when the process was away: each is answered by all nodes.
+const maxGreetings = 256
 
 // probe sends probes until ctx ends: a gap is known to begin that exactly, and a stall to be there that soon. All
 // namespaces share a connection, so one of them will do.

@@ -24,14 +24,16 @@ type Link struct {
 	transport Transport
 	counter   Counter // nil with heartbeats
 
-	inbox   *reception.Inbox[Incoming]
-	answers *reception.Answers[Incoming]
-	probes  *reception.Probes
-	calls   adapter.Calls
-	members members
-	spoke   atomic.Int64 // when something was last sent to all, in Unix nanoseconds
+	inbox    *reception.Inbox[Incoming]
+	answers  *reception.Answers[Incoming]
+	probes   *reception.Probes
+	calls    adapter.Calls
+	members  members
+	counting counting
+	spoke    atomic.Int64 // when something was last sent to all, in Unix nanoseconds
 
 	joined    atomic.Bool
+	again     atomic.Bool // it has to tell of itself as if it was new
 	beginning sync.Once
 	begun     chan struct{} // closed when the follower knows from where on it gets everything
 	ending    sync.Once
@@ -75,12 +77,15 @@ func (l *Link) Done() <-chan struct{} { return l.done }
 func (l *Link) start(ctx context.Context, t Transport) {
 	l.transport = t
 	l.counter, _ = t.(Counter)
+	l.counting.beater, _ = t.(Beater)
 	close(l.ready)
 	if l.counter == nil {
 		l.greet(ctx)
 	} else {
+		l.post(l.initial())
 		_ = l.Ping(ctx) // that it fails is for those to find out who ask
 	}
+	l.greeted() // others count from here
 	l.joined.Store(true)
 }
 
@@ -103,18 +108,30 @@ func (l *Link) Close(ctx context.Context) error {
 	}
 	var err error
 	l.ending.Do(func() {
-		close(l.done)
-		l.hub.unregister(l)
-		if l.counter == nil {
-			bounded, cancel := context.WithTimeout(ctx, l.hub.opts.Timeout)
-			_ = l.transport.Send(bounded, l.own(&nodewire.Message{Type: nodewire.AdapterClose, Peal: true})) // they will notice
-			cancel()
-		}
+		l.leave(ctx)
 		err = l.transport.Close(ctx)
 		l.inbox.Close()
 		l.answers.Close()
 	})
 	return err
+}
+
+// leave tells other nodes that this one leaves. If it cannot, they will notice.
+func (l *Link) leave(ctx context.Context) {
+	m := &nodewire.Message{Type: nodewire.AdapterClose, Peal: true}
+	if l.counting.sender.Pending() {
+		l.beatOnce()
+	}
+	if l.counter != nil {
+		l.post(m) // who counts needs no word, though it comes sooner
+	}
+	close(l.done)
+	l.hub.unregister(l)
+	if l.counter == nil {
+		bounded, cancel := context.WithTimeout(ctx, l.hub.opts.Timeout)
+		defer cancel()
+		_ = l.transport.Send(bounded, l.own(m))
+	}
 }
 
 // ended reports whether the link was closed.
@@ -215,6 +232,18 @@ func (l *Link) others(ctx context.Context) (int, error) {
 	return max(n-1, 0), nil
 }
 
+// silent returns the nodes that are counted although their process is not heard of. One that is not counted any more is over.
+func (l *Link) silent(ctx context.Context) (list []adapter.NodeID) {
+	for _, node := range l.members.suspended() {
+		if there, err := l.counter.Counts(ctx, string(node)); err == nil && !there {
+			l.forget(string(node))
+			continue
+		}
+		list = append(list, node)
+	}
+	return list
+}
+
 // Call implements [adapter.Caller].
 func (l *Link) Call(ctx context.Context, c *adapter.Call, each func(adapter.Answer)) (missing []adapter.NodeID, err error) {
 	if err := l.open(ctx); err != nil {
@@ -225,14 +254,13 @@ func (l *Link) Call(ctx context.Context, c *adapter.Call, each func(adapter.Answ
 	if err != nil {
 		return nil, err
 	}
-	q := adapter.CallQuestion{ID: id, Closed: l.done, Ask: func(ctx context.Context) error { return l.send(ctx, m) }}
+	q := adapter.CallQuestion{ID: id, Closed: l.done, Names: l.members.names, Ask: func(ctx context.Context) error { return l.send(ctx, m) }}
 	if l.counter == nil {
 		if !l.hub.Monitor.Connected() {
 			return nil, errDeaf
 		}
-		q.Names = l.members.names
 	} else {
-		q.Others = l.others
+		q.Others, q.Silent = l.others, l.silent
 	}
 	return l.calls.Do(ctx, c, q, each)
 }

@@ -14,6 +14,7 @@ import (
 type members struct {
 	mu       sync.Mutex
 	seen     map[string]time.Time // when a node last said something
+	away     map[string]bool      // nodes whose process is not heard of: they are there again when it is
 	left     map[string]time.Time // nodes that said that they leave: what of theirs is handled later does not bring them back
 	greeting *greeting            // while this node is new
 }
@@ -32,13 +33,51 @@ type greeting struct {
 func (g *members) see(uid string, now time.Time) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if _, gone := g.left[uid]; gone {
+	if _, gone := g.left[uid]; gone || g.away[uid] {
 		return
 	}
+	g.note(uid, now)
+}
+
+func (g *members) note(uid string, now time.Time) {
 	if g.seen == nil {
 		g.seen = make(map[string]time.Time)
 	}
 	g.seen[uid] = now
+}
+
+// suspend takes a node for gone until resume is called.
+func (g *members) suspend(uid string) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if _, ok := g.seen[uid]; !ok {
+		return
+	}
+	delete(g.seen, uid)
+	if g.away == nil {
+		g.away = make(map[string]bool)
+	}
+	g.away[uid] = true
+}
+
+// resume notes that a node is there that was taken for gone.
+func (g *members) resume(uid string, now time.Time) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.away[uid] {
+		delete(g.away, uid)
+		g.note(uid, now)
+	}
+}
+
+// suspended returns the nodes that are taken for gone and may come back.
+func (g *members) suspended() (list []adapter.NodeID) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for uid := range g.away {
+		list = append(list, adapter.NodeID(uid))
+	}
+	return list
 }
 
 // leave forgets a node for good.
@@ -50,6 +89,7 @@ func (g *members) leave(uid string, now time.Time) {
 	}
 	g.left[uid] = now
 	delete(g.seen, uid)
+	delete(g.away, uid)
 }
 
 // expire forgets the nodes that have not been heard of since then, and returns them.
@@ -75,6 +115,7 @@ func (g *members) lose(uid string) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	delete(g.seen, uid)
+	delete(g.away, uid)
 }
 
 // names returns the other nodes.
@@ -138,7 +179,7 @@ func (l *Link) greet(ctx context.Context) {
 	greeting := l.members.greet()
 	defer l.members.greeted()
 	began := time.Now()
-	if l.send(ctx, &nodewire.Message{Type: nodewire.InitialHeartbeat, Peal: true}) != nil || l.Ping(ctx) != nil {
+	if l.send(ctx, l.initial()) != nil || l.Ping(ctx) != nil {
 		return // that it fails is for those to find out who ask
 	}
 	timer := time.NewTimer(max(l.hub.opts.Settle, 4*time.Since(began)))
@@ -151,16 +192,37 @@ func (l *Link) greet(ctx context.Context) {
 	}
 }
 
-// beat says that this node is there, if it has been silent, and forgets nodes that have.
-func (l *Link) beat() {
-	if !l.joined.Load() || l.counter != nil || l.ended() {
+// initial is what a node says that is new.
+func (l *Link) initial() *nodewire.Message {
+	return &nodewire.Message{Type: nodewire.InitialHeartbeat, Peal: true, Home: l.hub.id}
+}
+
+// greetAgain says so again, if it has to. It reports whether it has.
+func (l *Link) greetAgain() bool {
+	if !l.joined.Load() || l.ended() || !l.again.Swap(false) {
+		return false
+	}
+	l.post(l.initial())
+	return true
+}
+
+// beat says that this node is there, if it has been silent, and forgets nodes that have. What was said while this one was
+// deaf, which it was until then, it could not hear.
+func (l *Link) beat(now, deaf time.Time) {
+	if !l.joined.Load() || l.ended() {
 		return
 	}
-	now := time.Now()
+	if l.count(now); l.counter != nil {
+		return // nodes that are counted are silent
+	}
 	if now.UnixNano()-l.spoke.Load() >= int64(l.hub.opts.HeartbeatInterval) {
-		l.post(&nodewire.Message{Type: nodewire.Heartbeat, Peal: true})
+		l.post(&nodewire.Message{Type: nodewire.Heartbeat, Peal: true, Home: l.hub.id})
+	}
+	if now.Sub(deaf) < l.hub.opts.HeartbeatTimeout {
+		return
 	}
 	for _, node := range l.members.expire(now, now.Add(-l.hub.opts.HeartbeatTimeout)) {
 		l.calls.Gone(node)
+		l.put(Incoming{gone: string(node)})
 	}
 }

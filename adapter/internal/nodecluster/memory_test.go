@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -14,6 +15,7 @@ import (
 	"github.com/peal-dev/peal/adapter"
 	"github.com/peal-dev/peal/adapter/adaptertest"
 	"github.com/peal-dev/peal/adapter/internal/nodecluster"
+	"github.com/peal-dev/peal/adapter/internal/numbers"
 	"github.com/peal-dev/peal/adapter/nodewire"
 )
 
@@ -23,6 +25,9 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 type broker struct {
 	mu         sync.Mutex
 	transports map[string][]*transport // by namespace
+
+	// swallow reports whether a message does not reach to. It may be nil.
+	swallow func(to *transport, b []byte) bool
 }
 
 // driver is as simple as a driver on a hub can be.
@@ -30,11 +35,12 @@ type driver struct {
 	*nodecluster.Hub
 	broker  *broker
 	counted bool
+	numbers bool
 }
 
 func newDriver(b *broker, counted bool, opts nodecluster.Options) *driver {
 	opts.Driver, opts.Broker, opts.Logger = "memory", "memory", slog.New(slog.DiscardHandler)
-	d := &driver{nodecluster.New(opts), b, counted}
+	d := &driver{Hub: nodecluster.New(opts), broker: b, counted: counted}
 	d.Monitor.State(true, nil)
 	return d
 }
@@ -46,8 +52,12 @@ func (d *driver) Subscribe(ctx context.Context, namespace string, r adapter.Rece
 		d.broker.mu.Lock()
 		defer d.broker.mu.Unlock()
 		d.broker.transports[namespace] = append(d.broker.transports[namespace], t)
-		if d.counted {
+		t.counts = d.numbers
+		switch {
+		case d.counted:
 			return counter{t}, nil
+		case d.numbers:
+			return beater{t}, nil
 		}
 		return t, nil
 	})
@@ -57,6 +67,8 @@ func (d *driver) Subscribe(ctx context.Context, namespace string, r adapter.Rece
 type transport struct {
 	broker *broker
 	link   *nodecluster.Link
+	counts bool         // what is lost is found
+	lost   atomic.Bool  // whatever it sends, and is sent, is
 	tap    func([]byte) // takes what comes instead of the link, if set
 
 	mu            sync.Mutex
@@ -88,7 +100,16 @@ func (t *transport) Post(to string, m *nodewire.Message) error {
 	if !slices.Contains(all, t) {
 		return errAway
 	}
+	if t.lost.Load() {
+		return nil
+	}
+	if t.counts {
+		t.link.Sent(m.Type, numbers.All, b, nil)
+	}
 	for _, other := range all {
+		if t.broker.swallow != nil && t.broker.swallow(other, b) {
+			continue
+		}
 		if to == "" || other.link.UID() == to || other.tap != nil {
 			other.put(slices.Clone(b))
 		}
@@ -97,6 +118,9 @@ func (t *transport) Post(to string, m *nodewire.Message) error {
 }
 
 func (t *transport) put(b []byte) {
+	if t.lost.Load() {
+		return
+	}
 	t.mu.Lock()
 	t.queue = append(t.queue, b)
 	t.mu.Unlock()
@@ -123,7 +147,7 @@ func (t *transport) run() {
 				t.tap(b)
 				continue
 			}
-			t.link.Receive(nodecluster.Incoming{Channel: "memory", Type: nodewire.TypeOf(b), Size: len(b),
+			t.link.Receive(nodecluster.Incoming{Channel: "memory", Type: nodewire.TypeOf(b), Size: len(b), Body: b,
 				Decode: func() (*nodewire.Message, error) { return nodewire.Decode(b) }})
 		}
 	}
@@ -151,6 +175,25 @@ func (c counter) Nodes(ctx context.Context) (int, error) {
 	c.broker.mu.Lock()
 	defer c.broker.mu.Unlock()
 	return len(c.broker.transports[c.link.Namespace()]), ctx.Err()
+}
+
+func (c counter) Counts(ctx context.Context, uid string) (bool, error) {
+	c.broker.mu.Lock()
+	defer c.broker.mu.Unlock()
+	return slices.ContainsFunc(c.broker.transports[c.link.Namespace()], func(t *transport) bool { return t.link.UID() == uid }), ctx.Err()
+}
+
+// beater is a transport that may lose messages.
+type beater struct{ *transport }
+
+func (b beater) Beat(make func() *nodewire.Message, told func(error)) error {
+	b.broker.mu.Lock()
+	m := make()
+	b.broker.mu.Unlock()
+	if m != nil {
+		told(b.Send(context.Background(), m))
+	}
+	return nil
 }
 
 func TestConformance(t *testing.T) {

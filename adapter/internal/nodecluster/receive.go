@@ -21,7 +21,7 @@ func (l *Link) Receive(in Incoming) {
 	}
 	switch {
 	case ready && (in.Type == nodewire.InitialHeartbeat || in.Type == nodewire.Heartbeat):
-		l.take(in)
+		l.heartbeat(in)
 	case in.Type == nodewire.AdapterClose, in.Type.Response(): // what a node answers comes before its leaving
 		l.hub.Monitor.Received.Add(1)
 		l.answers.Put(in, in.Size)
@@ -44,12 +44,41 @@ func (l *Link) Lost(uid string) {
 // [reception.Inbox.Room]. A driver that waits for it waits for [Link.Done] as well.
 func (l *Link) Room(size int) <-chan struct{} { return l.inbox.Room(size) }
 
+// heartbeat handles one at once, but for what it says of the messages before it: that waits until they are handled.
+func (l *Link) heartbeat(in Incoming) {
+	m, err := in.Decode()
+	if err == nil && m != nil {
+		if err = l.handle(m, in.Offset); m.Beat != nil && m.UID != l.uid && l.counting.beater != nil {
+			l.put(Incoming{Channel: in.Channel, beat: m, Size: len(m.Beat)})
+		}
+	}
+	if err != nil {
+		l.hub.Monitor.Ignored(in.Channel, err)
+	}
+}
+
+// put has something be done behind the messages that have come.
+func (l *Link) put(in Incoming) {
+	if l.counting.beater != nil {
+		l.inbox.Put(in, in.Size, true)
+	}
+}
+
 // take decodes and handles a message, once the link can send.
 func (l *Link) take(in Incoming) {
 	<-l.ready
-	m, err := in.Decode()
-	if err == nil && m != nil {
-		err = l.handle(m, in.Offset)
+	var m *nodewire.Message
+	var err error
+	switch {
+	case in.gone != "":
+		l.counting.receiver.Gone(in.gone)
+	case in.beat != nil:
+		err = l.number(in.beat)
+	default:
+		if m, err = in.Decode(); err == nil && m != nil {
+			l.came(&in, m)
+			err = l.handle(m, in.Offset)
+		}
 	}
 	if err != nil {
 		l.hub.Monitor.Ignored(in.Channel, err)
@@ -70,17 +99,28 @@ func (l *Link) handle(m *nodewire.Message, at message.Offset) error {
 	case m.Namespace != "" && m.Namespace != l.namespace:
 		return nil
 	}
-	if m.UID != "" && m.UID != nodewire.Emitter && m.Type != nodewire.AdapterClose {
+	// Where nodes are counted, those of Node.js do not say that they are there, and are not to be known by name.
+	if m.UID != "" && m.UID != nodewire.Emitter && m.Type != nodewire.AdapterClose && (l.counter == nil || m.Home != "") {
+		l.heardHome(m)
 		l.members.see(m.UID, time.Now())
 	}
 	switch {
 	case m.Type == nodewire.InitialHeartbeat:
 		l.introduce()
+		if m.Peal {
+			l.greeted()
+		}
+	case m.Type == nodewire.Heartbeat && m.First > 0:
+		l.sayAgain(m)
 	case m.Type == nodewire.Heartbeat:
 		l.members.met(m, l.uid)
 	case m.Type == nodewire.AdapterClose:
 		l.members.leave(m.UID, time.Now())
-		l.calls.Gone(adapter.NodeID(m.UID))
+		l.hub.homes.left(l.namespace, m.UID)
+		if l.counter == nil { // else the counting shows it, and not before it is so
+			l.calls.Gone(adapter.NodeID(m.UID))
+		}
+		l.put(Incoming{gone: m.UID})
 	case m.Type.Response():
 		return l.answer(m)
 	default:
@@ -154,7 +194,7 @@ func (l *Link) reply(asked *nodewire.Message, a adapter.Answer) {
 
 // introduce tells a new node, and all others, that this one is there. Node.js nodes read no more of it than that.
 func (l *Link) introduce() {
-	if l.ended() || l.counter != nil {
+	if l.ended() {
 		return
 	}
 	names := l.members.names()
@@ -163,7 +203,7 @@ func (l *Link) introduce() {
 		nodes = append(nodes, string(n))
 	}
 	slices.Sort(nodes)
-	l.post(&nodewire.Message{Type: nodewire.Heartbeat, Peal: true, Nodes: nodes})
+	l.post(&nodewire.Message{Type: nodewire.Heartbeat, Peal: true, Home: l.hub.id, Nodes: nodes})
 }
 
 // post sends a message to all nodes, for which nobody waits: if it fails, the next heartbeat does as well.

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/peal-dev/peal/adapter"
+	"github.com/peal-dev/peal/adapter/internal/numbers"
 	"github.com/peal-dev/peal/adapter/nodewire"
 	"github.com/peal-dev/peal/message"
 )
@@ -26,10 +27,12 @@ type Transport interface {
 	Close(ctx context.Context) error
 }
 
-// Counter is a [Transport] that can count the nodes itself. There are no heartbeats then, and no names.
+// Counter is a [Transport] that can count the nodes itself. Node.js nodes send no heartbeats then, and have no names.
 type Counter interface {
 	// Nodes returns how many nodes are in the namespace, with this one, as Node.js nodes count them.
 	Nodes(ctx context.Context) (int, error)
+	// Counts reports whether the node called uid is among them.
+	Counts(ctx context.Context, uid string) (bool, error)
 }
 
 // Keeper is a [Transport] whose broker keeps what is sent in one order: a common log. It hands over what this node has sent
@@ -57,4 +60,10 @@ type Incoming struct {
 	// Decode reads it. It is called once at most, perhaps later and from another goroutine; no message and no error mean
 	// that there is nothing to do.
 	Decode func() (*nodewire.Message, error)
+	// Body is what was sent, byte by byte, and Audience who hears it; of a [Beater], which counts.
+	Body     []byte
+	Audience numbers.Audience
+
+	beat *nodewire.Message // what is not decoded but done
+	gone string
 }

@@ -327,6 +327,13 @@ func (r *Receiver) Closed(room Audience) {
 	r.rooms[room] = l
 }
 
+// Knows reports whether a publisher's beats come.
+func (r *Receiver) Knows(publisher string) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.publishers[publisher] != nil
+}
+
 // Gone forgets a publisher.
 func (r *Receiver) Gone(name string) {
 	r.mu.Lock()

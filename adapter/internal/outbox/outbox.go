@@ -21,6 +21,14 @@ const (
 	maxPosted     = 64 << 20
 )
 
+// A batch costs the broker, and the nodes that hear it, little more than one of its messages, so one may wait for company:
+// linger long, if fewer than enough wait. Where nothing came twice, it is tried again after so many batches.
+const (
+	linger = 100 * time.Microsecond
+	enough = 16
+	again  = 32
+)
+
 // DefaultSize and DefaultTimeout are the defaults of [Options].
 const (
 	DefaultSize    = 4096
@@ -152,6 +160,7 @@ func (o *Outbox[T]) Post(v T, size int) error {
 func (o *Outbox[T]) run(ctx context.Context) {
 	var batch []*Item[T]
 	var held *Item[T] // has no place in the batch before
+	var company gathering
 	for {
 		first := held
 		if first == nil {
@@ -161,7 +170,9 @@ func (o *Outbox[T]) run(ctx context.Context) {
 			case first = <-o.queue:
 			}
 		}
+		company.wait(ctx, func() int { return len(o.queue) })
 		batch, held = o.collect(append(batch[:0], first))
+		company.last = len(batch)
 		if len(batch) > 0 {
 			o.opts.Flush(ctx, batch)
 		}
@@ -175,6 +186,37 @@ func (o *Outbox[T]) run(ctx context.Context) {
 		if ctx.Err() != nil {
 			return
 		}
+	}
+}
+
+// gathering is what a run knows of how items come.
+type gathering struct {
+	last   int // items of the batch before
+	misses int // how often nothing came, in turn
+	skip   int // batches that do not wait, as nothing came the last times
+}
+
+// wait lets more items come, if it looks as if they do: who was alone in the batch before is not held up, nor are
+// publishers that wait for an answer each before they go on.
+func (g *gathering) wait(ctx context.Context, waiting func() int) {
+	before := waiting()
+	if g.last < 2 || before >= enough {
+		return
+	}
+	if g.skip > 0 {
+		g.skip--
+		return
+	}
+	timer := time.NewTimer(linger)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+	if waiting() > before {
+		g.misses = 0
+	} else if g.misses++; g.misses >= 2 {
+		g.skip = again
 	}
 }
 

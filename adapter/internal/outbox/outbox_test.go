@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -94,6 +95,70 @@ func TestBatches(t *testing.T) {
 				t.Errorf("%d: %+v", i, got)
 			}
 		}
+	})
+}
+
+// TestCompany: a batch waits a moment for more where the one before had several items, and not where nothing came.
+func TestCompany(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		batches, hold := make(chan int, 1000), make(chan struct{})
+		var holds atomic.Bool
+		o := New(Options[int]{Flush: func(_ context.Context, batch []*Item[int]) {
+			if batches <- len(batch); holds.Load() {
+				<-hold
+			}
+		}})
+		defer o.Close()
+		post := func(n int) {
+			for range n {
+				if err := o.Post(0, 1); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		began := time.Now()
+		for range 3 {
+			<-send(t.Context(), o, 0, 1)
+		}
+		if waited := time.Since(began); waited != 0 || len(batches) != 3 {
+			t.Errorf("who was alone left in %d batches after %s", len(batches), waited)
+		}
+		// Two come while a batch is under way, and then one every 100 µs.
+		holds.Store(true)
+		post(1)
+		synctest.Wait()
+		post(2)
+		holds.Store(false)
+		hold <- struct{}{}
+		synctest.Wait()
+		for range 20 {
+			time.Sleep(linger / 2)
+			post(1)
+		}
+		time.Sleep(time.Hour)
+		if n := len(batches) - 3; n < 2+5 || n > 2+12 {
+			t.Errorf("1, 2 and 20 in turn left in %d batches", n)
+		}
+		// Two who go on when they have their answers: a few batches wait for others, those behind them know better.
+		holds.Store(true)
+		post(1)
+		time.Sleep(time.Hour)
+		for len(batches) > 0 {
+			<-batches
+		}
+		began = time.Now()
+		for range 4 * again {
+			post(2)
+			hold <- struct{}{}
+			if n := <-batches; n != 2 {
+				t.Errorf("a batch of %d", n)
+			}
+		}
+		if waited := time.Since(began); waited < 2*linger || waited > 6*linger {
+			t.Errorf("%d batches to which nobody came have waited %s", 4*again, waited)
+		}
+		holds.Store(false)
+		hold <- struct{}{}
 	})
 }
 

@@ -129,7 +129,7 @@ func (m *Monitor) Prove(at time.Time) {
 func (m *Monitor) Begin(gap adapter.Gap) *adapter.Gap { return m.gaps.begin(gap) }
 
 // End tells that a gap is over.
-func (m *Monitor) End(gap *adapter.Gap, to time.Time) { m.gaps.end(gap, to, 0) }
+func (m *Monitor) End(gap *adapter.Gap, to time.Time) { m.gaps.end(gap, to, gap.Dropped) }
 
 // Lost counts a gap of so many messages, which were published since then and have not come.
 func (m *Monitor) Lost(namespace string, since time.Time, n uint64) {

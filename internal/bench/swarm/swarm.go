@@ -43,6 +43,11 @@ type Config struct {
 	// Again is how long a client may take to be ready before it gives up and connects anew, as the clients of users do;
 	// zero lets it wait.
 	Again time.Duration
+	// Return says how long client i waits before it connects again when it was lost or not let in, for the attempt-th time
+	// in a row, from 1. Nil has it stay away, and Err say why.
+	Return func(i, attempt int) time.Duration
+	// Ready is told of each client that becomes ready, and Gone of each that was and is lost.
+	Ready, Gone func(c *Client)
 	// Message is given the bytes of an event that a client received.
 	Message func(c *Client, payload []byte)
 	// Ack is given the bytes of an acknowledgement, id first.
@@ -63,6 +68,7 @@ type Swarm struct {
 	joining hist.Histogram // time from connect to ready
 	buf     []byte         // for frames and requests
 	request []byte         // for the upgrade, once it was made
+	away    absences       // clients that will connect again
 }
 
 // New returns a swarm without clients.
@@ -81,6 +87,12 @@ func New(loop *evloop.Loop, cfg Config) *Swarm {
 	}
 	if cfg.Ack == nil {
 		cfg.Ack = func(*Client, []byte) {}
+	}
+	if cfg.Ready == nil {
+		cfg.Ready = func(*Client) {}
+	}
+	if cfg.Gone == nil {
+		cfg.Gone = func(*Client) {}
 	}
 	return &Swarm{cfg: cfg, loop: loop}
 }
@@ -162,7 +174,11 @@ func (s *Swarm) poll(ctx context.Context, wait time.Duration) error {
 	if err := ctx.Err(); err != nil {
 		return context.Cause(ctx)
 	}
-	return s.loop.Poll(wait)
+	next, err := s.returning(time.Now())
+	if err != nil {
+		return err
+	}
+	return s.loop.Poll(min(wait, next))
 }
 
 // ErrTimeout is returned by Until when the time is over.
@@ -233,6 +249,7 @@ type Client struct {
 	conn   *evloop.Conn
 	dialed time.Time
 	again  bool // it is not the first with this number
+	failed int  // attempts to connect again, since it was ready last
 	state  state
 	lost   bool
 	send   func(packet string) // Engine.IO packets; nil means as WebSocket frames
@@ -275,16 +292,23 @@ func (c *Client) becomeReady() {
 	if !c.again {
 		c.swarm.prompt = now
 	}
+	c.failed = 0
+	c.swarm.cfg.Ready(c)
 }
 
 // Closed implements evloop.Handler.
 func (c *Client) Closed(_ *evloop.Conn, cause error) {
-	if c.swarm.err == nil {
-		c.swarm.err = fmt.Errorf("client %d lost its connection: %w", c.Index, cause)
+	s := c.swarm
+	if s.err == nil && s.cfg.Return == nil {
+		s.err = fmt.Errorf("client %d lost its connection: %w", c.Index, cause)
 	}
 	if c.state == ready {
-		c.swarm.lost++
+		s.lost++
 		c.lost = true
+		s.cfg.Gone(c)
+	}
+	if s.cfg.Return != nil {
+		s.leave(c)
 	}
 }
 

@@ -84,6 +84,9 @@ func TestLoads(t *testing.T) {
 	t.Parallel()
 	f := open(t, serve(t, honest), bench.Handlers, small)
 	defer f.Close()
+	if used, err := f.Rest(t.Context(), time.Millisecond); err != nil || used.Members < 0 || used.Bystander < 0 {
+		t.Errorf("at rest: %+v, %v", used, err)
+	}
 	for name, l := range loads {
 		r, err := f.Run(t.Context(), l)
 		if err != nil {

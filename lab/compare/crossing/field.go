@@ -18,14 +18,14 @@ import (
 // Options say how many clients there are. The zero value has the defaults.
 type Options struct {
 	Rooms      int           // each with one member, and one more room with all of them; 0 means 100
-	Publishers int           // clients of the publishing node; 0 means 20
+	Publishers int           // clients of the publishing node; 0 means 50
 	Size       int           // bytes of a message's data; 0 means 100
 	Patience   time.Duration // how long to wait for a message at the end, and to be late with one; 0 means 2 s
 }
 
 // WithDefaults returns the options with the defaults in place of zero fields.
 func (o Options) WithDefaults() Options {
-	o.Rooms, o.Publishers, o.Size = cmp.Or(o.Rooms, 100), cmp.Or(o.Publishers, 20), cmp.Or(o.Size, 100)
+	o.Rooms, o.Publishers, o.Size = cmp.Or(o.Rooms, 100), cmp.Or(o.Publishers, 50), cmp.Or(o.Size, 100)
 	o.Patience = cmp.Or(o.Patience, 2*time.Second)
 	return o
 }

@@ -113,6 +113,29 @@ func (f *Field) await(ctx context.Context, expected uint64) error {
 	return nil
 }
 
+// Rest returns the processor time that the cluster uses in a second in which nothing is published, as measured over d.
+func (f *Field) Rest(ctx context.Context, d time.Duration) (CPU, error) {
+	before, err := f.cluster.cpu()
+	if err != nil {
+		return CPU{}, err
+	}
+	began := time.Now()
+	for time.Since(began) < d {
+		if err := f.poll(ctx, d-time.Since(began)); err != nil {
+			return CPU{}, err
+		}
+	}
+	after, err := f.cluster.cpu()
+	if err != nil {
+		return CPU{}, err
+	}
+	used, seconds := after.since(before), time.Since(began).Seconds()
+	for _, part := range []*time.Duration{&used.Broker, &used.Publishing, &used.Members, &used.Bystander} {
+		*part = time.Duration(float64(*part) / seconds)
+	}
+	return used, nil
+}
+
 // each is how many deliveries a message of a load should have.
 func (f *Field) each(l Load) uint64 {
 	if l.ToAll {

@@ -72,15 +72,21 @@ export function startMembers(who, me, onRoom) {
     if (members.total === 0) byId("member-list").append(el("li", { class: "note" }, t("Nobody is in {room} on this node.", { room })));
   }
 
-  /** The nodes of the cluster; of one node alone the top of the page says enough. */
-  function showNodes({ self, nodes }) {
+  /** The nodes of the cluster and those that were; of one node alone the top of the page says enough. */
+  function showNodes({ self, nodes, departed = [] }) {
     byId("node-list").replaceChildren(...(nodes.length > 1 ? nodes : []).map(({ id, name, version, draining, load }) =>
       el("li", { "data-testid": "node" },
         el("code", { class: "mono" }, name),
         el("span", { class: "count" }, t("{n} clients", { n: number(load.clients) })),
         ...(id === self ? [el("b", {}, t("this node"))] : []),
         ...(draining ? [el("span", { class: "pill" }, t("about to leave"))] : []),
-        el("span", { class: "also" }, version))));
+        el("span", { class: "also" }, version))),
+    ...departed.map(({ kind, node, at }) =>
+      el("li", { "data-testid": "departed" },
+        el("code", { class: "mono" }, node.name),
+        el("span", { class: "count" }, t("{n} clients", { n: number(node.load.clients) })),
+        el("span", { class: "pill" }, kind === "died" ? t("died") : t("left")),
+        el("span", { class: "also" }, new Date(at).toLocaleTimeString()))));
   }
 
   const more = (n) => (n > 0 ? [el("li", { class: "note" }, t("and {n} more", { n: number(n) }))] : []);

@@ -106,6 +106,8 @@ export default {
   "{n} clients": "{n} 个客户端",
   "this node": "本节点",
   "about to leave": "即将离开",
+  "died": "已失联",
+  "left": "已离开",
   "Rooms and clients of this node": "本节点的房间和客户端",
   "Clients in your room": "你所在房间的客户端",
   "Nobody to be seen: {reason}.": "看不到任何人：{reason}。",
