@@ -32,7 +32,9 @@ func (s *Socket) emit(ctx context.Context, event string, args []any, flags engin
 	if err := s.sendEvent(ctx, &p, flags); err != nil {
 		return err
 	}
-	s.namespace.server.counters.eventsOut.Add(1)
+	if r := s.namespace.recovery; r == nil || r.shared == nil || flags&engineio.Volatile != 0 {
+		s.namespace.server.counters.eventsOut.Add(1) // else the adapter has counted it
+	}
 	return nil
 }
 

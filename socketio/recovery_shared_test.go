@@ -276,3 +276,23 @@ func TestRecoveryFromANodeThatEnds(t *testing.T) {
 	s.recovered(back, c, 1)
 	back.expect("n 2")
 }
+
+// What goes to one socket by the log is counted once.
+func TestSharedEventsAreCountedOnce(t *testing.T) {
+	t.Parallel()
+	s := share(t, 1, &socketio.Recovery{}, nil)
+	c := s.nodes[0].come(nil)
+	socket := <-s.came[0]
+	for n := range 3 {
+		if err := socket.Emit(t.Context(), "n", n); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := socket.Volatile().Emit(t.Context(), "n", 3); err != nil {
+		t.Fatal(err)
+	}
+	c.expect("n 0", "n 1", "n 2", "n 3")
+	if out := s.nodes[0].io.Stats().EventsOut; out != 4 {
+		t.Errorf("%d events sent, want 4", out)
+	}
+}
