@@ -97,6 +97,7 @@ type Driver struct {
 	alone      atomic.Bool // there are no other servers
 
 	probing *service.Service
+	beating *service.Service
 	changed chan struct{} // full: the connection that receives is there, or is not
 
 	mu     sync.RWMutex
@@ -134,6 +135,7 @@ func New(opts Options) (*Driver, error) {
 	d.publisher = newPublisher(client, opts.QueueSize, d.unheard, d.countable)
 	d.subscriber = client.Subscribe(redisx.Hooks{State: d.state, Refused: d.refused, Accepted: d.accepted})
 	d.probing = service.Start(d.probe)
+	d.beating = service.Start(d.beat)
 	return d, nil
 }
 
@@ -157,6 +159,9 @@ func (d *Driver) Subscribe(ctx context.Context, namespace string, r adapter.Rece
 		d.look(bounded)
 		_ = l.Ping(bounded)
 		l.meet(bounded)
+		l.losses.sender.Greet()
+		l.signal(helloSignal)
+		l.signal(beatSignal)
 		return l, nil
 	}
 	d.unregister(l)
@@ -208,6 +213,7 @@ func (d *Driver) Close(ctx context.Context) error {
 		// The client first: it ends an attempt to connect, for which the others would wait.
 		d.client.Close()
 		d.probing.Stop()
+		d.beating.Stop()
 		d.subscriber.Close()
 		d.publisher.outbox.Close()
 		d.monitor.Close()

@@ -13,6 +13,7 @@ import (
 	"github.com/peal-dev/peal/adapter"
 	"github.com/peal-dev/peal/adapter/internal/jsonpack"
 	"github.com/peal-dev/peal/adapter/internal/outbox"
+	"github.com/peal-dev/peal/adapter/internal/pealwire"
 	"github.com/peal-dev/peal/adapter/internal/reception"
 	"github.com/peal-dev/peal/internal/redisx"
 	"github.com/peal-dev/peal/message"
@@ -144,6 +145,37 @@ func FuzzRequest(f *testing.F) {
 			if _, _, rest, err := jsonpack.AppendJSON(nil, nil, answer.Payload); !json.Valid(answer.Payload) && (err != nil || len(rest) > 0) {
 				t.Errorf("answered %q", answer.Payload)
 			}
+		}
+	})
+}
+
+// FuzzSignal: nothing that comes on the channels of Peal nodes may break the node, and what asks for beats is understood or counted
+// as malformed.
+func FuzzSignal(f *testing.F) {
+	frame := func(kind pealwire.Kind, body []byte) []byte {
+		return pealwire.Append(nil, kind, pealwire.UID([]byte("abcdef")), body)
+	}
+	f.Add(frame(pealwire.KindHello, nil))
+	f.Add(frame(pealwire.KindAsk, []byte{1, 0x80, 1}))
+	f.Add(frame(pealwire.KindBeat, []byte{1, 0, 1, 0, 0, 0}))
+	f.Add(pealwire.AppendBroadcast(nil, pealwire.UID([]byte("abcdef")), &adapter.Envelope{Message: message.New([]byte(`["x"]`))}))
+	f.Add([]byte("{\"uid\":\"abcdef\"}"))
+	f.Fuzz(func(t *testing.T, payload []byte) {
+		p := &publisher{outbox: outbox.New(outbox.Options[job]{Flush: func(context.Context, []*outbox.Item[job]) {}})}
+		defer p.outbox.Close()
+		d := &Driver{opts: Options{Key: "k"}, publisher: p, subscriber: &redisx.Subscriber{},
+			monitor: reception.New(reception.Options{Logger: slog.New(slog.DiscardHandler)})}
+		defer d.monitor.Close()
+		l := newLink(d, "/", crowd{t})
+		defer l.inbox.Close()
+		for _, channel := range []string{l.interest.prefix, l.interest.channel("room"), l.requests, l.ownResponses} {
+			l.message(channel, slices.Clone(payload))
+		}
+		if from := senderOf(payload); from != nil && len(from) != pealwire.UIDSize {
+			t.Errorf("sent by %q", from)
+		}
+		if first, last, err := parseAsk(payload); err == nil && len(payload) < 2 {
+			t.Errorf("%x asks for %d to %d", payload, first, last)
 		}
 	})
 }

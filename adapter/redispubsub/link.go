@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 
 	"github.com/peal-dev/peal/adapter"
+	"github.com/peal-dev/peal/adapter/internal/numbers"
 	"github.com/peal-dev/peal/adapter/internal/pealwire"
 	"github.com/peal-dev/peal/adapter/internal/recentrooms"
 	"github.com/peal-dev/peal/adapter/internal/reception"
@@ -31,6 +32,7 @@ type link struct {
 	interest     *interest
 	joins        recentrooms.Rooms
 	neighbours   neighbours
+	losses       losses
 
 	receiver adapter.Receiver
 	inbox    *reception.Inbox[received]
@@ -162,17 +164,22 @@ func (l *link) end() bool {
 
 // message takes what Redis sends. It must not be held up: all namespaces receive by it.
 func (l *link) message(channel string, payload []byte) {
-	if channel == l.ownResponses && l.pong(payload) {
+	if channel == l.ownResponses && l.pong(payload) || l.takeSignal(channel, payload) {
 		return
 	}
 	l.driver.monitor.Received.Add(1)
 	switch {
 	case channel == l.responses, channel == l.ownResponses:
 		l.takeResponse(channel, payload)
-	case strings.HasPrefix(channel, l.interest.prefix) && pealwire.IsFrom(payload, l.name):
+		return
+	case !strings.HasPrefix(channel, l.interest.prefix):
+		l.came(senderOf(payload), numbers.All, payload)
+	case pealwire.IsFrom(payload, l.name):
+		return
 	default:
-		l.inbox.Put(received{channel, payload}, len(channel)+len(payload), channel == l.requests)
+		l.came(pealwire.NameOf(payload), audienceOf(l.interest.room(channel)), payload)
 	}
+	l.inbox.Put(received{channel, payload}, len(channel)+len(payload), channel == l.requests)
 }
 
 // work handles a message of the inbox.

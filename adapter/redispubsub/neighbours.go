@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 
 	"github.com/peal-dev/peal/adapter"
+	"github.com/peal-dev/peal/adapter/internal/numbers"
 	"github.com/peal-dev/peal/adapter/internal/outbox"
 	"github.com/peal-dev/peal/adapter/internal/pealwire"
 	"github.com/peal-dev/peal/internal/redisx"
@@ -87,12 +88,22 @@ func (p *publisher) take(batch []*outbox.Item[job]) int {
 			t.add(item)
 			continue
 		}
+		if j.signal != noSignal {
+			if len(t.items) > 0 {
+				return i // a beat tells of what it is known of what has become of it
+			}
+			if message, news := l.signalMessage(j.signal); news {
+				j.message = message
+				t.add(item)
+			}
+			continue
+		}
 		if j.frame != nil && (!countable || l.neighbours.foreign.Load()) {
 			j.message, item.Err = l.translate(j.frame, l.uid)
 			if item.Err != nil {
 				continue
 			}
-			j.frame, j.needed = nil, true
+			j.frame, j.needed, j.to = nil, true, numbers.All
 		}
 		switch {
 		case j.frame != nil:
@@ -164,7 +175,7 @@ func (l *link) broadcast(ctx context.Context, e *adapter.Envelope) error {
 	j.frame = e
 	j.message = redisx.Message{Channel: l.interest.prefix, Payload: pealwire.AppendBroadcast(nil, l.name, e)}
 	if len(e.Rooms) == 1 && !isID(e.Rooms[0]) && !l.joins.Has(e.Rooms[0]) {
-		j.message.Channel = l.interest.channel(e.Rooms[0])
+		j.message.Channel, j.to = l.interest.channel(e.Rooms[0]), numbers.Room(e.Rooms[0])
 	}
 	return l.driver.publisher.send(ctx, j)
 }

@@ -55,7 +55,9 @@ func newPeer(t *testing.T, server *testredis.Server) *peer {
 	sub := p.client.Subscribe(redisx.Hooks{})
 	t.Cleanup(func() { sub.Close(); p.client.Close() })
 	all := sub.Listen(func(channel string, payload []byte) {
-		if !strings.HasPrefix(string(payload), `{"peal":"ping"`) { // a node's own probes
+		probe := strings.HasPrefix(string(payload), `{"peal":"ping"`)
+		signal := len(payload) > 0 && payload[0] >= 2 && payload[0] <= 4 // a frame that is no broadcast
+		if !probe && !signal {
 			p.messages <- published{channel, string(payload)}
 		}
 	})

@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/peal-dev/peal/adapter"
+	"github.com/peal-dev/peal/adapter/internal/numbers"
 	"github.com/peal-dev/peal/adapter/internal/outbox"
 	"github.com/peal-dev/peal/internal/redisx"
 )
@@ -28,6 +29,10 @@ type job struct {
 	from *link
 	// frame is the broadcast of which the message is the frame, which only Peal nodes read; nil for what nodes of any make read.
 	frame *adapter.Envelope
+	// to is who hears it among Peal nodes.
+	to numbers.Audience
+	// signal takes the place of the message, which is made when it leaves.
+	signal signal
 }
 
 func newPublisher(client *redisx.Client, size int, unheard func(needed bool) error, countable func() bool) *publisher {
@@ -57,8 +62,10 @@ func (p *publisher) post(channel string, payload []byte) bool {
 func (p *publisher) flush(ctx context.Context, batch []*outbox.Item[job]) {
 	for len(batch) > 0 {
 		n := p.take(batch)
-		p.publish(ctx)
-		p.repeat(ctx)
+		if len(p.part.items) > 0 {
+			p.publish(ctx)
+			p.repeat(ctx)
+		}
 		batch = batch[n:]
 	}
 	p.part.begin() // keeps nothing alive
@@ -78,6 +85,9 @@ func (p *publisher) publish(ctx context.Context) {
 	for i, item := range t.items {
 		j := &item.Value
 		j.message.Receivers = t.messages[i].Receivers
+		if j.from != nil {
+			j.from.sent(j, t.messages[i].Err)
+		}
 		item.Err = p.explain(&t.messages[i], j.needed || j.frame != nil && j.from.neighbours.deserted)
 	}
 }

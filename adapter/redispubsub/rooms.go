@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/peal-dev/peal/adapter"
+	"github.com/peal-dev/peal/adapter/internal/numbers"
 	"github.com/peal-dev/peal/internal/redisx"
 )
 
@@ -100,7 +101,9 @@ func (l *link) RoomOpened(room string) adapter.Opening {
 	if isID(room) || l.ended() {
 		return nil
 	}
-	return &opening{l, l.listener.Add(redisx.Channel(l.interest.channel(room)))}
+	change := l.listener.Add(redisx.Channel(l.interest.channel(room)))
+	l.losses.opened(room, change)
+	return &opening{l, change}
 }
 
 // RoomClosed implements [adapter.Link].
@@ -109,6 +112,7 @@ func (l *link) RoomClosed(room string) {
 		return
 	}
 	n := redisx.Channel(l.interest.channel(room))
+	l.losses.receiver.Closed(numbers.Room(room))
 	l.listener.Remove(n)
 	l.interest.accept(n)
 }

@@ -103,6 +103,10 @@ func (d *Driver) look(ctx context.Context) {
 func (d *Driver) state(up bool, err error) {
 	if !up {
 		d.alone.Store(false) // the next one may be to another server
+	} else {
+		for _, l := range d.joined() {
+			l.losses.hello.Store(true) // what was missed is to be known soon, even if nobody says anything more
+		}
 	}
 	select {
 	case d.changed <- struct{}{}:

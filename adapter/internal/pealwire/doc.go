@@ -8,7 +8,7 @@
 //	number    8 bytes, big-endian: numbers of one link grow. It stands where it can be set last, by whoever brings the
 //	          frames of many goroutines into one order
 //
-// and behind that, for a broadcast,
+// and behind that, for a beat and what belongs to it, something that is not this package's business; for a broadcast,
 //
 //	flags     1 byte: 1 means volatile
 //	rooms     how many, and each behind its length

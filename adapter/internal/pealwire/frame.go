@@ -13,8 +13,13 @@ import (
 // Kind says what a frame is.
 type Kind byte
 
-// KindBroadcast is the kind of a frame that carries a message for members. A frame of another is for a later version.
-const KindBroadcast Kind = 1
+// The kinds of frames. One of another is for a later version.
+const (
+	KindBroadcast Kind = iota + 1 // a message for members
+	KindBeat                      // how much its sender has published: see package numbers
+	KindAsk                       // asks for beats that were missed
+	KindHello                     // asks all for a beat
+)
 
 // UIDSize is the length of a link's name.
 const UIDSize = 6
@@ -45,8 +50,7 @@ func AppendBroadcast(dst []byte, uid UID, e *adapter.Envelope) []byte {
 	if dst == nil {
 		dst = make([]byte, 0, broadcastSize(e))
 	}
-	dst = append(append(dst, byte(KindBroadcast)), uid[:]...)
-	dst = append(dst, 0, 0, 0, 0, 0, 0, 0, 0)
+	dst = appendHeader(dst, KindBroadcast, uid)
 	flags := byte(0)
 	if m.Volatile {
 		flags |= flagVolatile
@@ -56,6 +60,19 @@ func AppendBroadcast(dst []byte, uid UID, e *adapter.Envelope) []byte {
 	dst = appendTexts(dst, e.Except)
 	dst = AppendText(dst, m.Data)
 	return appendTexts(dst, m.Attachments)
+}
+
+func appendHeader(dst []byte, kind Kind, uid UID) []byte {
+	dst = append(append(dst, byte(kind)), uid[:]...)
+	return append(dst, 0, 0, 0, 0, 0, 0, 0, 0)
+}
+
+// Append appends a frame of another kind, with the number 0.
+func Append(dst []byte, kind Kind, uid UID, body []byte) []byte {
+	if dst == nil {
+		dst = make([]byte, 0, headerSize+len(body))
+	}
+	return append(appendHeader(dst, kind, uid), body...)
 }
 
 func appendTexts[T ~string | ~[]byte](dst []byte, list []T) []byte {
@@ -86,6 +103,14 @@ func SetNumber(frame []byte, n uint64) { binary.BigEndian.PutUint64(frame[number
 
 // NumberOf returns what [SetNumber] has set.
 func NumberOf(frame []byte) uint64 { return binary.BigEndian.Uint64(frame[numberAt:]) }
+
+// NameOf returns the name of the link that has made the frame, nil if it is none.
+func NameOf(frame []byte) []byte {
+	if len(frame) < headerSize {
+		return nil
+	}
+	return frame[1:numberAt]
+}
 
 // IsFrom reports whether the link of that name has made the frame.
 func IsFrom(frame []byte, uid UID) bool {
