@@ -174,6 +174,37 @@ func TestMalformed(t *testing.T) {
 	}
 }
 
+// TestHeartbeats holds what Peal nodes say in theirs to arrive, in both dialects, and to be where Node.js nodes do not look.
+func TestHeartbeats(t *testing.T) {
+	t.Parallel()
+	for _, m := range []nodewire.Message{
+		{Type: nodewire.InitialHeartbeat, UID: "a", Namespace: "/", Peal: true, Home: "h"},
+		{Type: nodewire.Heartbeat, UID: "a", Namespace: "/", Peal: true, Home: "h", Nodes: []string{"b"}, Probe: 7},
+		{Type: nodewire.Heartbeat, UID: "a", Namespace: "/", Peal: true, Home: "h", Beat: []byte("\x00\xff{")},
+		{Type: nodewire.Heartbeat, UID: "a", Namespace: "/", Peal: true, Nodes: []string{"b"}, First: 3, Last: 1 << 40},
+	} {
+		packed, err := m.AppendMsgpack(nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, wire := range [][]byte{m.AppendJSON(nil), packed} {
+			got, err := nodewire.Decode(wire)
+			if err != nil || !reflect.DeepEqual(*got, m) {
+				t.Errorf("%q: %+v, %v; want %+v", wire, got, err, m)
+			}
+		}
+		if wire := string(m.AppendJSON(nil)); !strings.HasPrefix(wire, fmt.Sprintf(`{"type":%d,"data":{"peal":1,`, m.Type)) {
+			t.Errorf("%s says something outside its data", wire)
+		}
+	}
+	for _, beat := range []string{`"?"`, `7`, `{}`} {
+		m, err := nodewire.Decode([]byte(`{"type":2,"data":{"peal":1,"beat":` + beat + `},"uid":"a"}`))
+		if err == nil || nodewire.Malformation(err) != "form" {
+			t.Errorf("a beat %s: %+v, %v", beat, m, err)
+		}
+	}
+}
+
 // TestSeam takes everything that an adapter says through the wire: what arrives is what was said.
 func TestSeam(t *testing.T) {
 	t.Parallel()
