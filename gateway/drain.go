@@ -102,7 +102,8 @@ func (s *Server) rebalance(ctx context.Context) {
 	}
 }
 
-// excess returns how many clients this node has beyond its share if it has that many.
+// excess returns how many clients this node has beyond its share if it has that many. While another node drains there is none:
+// its clients are about to come, at a pace that is set for all.
 func (s *Server) excess(mine int) int {
 	all, nodes := 0, 0
 	for _, node := range s.cluster.Nodes() {
@@ -110,7 +111,9 @@ func (s *Server) excess(mine int) int {
 		case node.ID == s.cluster.ID():
 			all += mine
 			nodes++
-		case !node.Draining:
+		case node.Draining:
+			return 0
+		default:
 			all += node.Load.Clients
 			nodes++
 		}
