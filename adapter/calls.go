@@ -242,6 +242,7 @@ func (p *pendingCall) take(a Answer) bool {
 		p.replied++
 	}
 	if n := p.named[a.Node]; n != nil {
+		n.gone = n.gone && !p.some // it was only silent, and is asked as all that are counted
 		if a.Part == AnswerWhole || a.Part == AnswerCount {
 			n.answered, n.asked = true, max(a.Count, 0)
 		} else {

@@ -188,7 +188,22 @@ func frozen(s *stage) {
 	for _, node := range []*peer{s.a, s.b} {
 		s.awaitNodes(node, s.namespace, 2)
 	}
+	s.awaitAnswers()
 	s.requireWhole(everyone...)
+}
+
+// awaitAnswers waits until all answer node a. It asks again and again: no event tells.
+func (s *stage) awaitAnswers() {
+	s.t.Helper()
+	for deadline := time.Now().Add(patience); ; {
+		r := s.a.finish("fetchSockets", s.a.begin("fetchSockets", s.here(nil)))
+		if r.Error == "" {
+			return
+		}
+		if time.Now().After(deadline) {
+			s.t.Fatalf("not all answer: %s", r.Error)
+		}
+	}
 }
 
 // gone: nobody waits for a node that leaves in good order.

@@ -143,6 +143,7 @@ func (l *Link) answer(m *nodewire.Message) error {
 	if err != nil {
 		return err
 	}
+	l.members.resume(m.UID, time.Now()) // what is asked now, nobody answers who is dead
 	l.calls.Answer(m.RequestID, a)
 	return nil
 }
