@@ -165,3 +165,12 @@ func (c *conn) Write(p []byte) (int, error) {
 	}
 	return c.Conn.Write(p)
 }
+
+// Close implements [net.Conn]. What is closed is not watched any more: nothing will come on it, and it would have one rival after
+// another.
+func (c *conn) Close() error {
+	c.watcher.mu.Lock()
+	delete(c.watcher.conns, c)
+	c.watcher.mu.Unlock()
+	return c.Conn.Close()
+}

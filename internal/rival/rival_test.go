@@ -140,6 +140,43 @@ func TestGreeting(t *testing.T) {
 	}
 }
 
+// A connection that is closed has no rivals any more: one that was never answered would have them for ever, one after another.
+func TestClosed(t *testing.T) {
+	t.Parallel()
+	p := faultproxy.Start(t, server(t))
+	w := &rival.Watcher{Probe: []byte("?"), Suspicion: time.Hour}
+	t.Cleanup(w.Close)
+	p.Lose()
+	silent := func(dialed func()) net.Conn {
+		c, err := w.Open(t.Context(), func(ctx context.Context) (net.Conn, error) {
+			dialed()
+			return (&net.Dialer{}).DialContext(ctx, "tcp", p.Addr())
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { c.Close() })
+		if _, err := c.Write([]byte("x")); err != nil {
+			t.Fatal(err)
+		}
+		return c
+	}
+	var ofClosed atomic.Int32
+	closed := silent(func() { ofClosed.Add(1) })
+	if err := closed.Close(); err != nil {
+		t.Fatal(err)
+	}
+	may := ofClosed.Load() + 1 // one may have been about to begin
+	dialed := make(chan struct{}, 100)
+	silent(func() { dialed <- struct{}{} })
+	for range 6 { // itself, and its rivals
+		<-dialed
+	}
+	if n := ofClosed.Load(); n > may {
+		t.Errorf("a closed connection had %d rivals", n-1)
+	}
+}
+
 func TestCloseEndsTheWatch(t *testing.T) {
 	t.Parallel()
 	p := faultproxy.Start(t, server(t))
