@@ -64,6 +64,7 @@ func TestLossIsCounted(t *testing.T) {
 				}
 			}
 		}
+		time.Sleep(2 * time.Second) // a node counts from the first beat of another that it hears
 		emit(500)
 		check("every seventh message", 0)
 		emit(1)

@@ -1,6 +1,7 @@
 package nodecluster
 
 import (
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -57,7 +58,7 @@ func (hs *homes) hear(id, namespace, uid string, now time.Time) (back map[string
 	h.heard, h.links[namespace] = now, uid
 	if h.dead {
 		h.dead = false
-		return h.links
+		return maps.Clone(h.links) // another link may hear of it meanwhile
 	}
 	return nil
 }
@@ -68,24 +69,13 @@ func (hs *homes) left(namespace, uid string) {
 	defer hs.mu.Unlock()
 	for id, h := range hs.byID {
 		if h.links[namespace] == uid {
-			h.drop(namespace)
+			delete(h.links, namespace)
 			if len(h.links) == 0 {
 				delete(hs.byID, id)
 			}
 			return
 		}
 	}
-}
-
-// drop forgets the link of a namespace. The map may be in use by who was told of the process.
-func (h *home) drop(namespace string) {
-	links := make(map[string]string, len(h.links))
-	for n, uid := range h.links {
-		if n != namespace {
-			links[n] = uid
-		}
-	}
-	h.links = links
 }
 
 // closed forgets a namespace, of which nothing is heard any more.
@@ -96,7 +86,7 @@ func (hs *homes) closed(namespace string) {
 		if _, ok := h.links[namespace]; !ok {
 			continue
 		}
-		h.drop(namespace)
+		delete(h.links, namespace)
 		if len(h.links) == 0 {
 			delete(hs.byID, id)
 		}
@@ -112,7 +102,7 @@ func (hs *homes) judge(dead, forgotten time.Time) (died, over []map[string]strin
 		switch {
 		case !h.dead && !h.heard.After(dead):
 			h.dead = true
-			died = append(died, h.links)
+			died = append(died, maps.Clone(h.links))
 		case h.dead && !h.heard.After(forgotten):
 			delete(hs.byID, id)
 			over = append(over, h.links)

@@ -96,6 +96,11 @@ func (t *transport) Post(to string, m *nodewire.Message) error {
 	}
 	t.broker.mu.Lock()
 	defer t.broker.mu.Unlock()
+	return t.pass(to, m, b)
+}
+
+// pass hands over a message. The caller holds the broker's mu.
+func (t *transport) pass(to string, m *nodewire.Message, b []byte) error {
 	all := t.broker.transports[t.link.Namespace()]
 	if !slices.Contains(all, t) {
 		return errAway
@@ -187,12 +192,18 @@ func (c counter) Counts(ctx context.Context, uid string) (bool, error) {
 type beater struct{ *transport }
 
 func (b beater) Beat(make func() *nodewire.Message, told func(error)) error {
+	// Nothing may leave between the making and the sending: it would be behind the beat for who counts, and before it for others.
 	b.broker.mu.Lock()
+	defer b.broker.mu.Unlock()
 	m := make()
-	b.broker.mu.Unlock()
-	if m != nil {
-		told(b.Send(context.Background(), m))
+	if m == nil {
+		return nil
 	}
+	wire, err := m.Append(nil)
+	if err == nil {
+		err = b.pass("", m, wire)
+	}
+	told(err)
 	return nil
 }
 
