@@ -27,6 +27,7 @@ type link struct {
 	requests     string
 	responses    string
 	ownResponses string
+	probed       string // where probes are published: ownResponses
 	listener     *redisx.Listener
 	names        []redisx.Name // what this node hears of nodes of any make, whatever rooms it has
 	interest     *interest
@@ -71,6 +72,7 @@ func newLink(d *Driver, namespace string, r adapter.Receiver) *link {
 	}
 	l.answers = reception.NewAnswers(d.monitor, l.response)
 	l.inbox = reception.NewInbox(d.monitor, namespace, d.opts.InboxSize, d.opts.InboxBytes, l.work)
+	l.probed = l.ownResponses
 	l.names = []redisx.Name{redisx.Channel(l.requests), redisx.Channel(l.ownResponses),
 		redisx.Pattern(globEscaper.Replace(l.broadcasts) + "*")}
 	l.listener = d.subscriber.Listen(l.message)

@@ -22,7 +22,7 @@ func (l *link) Ping(ctx context.Context) error {
 	}
 	timeout, receivers := l.driver.opts.Timeout, int64(0)
 	err := l.probes.Do(ctx, timeout, l.done, func(ctx context.Context, number uint64) (err error) {
-		receivers, err = l.driver.publisher.probe(ctx, l.ownResponses, fmt.Appendf(nil, `{"peal":"ping","id":%d}`, number))
+		receivers, err = l.driver.publisher.probe(ctx, l.probed, fmt.Appendf(nil, `{"peal":"ping","id":%d}`, number))
 		if err == nil && receivers == 0 && l.driver.counting.state.Load() == countsUs {
 			err = l.driver.unheard(true)
 		}

@@ -45,8 +45,7 @@ func TestStall(t *testing.T) {
 	if err := sub.Listen(func(string, []byte) {}).Add(redisx.Channel("elsewhere")).Wait(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	own := l.ownResponses
-	l.ownResponses = "elsewhere"
+	l.probed = "elsewhere"
 	for range 2 {
 		if err := l.Ping(t.Context()); !errors.Is(err, adapter.ErrUnavailable) || !strings.Contains(err.Error(), "come back") {
 			t.Errorf("Ping that does not come back: %v", err)
@@ -55,11 +54,11 @@ func TestStall(t *testing.T) {
 			t.Errorf("stats = %+v, want one stall that lasts", s)
 		}
 	}
-	l.ownResponses = "nobody"
+	l.probed = "nobody"
 	if err := l.Ping(t.Context()); !errors.Is(err, adapter.ErrUnavailable) || !strings.Contains(err.Error(), "not even this one") {
 		t.Errorf("Ping that nobody receives: %v", err)
 	}
-	l.ownResponses = own
+	l.probed = l.ownResponses
 	if err := l.Ping(t.Context()); err != nil {
 		t.Fatal(err)
 	}
