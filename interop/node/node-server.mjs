@@ -4,7 +4,7 @@
 //	node node-server.mjs WIRE URL [recovery]
 //
 // WIRE names a module of wires/: its join(url, requestsTimeout) returns {adapter, close}, where the official packages have an
-// emitter, emitter(namespace), and server, further options of the Server.
+// emitter, emitter(namespace), and server, further options of the Server; subscribed() waits until rooms just joined are heard.
 import { createServer } from "node:http";
 import { Server } from "socket.io";
 import { encode, say, serve } from "./lines.mjs";
@@ -22,7 +22,11 @@ const io = new Server(http, { adapter: wire.adapter, ...wire.server, ...recoveri
 const register = (namespace) => {
   namespace.on("connection", (socket) => {
     if (!socket.recovered) socket.data = { made: "by node", number: 7 };
-    socket.on("join", (room, ack) => (socket.join(room), ack?.()));
+    socket.on("join", async (room, ack) => {
+      socket.join(room);
+      await wire.subscribed?.();
+      ack?.();
+    });
     socket.on("leave", (room, ack) => (socket.leave(room), ack?.()));
     socket.on("say", (room, event, ...args) => socket.to(room).emit(event, ...args));
     socket.on("rooms", (ack) => ack([...socket.rooms]));

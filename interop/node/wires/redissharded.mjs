@@ -15,8 +15,19 @@ export const join = async (address) => {
     redis.on("error", (error) => say({ state: "broker error", detail: error.message }));
   }
   await Promise.all([pub.connect(), sub.connect()]);
+  // The adapter subscribes to a room and does not wait for it: who is told of a join would not hear the room yet.
+  const subscribe = sub.sSubscribe.bind(sub);
+  const subscribing = new Set();
+  sub.sSubscribe = (...args) => {
+    const done = subscribe(...args);
+    subscribing.add(done);
+    const forget = () => subscribing.delete(done);
+    done.then(forget, forget);
+    return done;
+  };
   return {
     adapter: createShardedAdapter(pub, sub, { subscriptionMode }),
+    subscribed: () => Promise.all(subscribing),
     close: () => Promise.all([pub.close(), sub.close()]),
   };
 };
