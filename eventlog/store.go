@@ -140,7 +140,8 @@ type TopicBounds struct {
 // Topic is a durable named log: immutable items in one order, trimmed from the front. All methods are safe for concurrent use.
 type Topic interface {
 	// Append appends a batch and returns when it is as durable as it says. Errors are those of this package. When ctx ends
-	// while it is being written the error is ErrUncertain: with a Key, or a Producer, it can be appended again safely.
+	// while it is being written the error is ErrUncertain: with a Key, or a Producer, it can be appended again safely. The topic
+	// keeps the bytes of b's items, which must not change any more, unless the error says that nothing was kept.
 	Append(ctx context.Context, b *Batch) (Appended, error)
 	// Read returns items behind after, oldest first: at most n, but a batch is not cut. The zero offset stands for the oldest
 	// item that is kept. If the topic does not cover after, the error is an [*OffsetError], never a part of the rest. None are

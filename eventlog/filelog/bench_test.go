@@ -78,3 +78,35 @@ func BenchmarkRead(b *testing.B) {
 	}
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/100, "ns/item")
 }
+
+// BenchmarkOpen is what a batch costs when a store is opened that has a hundred thousand.
+func BenchmarkOpen(b *testing.B) {
+	dir := b.TempDir()
+	s, err := filelog.Open(dir, nil)
+	if err != nil {
+		b.Fatal(err)
+	}
+	topic, err := s.Topic(b.Context(), "topic", nil)
+	if err != nil {
+		b.Fatal(err)
+	}
+	const count = 100_000
+	for range count {
+		if _, err := topic.Append(b.Context(), &eventlog.Batch{Items: []eventlog.Item{{Data: make([]byte, 100)}}, Durability: eventlog.OS}); err != nil {
+			b.Fatal(err)
+		}
+	}
+	if err := s.Close(); err != nil {
+		b.Fatal(err)
+	}
+	for b.Loop() {
+		again, err := filelog.Open(dir, nil)
+		if err != nil {
+			b.Fatal(err)
+		}
+		if err := again.Close(); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/count, "ns/batch")
+}
