@@ -56,6 +56,7 @@ func (e *FencedError) Error() string {
 type SequenceError struct {
 	Producer      string
 	Seq, Expected uint64
+	NewEpoch      bool // a greater epoch than the producer had does not begin at 0
 }
 
 // Error names the producer and both numbers.

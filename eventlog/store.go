@@ -128,6 +128,9 @@ type Appended struct {
 	First, Last message.Offset
 	// Duplicate says that the batch was appended before, and these are the offsets it got then.
 	Duplicate bool
+	// Seq is the greatest number that the batch's producer has appended in its epoch: of a duplicate it may be greater than
+	// the batch's own. It is 0 without a producer, and for a duplicate by key.
+	Seq uint64
 }
 
 // TopicBounds are what a topic covers.

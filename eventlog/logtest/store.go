@@ -228,21 +228,21 @@ func producers(t *testing.T, s eventlog.Store) {
 	var last eventlog.Appended
 	for seq := range uint64(3) {
 		var err error
-		if last, err = send(1, seq); err != nil || last.Duplicate {
+		if last, err = send(1, seq); err != nil || last.Duplicate || last.Seq != seq {
 			t.Fatalf("number %d: %+v, %v", seq, last, err)
 		}
 	}
 	if a, err := send(1, 2); err != nil || !a.Duplicate || a.First != last.First {
 		t.Errorf("the last one again: %+v, %v", a, err)
 	}
-	if a, err := send(1, 0); err != nil || !a.Duplicate {
+	if a, err := send(1, 0); err != nil || !a.Duplicate || a.Seq != 2 {
 		t.Errorf("an old one again: %+v, %v", a, err)
 	}
 	var gap *eventlog.SequenceError
-	if _, err := send(1, 4); !errors.As(err, &gap) || gap.Expected != 3 || eventlog.CodeOf(err) != eventlog.CodeProducerSequence {
+	if _, err := send(1, 4); !errors.As(err, &gap) || gap.Expected != 3 || gap.NewEpoch || eventlog.CodeOf(err) != eventlog.CodeProducerSequence {
 		t.Errorf("a gap: %v", err)
 	}
-	if _, err := send(3, 1); !errors.As(err, &gap) || gap.Expected != 0 {
+	if _, err := send(3, 1); !errors.As(err, &gap) || gap.Expected != 0 || !gap.NewEpoch {
 		t.Errorf("an epoch that does not begin at 0: %v", err)
 	}
 	if _, err := send(3, 0); err != nil {

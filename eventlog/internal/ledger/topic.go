@@ -141,7 +141,7 @@ func (t *Topic[P]) number(b *eventlog.Batch, s *Step) (duplicate bool, err error
 	case known && b.Epoch < p.Epoch:
 		return false, &eventlog.FencedError{Producer: b.Producer, Epoch: b.Epoch, Current: p.Epoch}
 	case known && b.Epoch == p.Epoch && b.Seq <= p.Seq:
-		s.Appended.Duplicate = true
+		s.Appended.Duplicate, s.Appended.Seq = true, p.Seq
 		if b.Seq == p.Seq {
 			s.Appended.First, s.Appended.Last = p.First, p.Last
 		}
@@ -150,8 +150,9 @@ func (t *Topic[P]) number(b *eventlog.Batch, s *Step) (duplicate bool, err error
 		expected = p.Seq + 1
 	}
 	if b.Seq != expected {
-		return false, &eventlog.SequenceError{Producer: b.Producer, Seq: b.Seq, Expected: expected}
+		return false, &eventlog.SequenceError{Producer: b.Producer, Seq: b.Seq, Expected: expected, NewEpoch: known && b.Epoch > p.Epoch}
 	}
+	s.Appended.Seq = b.Seq
 	return false, nil
 }
 
