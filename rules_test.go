@@ -52,6 +52,7 @@ var layers = map[string][]string{
 	"eventlog/internal/ledger": {"eventlog", "message"},
 
 	"adapter/internal/emitting":    {"adapter", "internal/service"},
+	"adapter/internal/homes":       {},
 	"adapter/internal/jsonpack":    {"internal/jsonscan", "internal/utf8text"},
 	"adapter/internal/outbox":      {"adapter", "internal/service"},
 	"adapter/internal/jsonbson":    {"adapter/internal/jsonpack", "internal/jsonscan", "internal/utf8text"},
@@ -59,7 +60,7 @@ var layers = map[string][]string{
 	"adapter/internal/pealwire":    {"adapter", "message"},
 	"adapter/internal/recentrooms": {},
 	"adapter/internal/reception":   {"adapter", "adapter/nodewire", "internal/lograte", "internal/service", "internal/tally"},
-	"adapter/internal/nodecluster": {"adapter", "adapter/nodewire", "adapter/internal/numbers", "adapter/internal/reception", "internal/service", "message"},
+	"adapter/internal/nodecluster": {"adapter", "adapter/nodewire", "adapter/internal/homes", "adapter/internal/numbers", "adapter/internal/reception", "internal/service", "message"},
 
 	"admission":         {},
 	"cluster":           {"adapter", "message", "internal/lograte", "internal/netconn", "internal/service", "internal/tally"},

@@ -38,6 +38,8 @@ func (l *link) Call(ctx context.Context, c *adapter.Call, each func(adapter.Answ
 	return l.calls.Do(ctx, c, adapter.CallQuestion{
 		ID:     id,
 		Others: l.others,
+		Names:  l.named,
+		Silent: l.silent,
 		Closed: l.done,
 		Ask: func(ctx context.Context) error {
 			return l.request(ctx, payload)

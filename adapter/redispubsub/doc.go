@@ -21,7 +21,8 @@
 // Calls go both ways. A Node.js node counts this node among those it waits for, and this node counts as it does, by the
 // subscribers of the request channel. Requests of Peal nodes have a field "peal" which others do not read: it asks for
 // answers on the asking node's own channel, with the names of node and member, and for word of members that have gone. The
-// response channel of all is subscribed to at the first call, since only Node.js nodes answer there.
+// response channel of all is subscribed to at the first call, since only Node.js nodes answer there. A Peal node that hangs, or
+// whose host is gone, is known to in three seconds, though Redis still counts it: calls end without it, and name it as missing.
 //
 // Redis Pub/Sub delivers at most once: what is published while a node has no connection does not reach it. The node
 // connects again by itself, and joins, leaves and disconnects of its own members do not need Redis at all. Each time in

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/peal-dev/peal/adapter"
+	"github.com/peal-dev/peal/adapter/internal/homes"
 	"github.com/peal-dev/peal/adapter/internal/reception"
 	"github.com/peal-dev/peal/internal/redisx"
 	"github.com/peal-dev/peal/internal/service"
@@ -95,6 +96,8 @@ type Driver struct {
 	publisher  *publisher
 	counting   counting
 	alone      atomic.Bool // there are no other servers
+	home       uint64      // this process, to other Peal nodes
+	homes      homes.Homes // the others
 
 	probing *service.Service
 	beating *service.Service
@@ -130,7 +133,8 @@ func New(opts Options) (*Driver, error) {
 		return nil, fmt.Errorf("redispubsub: %w", err)
 	}
 	opts.Timeout = client.Timeout()
-	d := &Driver{opts: opts, client: client, links: make(map[string]*link), changed: make(chan struct{}, 1)}
+	d := &Driver{opts: opts, client: client, home: newHome(), links: make(map[string]*link), changed: make(chan struct{}, 1)}
+	d.homes.Keep = keepSilent
 	d.monitor = reception.New(reception.Options{Driver: "redispubsub", Broker: "Redis", OnState: opts.OnState, Logger: opts.Logger})
 	d.publisher = newPublisher(client, opts.QueueSize, d.unheard, d.countable)
 	d.subscriber = client.Subscribe(redisx.Hooks{State: d.state, Refused: d.refused, Accepted: d.accepted})
@@ -194,6 +198,7 @@ func (d *Driver) unregister(l *link) {
 	defer d.mu.Unlock()
 	if d.links[l.namespace] == l {
 		delete(d.links, l.namespace)
+		d.homes.Closed(l.namespace)
 		d.monitor.Late.Add(l.calls.Late())
 	}
 }

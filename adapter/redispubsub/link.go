@@ -155,6 +155,9 @@ func (l *link) end() bool {
 	first := false
 	l.once.Do(func() {
 		first = true
+		if l.joined.Load() {
+			l.leave()
+		}
 		close(l.done)
 		l.listener.Remove(l.interest.everyone) // before that of requests; see subscribe
 		l.listener.Close()

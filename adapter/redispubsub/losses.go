@@ -13,10 +13,7 @@ import (
 )
 
 const (
-	// beatInterval is how often a node tells the others of its make how much it has published: they know what is missing that
-	// soon, or with the beat after if that one is missing too.
-	beatInterval = time.Second
-	// idleBeats is after how many intervals a link that has nothing to tell says that, and forgottenAfter when one that says
+	// idleBeats is after how many beats of its process a link that has nothing to tell says that, and forgottenAfter when one that says
 	// nothing at all is forgotten.
 	idleBeats      = 30
 	forgottenAfter = 100 * time.Second
@@ -81,7 +78,7 @@ func (s *losses) confirm() {
 	}
 }
 
-// from notes that a beat came, and forgets who has said nothing for long.
+// from notes that a beat came.
 func (s *losses) from(name string, now time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -91,34 +88,29 @@ func (s *losses) from(name string, now time.Time) {
 	s.heard[name] = now
 }
 
-func (s *losses) forget(now time.Time) {
+// gone forgets a publisher.
+func (s *losses) gone(name string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.heard, name)
+	s.receiver.Gone(name)
+}
+
+// forget forgets who has said nothing for long, and returns them.
+func (s *losses) forget(now time.Time) (names []string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for name, at := range s.heard {
 		if now.Sub(at) > forgottenAfter {
 			delete(s.heard, name)
 			s.receiver.Gone(name)
+			names = append(names, name)
 		}
 	}
 	if s.beats++; s.beats%idleBeats == 0 {
 		s.sender.Greet()
 	}
-}
-
-// beat has the driver's links tell what they have published, until ctx ends.
-func (d *Driver) beat(ctx context.Context) {
-	ticker := time.NewTicker(beatInterval)
-	defer ticker.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case now := <-ticker.C:
-			for _, l := range d.joined() {
-				l.beat(now)
-			}
-		}
-	}
+	return names
 }
 
 // joined returns the links that are subscribed.
@@ -137,7 +129,9 @@ func (d *Driver) joined() (links []*link) {
 func (l *link) beat(now time.Time) {
 	s := &l.losses
 	s.confirm()
-	s.forget(now)
+	if over := s.forget(now); len(over) > 0 {
+		l.lapse(over)
+	}
 	asks, givenUp := s.receiver.Asks(now)
 	for _, f := range givenUp {
 		l.found(f)
@@ -169,7 +163,7 @@ func (l *link) signalMessage(s signal) (redisx.Message, bool) {
 		}
 		kind = pealwire.KindBeat
 	}
-	return redisx.Message{Channel: l.interest.prefix, Payload: pealwire.Append(nil, kind, l.name, body)}, true
+	return l.signalFrame(kind, body), true
 }
 
 // sent counts what became of a job. What Redis has refused was not published.
@@ -202,14 +196,17 @@ func (l *link) takeSignal(channel string, payload []byte) bool {
 		return false
 	}
 	h, body, err := pealwire.Parse(payload)
-	if err != nil || h.Kind != pealwire.KindBeat && h.Kind != pealwire.KindHello && h.Kind != pealwire.KindAsk {
+	if err != nil || h.Kind < pealwire.KindBeat || h.Kind > pealwire.KindLeave {
 		return false
 	}
 	if h.UID == l.name {
 		return true
 	}
 	switch h.Kind {
+	case pealwire.KindLeave:
+		l.forget(string(h.UID[:]))
 	case pealwire.KindHello:
+		l.heardHome(h, time.Now())
 		l.losses.sender.Greet()
 	case pealwire.KindAsk:
 		first, last, err := parseAsk(body)
@@ -222,6 +219,7 @@ func (l *link) takeSignal(channel string, payload []byte) bool {
 		}
 	case pealwire.KindBeat:
 		name, now := string(h.UID[:]), time.Now()
+		l.heardHome(h, now)
 		f, err := l.losses.receiver.Beat(name, body, now)
 		if err != nil {
 			l.driver.monitor.Ignored(channel, err)

@@ -82,6 +82,13 @@ func (i *interest) refuse(n redisx.Name) {
 	}
 }
 
+// estranged reports whether this node cannot hear what is for everyone, or is about not to.
+func (i *interest) estranged() bool {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	return len(i.refused) > 0
+}
+
 // accept notes that a name is not refused any more, or not needed.
 func (i *interest) accept(n redisx.Name) {
 	i.mu.Lock()

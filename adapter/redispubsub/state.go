@@ -27,6 +27,9 @@ func (d *Driver) refused(n redisx.Name, err error) {
 		return
 	}
 	l.interest.refuse(n)
+	if !own {
+		l.estrange()
+	}
 	if own && l.joined.Load() {
 		d.monitor.Begin(adapter.Gap{Cause: adapter.GapRefused, Namespace: l.namespace, From: time.Now()})
 	}
@@ -41,6 +44,9 @@ func (d *Driver) accepted(n redisx.Name, since time.Time) {
 		return
 	}
 	l.interest.accept(n)
+	if !own {
+		l.greet()
+	}
 	if own && l.joined.Load() {
 		d.monitor.End(&adapter.Gap{Cause: adapter.GapRefused, Namespace: l.namespace, From: since}, time.Now())
 	}

@@ -176,7 +176,7 @@ func Variants() (list []Wire) {
 // All are the wires that there are.
 var All = []Wire{
 	{
-		Name: "redispubsub", Redis: true, Flood: []string{"PUBLISH", "socket.io#/#nobody#"}, Rooms: true, TextEvents: true,
+		Name: "redispubsub", Redis: true, Beats: true, Flood: []string{"PUBLISH", "socket.io#/#nobody#"}, Rooms: true, TextEvents: true,
 		Start: startRedis,
 		Driver: func(url string, logger *slog.Logger) (adapter.Driver, error) {
 			return redispubsub.New(pubsub(url, logger))

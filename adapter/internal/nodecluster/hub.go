@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/peal-dev/peal/adapter"
+	"github.com/peal-dev/peal/adapter/internal/homes"
 	"github.com/peal-dev/peal/adapter/internal/reception"
 	"github.com/peal-dev/peal/internal/service"
 )
@@ -90,8 +91,7 @@ type Hub struct {
 	probing *service.Service // nil if it does not probe
 
 	id    string // of this process, to other Peal nodes
-	homes homes
-	trust trust // belongs to beat
+	homes homes.Homes
 
 	mu     sync.RWMutex
 	closed bool
@@ -189,7 +189,7 @@ func (h *Hub) unregister(l *Link) {
 	defer h.mu.Unlock()
 	if h.links[l.namespace] == l {
 		delete(h.links, l.namespace)
-		h.homes.closed(l.namespace)
+		h.homes.Closed(l.namespace)
 		h.Monitor.Late.Add(l.calls.Late())
 	}
 }
@@ -248,9 +248,9 @@ func (h *Hub) Close(ctx context.Context) error {
 
 // beat sends heartbeats and forgets nodes that send none, until ctx ends.
 func (h *Hub) beat(ctx context.Context) {
-	ticker := time.NewTicker(judging)
+	ticker := time.NewTicker(homes.Judging)
 	defer ticker.Stop()
-	each := max(min(beating, h.opts.HeartbeatInterval/2), judging)
+	each := max(min(homes.Beating, h.opts.HeartbeatInterval/2), homes.Judging)
 	var told, beat time.Time
 	for {
 		var now time.Time
@@ -260,7 +260,7 @@ func (h *Hub) beat(ctx context.Context) {
 		case now = <-ticker.C:
 		}
 		h.judge(now)
-		if now.Sub(told) >= beating {
+		if now.Sub(told) >= homes.Beating {
 			told = now
 			h.tell()
 		}
@@ -273,7 +273,7 @@ func (h *Hub) beat(ctx context.Context) {
 			if greetings > 0 && l.greetAgain() {
 				greetings--
 			}
-			l.beat(now, h.trust.deaf)
+			l.beat(now, h.homes.Deaf())
 		}
 	}
 }

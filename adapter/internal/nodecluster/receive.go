@@ -116,7 +116,7 @@ func (l *Link) handle(m *nodewire.Message, at message.Offset) error {
 		l.members.met(m, l.uid)
 	case m.Type == nodewire.AdapterClose:
 		l.members.leave(m.UID, time.Now())
-		l.hub.homes.left(l.namespace, m.UID)
+		l.hub.homes.Left(l.namespace, m.UID)
 		if l.counter == nil { // else the counting shows it, and not before it is so
 			l.calls.Gone(adapter.NodeID(m.UID))
 		}

@@ -19,6 +19,7 @@ const (
 	KindBeat                      // how much its sender has published: see package numbers
 	KindAsk                       // asks for beats that were missed
 	KindHello                     // asks all for a beat
+	KindLeave                     // its sender is a node no more
 )
 
 // UIDSize is the length of a link's name.
@@ -37,7 +38,8 @@ const flagVolatile = 1
 // ErrForm means that a frame is not what it should be.
 var ErrForm = errors.New("pealwire: not of the expected form")
 
-// Header is what all frames begin with.
+// Header is what all frames begin with. The number of a broadcast is its place among those of its sender; that of a beat and of a
+// hello says in which process the sender is, if it is not 0.
 type Header struct {
 	Kind   Kind
 	UID    UID
