@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/peal-dev/peal/socketio"
 )
@@ -23,8 +24,11 @@ func (n *node) commands() map[string]operation {
 		"emit": order(func(ctx context.Context, c *command) error { return n.target(c).Emit(ctx, c.Event, c.Args...) }),
 		// Other commands are carried out meanwhile: over some wires it takes seconds.
 		"burst": waits(func(ctx context.Context, c *command) (any, error) {
-			to := n.target(c)
+			to, began := n.target(c), time.Now()
 			for i := c.From; i < c.From+c.Count; i++ {
+				if c.Rate > 0 {
+					time.Sleep(time.Until(began.Add(time.Second * time.Duration(i-c.From) / time.Duration(c.Rate))))
+				}
 				if err := to.Emit(ctx, c.Event, append(slices.Clone(c.Args), i)...); err != nil {
 					return nil, fmt.Errorf("message %d: %w", i, err)
 				}

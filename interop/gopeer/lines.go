@@ -29,7 +29,7 @@ type command struct {
 	Volatile, Local, Close bool
 	Socket                 string
 	Timeout                int // ms
-	From, Count            int
+	From, Count, Rate      int // Rate is how many a second, if it is not 0
 	Args                   values
 }
 

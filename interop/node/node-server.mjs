@@ -6,6 +6,7 @@
 // WIRE names a module of wires/: its join(url, requestsTimeout) returns {adapter, close}, where the official packages have an
 // emitter, emitter(namespace), and server, further options of the Server; subscribed() waits until rooms just joined are heard.
 import { createServer } from "node:http";
+import { setTimeout } from "node:timers/promises";
 import { Server } from "socket.io";
 import { encode, say, serve } from "./lines.mjs";
 
@@ -72,9 +73,14 @@ serve(
     emit(params) {
       select(params).emit(params.event, ...(params.args ?? []));
     },
-    burst(params) {
-      const { event, args = [], from = 0, count } = params;
-      for (let i = from; i < from + count; i++) select(params).emit(event, ...args, i);
+    async burst(params) {
+      const { event, args = [], from = 0, count, rate } = params;
+      const began = Date.now();
+      for (let i = from; i < from + count; i++) {
+        const early = rate && began + (1000 * (i - from)) / rate - Date.now();
+        if (early > 1) await setTimeout(early);
+        select(params).emit(event, ...args, i);
+      }
     },
     async broadcastAck(params) {
       try {
