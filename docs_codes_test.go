@@ -96,7 +96,7 @@ func TestErrorCodesAreDocumented(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := errorCodes(sources, "eventlog", "gateway", "socketio", "sse")
+	want := errorCodes(sources, "eventlog", "eventlog/streamhttp", "gateway", "socketio", "sse")
 	var got []string
 	for _, match := range codeInTable.FindAllStringSubmatch(readDocument(t, "docs/errors.md").prose, -1) {
 		got = append(got, match[1])

@@ -26,7 +26,7 @@ const module = "github.com/peal-dev/peal"
 var layers = map[string][]string{
 	".":        {},
 	"cmd/peal": {"gateway/..."},
-	"gateway":  {"adapter", "admission", "eventlog", "adapter/local", "adapter/mongodb", "adapter/postgres", "adapter/redispubsub", "adapter/redissharded", "adapter/redisstreams", "cluster", "engineio", "gateway/...", "internal/lograte", "internal/reuseport", "internal/service", "internal/tally", "internal/utf8text", "message", "origin", "socketio", "sse", "web"},
+	"gateway":  {"adapter", "admission", "eventlog", "eventlog/filelog", "eventlog/memlog", "eventlog/streamhttp", "adapter/local", "adapter/mongodb", "adapter/postgres", "adapter/redispubsub", "adapter/redissharded", "adapter/redisstreams", "cluster", "engineio", "gateway/...", "internal/lograte", "internal/reuseport", "internal/service", "internal/tally", "internal/utf8text", "message", "origin", "socketio", "sse", "web"},
 	"web":      {},
 
 	"gateway/cli": {"bench/command", "gateway", "internal/reuseport", "internal/service", "sse", "web"},
@@ -38,6 +38,7 @@ var layers = map[string][]string{
 	"eventlog":             {"message"},
 	"eventlog/filelog":     {"eventlog", "eventlog/internal/ledger", "message", "internal/journal", "internal/service"},
 	"eventlog/memlog":      {"eventlog", "eventlog/internal/ledger", "message"},
+	"eventlog/streamhttp":  {"eventlog", "internal/service", "internal/tally", "message"},
 	"eventlog/logtest":     {"eventlog", "message"},
 	"adapter":              {"eventlog", "internal/service", "internal/tally", "message"},
 	"adapter/adaptertest":  {"adapter", "message", "eventlog"},

@@ -123,6 +123,10 @@ type Config struct {
 	// RecoveryBuffer bounds the memory of each namespace for what clients may have missed. When it is full they may be away
 	// for a shorter time.
 	RecoveryBuffer int `type:"size" default:"${recovery_buffer}" placeholder:"SIZE" help:"What is kept of each namespace for --recovery (default ${default})."`
+	// Data is the directory in which the node keeps topics, durable streams over HTTP at /v1/stream/; one node has it at a time.
+	// Empty means that there are no topics, or with Dev and without Cluster that they are in memory, gone with the node. The
+	// nodes of a cluster have no store that they share yet, so that it is refused with Cluster.
+	Data string `placeholder:"DIR" help:"Directory for durable topics (default none; with --dev in memory)."`
 	// Drain is for how long clients are sent away, at an even pace, before the node shuts down: the nodes that they come back
 	// to are then not overrun. Zero means that all are sent away at once.
 	Drain time.Duration `placeholder:"DURATION" help:"How long to send clients away at an even pace before stopping, such as 30s (default at once)."`
@@ -211,6 +215,9 @@ func (c *Config) Validate() error {
 		if err := d.validateCluster(); err != nil {
 			bad("cluster", "%v", err)
 		}
+	}
+	if d.Data != "" && d.Cluster != "" {
+		bad("data", "the topics of one node are not there on the others of its cluster; run a node of its own for topics")
 	}
 	if d.Rebalance > 0 && d.Cluster == "" {
 		bad("rebalance", "a node without --cluster has no others to share clients with; set both or neither")

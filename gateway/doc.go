@@ -7,6 +7,8 @@
 //	/socket.io/       Socket.IO
 //	GET  /v1/events   Server-Sent Events: ?namespace=/&room=a&room=b
 //	POST /v1/publish  {"namespace":"/","rooms":["a"],"except":[],"event":"tick","args":[1]}
+//	/v1/stream/       topics, see package streamhttp: PUT, POST, GET, HEAD, DELETE
+//	GET  /v1/topics   the topics there are as JSON
 //	GET  /v1/stats    the node's counters as JSON
 //	/metrics          the same and more for Prometheus
 //	/healthz          200 while the process serves requests

@@ -30,6 +30,7 @@ const (
 	CodeWrongNamespace     = "wrong_namespace"
 	CodeRateLimited        = "rate_limited"
 	CodeClusterUnavailable = "cluster_unavailable"
+	CodeTopicsOff          = "topics_off"
 	CodeUnsendable         = "unsendable"
 	CodeTooManyClients     = sse.CodeTooManyClients
 	CodeTooManyFromAddress = sse.CodeTooManyFromAddress
@@ -49,6 +50,7 @@ var statuses = map[string]int{
 	CodeBodyTooLarge:       http.StatusRequestEntityTooLarge,
 	CodeRateLimited:        http.StatusTooManyRequests,
 	CodeClusterUnavailable: http.StatusServiceUnavailable,
+	CodeTopicsOff:          http.StatusNotImplemented,
 	CodeShuttingDown:       http.StatusServiceUnavailable,
 	CodeInternal:           http.StatusInternalServerError,
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/peal-dev/peal/adapter"
+	"github.com/peal-dev/peal/eventlog/streamhttp"
 	"github.com/peal-dev/peal/internal/utf8text"
 	"github.com/peal-dev/peal/sse"
 	"github.com/peal-dev/peal/web"
@@ -58,8 +59,9 @@ func (s *Server) clientRoutes() *http.ServeMux {
 	}
 	mux.Handle("/v1/events", s.unless(&s.leaving, s.streams, http.MethodGet))
 	mux.Handle("/v1/publish", s.unless(&s.draining, s.forPages(s.only(http.MethodPost, s.publish), http.MethodPost), http.MethodPost))
+	mux.Handle(streamhttp.DefaultPrefix, s.unless(&s.draining, s.forPages(http.HandlerFunc(s.topicStreams), topicMethods...), topicMethods...))
 	mux.Handle("/v1/", s.forPages(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		s.fail(w, r, &apiError{CodeNotFound, "there are GET /v1/events and POST /v1/publish, and for operators GET /v1/stats, /v1/nodes, /v1/rooms and /v1/members and POST /v1/disconnect and /v1/drain"})
+		s.fail(w, r, &apiError{CodeNotFound, "there are GET /v1/events, POST /v1/publish and the topics at /v1/stream/, and for operators GET /v1/stats, /v1/topics, /v1/nodes, /v1/rooms and /v1/members and POST /v1/disconnect and /v1/drain"})
 	})))
 	mux.Handle("/healthz", s.readable(s.only(http.MethodGet, func(w http.ResponseWriter, _ *http.Request) {
 		respond(w, http.StatusOK, map[string]bool{"ok": true})
@@ -73,6 +75,7 @@ func (s *Server) operatorRoutes(mux *http.ServeMux, to func(private, others http
 	mux.Handle("/v1/stats", s.forPages(s.only(http.MethodGet, s.stats), http.MethodGet, http.MethodHead))
 	mux.Handle("/v1/rooms", s.forPages(s.only(http.MethodGet, s.asOperator(s.rooms)), http.MethodGet, http.MethodHead))
 	mux.Handle("/v1/members", s.forPages(s.only(http.MethodGet, s.asOperator(s.members)), http.MethodGet, http.MethodHead))
+	mux.Handle("/v1/topics", s.forPages(s.only(http.MethodGet, s.asOperator(s.listTopics)), http.MethodGet, http.MethodHead))
 	mux.Handle("/v1/nodes", s.forPages(s.only(http.MethodGet, s.asOperator(s.nodes)), http.MethodGet, http.MethodHead))
 	mux.Handle("/v1/disconnect", s.forPages(s.only(http.MethodPost, s.asOperator(s.disconnect)), http.MethodPost))
 	mux.Handle("/v1/drain", s.forPages(s.only(http.MethodPost, s.asOperator(s.drainNode)), http.MethodPost))

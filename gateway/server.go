@@ -47,6 +47,7 @@ type Server struct {
 	cluster    *cluster.Node // likewise
 	io         *socketio.Server
 	streams    *sse.Handler
+	topics     *topics         // nil without Config.Data
 	admission  *admission.Gate // what counts both
 	ready      *readiness
 	listener   net.Listener
@@ -100,6 +101,16 @@ func Start(ctx context.Context, cfg Config) (*Server, error) {
 	cfg = cfg.withDefaults()
 	s := &Server{cfg: cfg, log: cfg.Logger, often: lograte.New(cfg.Logger, lograte.Every), node: nodeName(), started: time.Now(), access: newAccess(&cfg), failed: make(chan error, 3), leave: make(chan struct{})}
 	s.drainTime.Store(int64(cfg.Drain))
+	started := false
+	var err error
+	if s.topics, err = s.openTopics(ctx); err != nil {
+		return nil, err
+	}
+	defer func() {
+		if !started {
+			_ = s.topics.close() // the start's error matters more
+		}
+	}()
 	public := listening
 	if cfg.ReusePort {
 		public.Control = reuseport.Control
@@ -156,6 +167,7 @@ func Start(ctx context.Context, cfg Config) (*Server, error) {
 		s.log.LogAttrs(ctx, slog.LevelWarn, "--dev lets everybody who reaches this address subscribe and publish; on your own machine leave --listen out, elsewhere use --api-key",
 			slog.String("listen", cfg.Listen))
 	}
+	started = true
 	return s, nil
 }
 

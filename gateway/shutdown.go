@@ -16,7 +16,7 @@ import (
 //     serves them, publications and other nodes meanwhile. If ctx has a deadline, half of Config.ShutdownTimeout is left for
 //     the rest.
 //  2. It refuses publications, and finishes what is being published.
-//  3. Event streams end, and after them Socket.IO connections, when what was sent to them has been taken; see
+//  3. Who waits for a topic is answered, and its event streams end. Event streams end, and after them Socket.IO connections, when what was sent to them has been taken; see
 //     [sse.Handler.Shutdown] and [socketio.Server.Shutdown]. What a client does not take in its share of the time is
 //     dropped. So whatever was acknowledged to its publisher has reached every client of this node that reads.
 //  4. It stops listening, until when polling clients must reach it, ends what it passes on to other nodes, whose clients
@@ -40,6 +40,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 		s.balancing.Stop()
 	}
 	err := within("finish what is being published", s.publishing.Close(ctx))
+	err = errors.Join(err, within("end the requests for topics", s.topics.shutdown(ctx)))
 	err = errors.Join(err, within("end the event streams", s.endStreams(ctx)))
 	err = errors.Join(err, within("end the Socket.IO connections", s.io.Shutdown(ctx)))
 	err = errors.Join(err, s.listener.Close())
@@ -59,6 +60,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	}
 	// Last, for it tells operators of the shutdown.
 	err = errors.Join(err, within("end the internal HTTP requests", s.internal.shutdown(ctx)))
+	err = errors.Join(err, within("close the topics", s.topics.close()))
 	s.ready.close()
 	s.often.Close()
 	return err
