@@ -119,3 +119,58 @@ func TestDeadWithinThreeSeconds(t *testing.T) {
 		until(t, nodes[0], "when it has left "+namespace, whole("m1"))
 	}
 }
+
+// TestEstrangedIsNotDead takes from a node, while it runs, the right to the channel of Peal nodes. It is heard no more there, and
+// answers all the same: others wait for it, and it for them, as for any that they do not know. If it came after them it may
+// not know them yet, and cannot tell them that; then they learn it by its next answer, which is too late for one question.
+func TestEstrangedIsNotDead(t *testing.T) {
+	t.Parallel()
+	for name, near := range map[string]int{"first": 0, "last": 2} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			server := testredis.Start(t)
+			proxy := faultproxy.Start(t, server.Addr())
+			server.Do("ACL", "SETUSER", "near", "on", "nopass", "~*", "+@all", "allchannels")
+			opts, state := states(redispubsub.Options{URL: "redis://near:x@" + proxy.Addr()})
+			var nodes []*adapter.Adapter
+			for i := range 3 {
+				o := redispubsub.Options{URL: server.URL()}
+				if i == near {
+					o = opts
+				}
+				a := joinNamespace(t, newDriver(t, o), "/")
+				if _, err := a.Add(t.Context(), describer{adaptertest.NewMember(fmt.Sprint("m", i))}); err != nil {
+					t.Fatal(err)
+				}
+				nodes = append(nodes, a)
+			}
+			state(true)
+			all := [][]string{{"m1", "m2"}, {"m0", "m2"}, {"m0", "m1"}}
+			whole := func(r asked, i int) bool { return r.err == nil && slices.Equal(r.ids, all[i]) }
+			for i, a := range nodes {
+				until(t, a, "at first", func(r asked) bool { return whole(r, i) })
+			}
+			server.Do("ACL", "SETUSER", "near", "resetchannels", "&socket.io#/#*", "&socket.io-re*")
+			state(false)
+			state(true)
+			proxy.Delay(20 * time.Millisecond) // the others answer before
+			for i, a := range nodes {
+				until(t, a, "when it is there again", func(r asked) bool { return whole(r, i) })
+			}
+			var short [3]int
+			for began := time.Now(); time.Since(began) < 5*time.Second; {
+				for i, a := range nodes {
+					if r := ask(t, a); !whole(r, i) {
+						t.Logf("node %d, %v after the right was taken: got %+v", i, time.Since(began), r)
+						short[i]++
+					}
+				}
+			}
+			for i, n := range short {
+				if n > 0 && (near == 0 || n > 1) {
+					t.Errorf("%d answers to node %d were not whole", n, i)
+				}
+			}
+		})
+	}
+}

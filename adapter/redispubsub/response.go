@@ -60,6 +60,9 @@ func (l *link) receiveResponse(payload []byte) error {
 	if err != nil {
 		return fmt.Errorf("response: %w", err)
 	}
+	if r.UID != "" {
+		l.driver.homes.Answered(l.namespace, r.UID) // if it was silent: who knows whether its beats come again
+	}
 	l.calls.Answer(r.RequestID, a)
 	return nil
 }

@@ -85,6 +85,17 @@ func (hs *Homes) Left(namespace, uid string) {
 	}
 }
 
+// Answered forgets a link whose process is taken for dead, but which has answered: others must not think that it will not.
+func (hs *Homes) Answered(namespace, name string) {
+	hs.mu.Lock()
+	defer hs.mu.Unlock()
+	for _, h := range hs.byID {
+		if h.dead && h.links[namespace] == name {
+			delete(h.links, namespace)
+		}
+	}
+}
+
 // Closed forgets a namespace, of which this process hears nothing any more.
 func (hs *Homes) Closed(namespace string) {
 	hs.mu.Lock()
