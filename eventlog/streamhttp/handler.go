@@ -252,6 +252,9 @@ func (h *Handler) List(ctx context.Context, after string, n int) ([]Info, error)
 		if st.Name <= after || st.soft || st.expired(time.Now()) {
 			continue
 		}
+		if err := st.open(ctx, h.store); err != nil {
+			return nil, err
+		}
 		b, err := st.bounds(ctx)
 		if eventlog.CodeOf(err) == eventlog.CodeTopicDeleted {
 			continue

@@ -58,6 +58,9 @@ func TestRestart(t *testing.T) {
 		}
 	})
 	s = serve(t, store, nil)
+	if infos, err := s.List(t.Context(), "b/c", 10); err != nil || len(infos) != 1 || infos[0].Name != "fork" || infos[0].TTL != time.Hour || infos[0].Items != 1 {
+		t.Errorf("listed: %+v, %v", infos, err)
+	}
 	s.want(410, "HEAD", "a", "")
 	s.want(409, "PUT", "a", "", plain...)
 	s.want(404, "GET", "gone", "")

@@ -29,6 +29,7 @@ type commands struct {
 	Serve   serveCommand   `cmd:"" help:"Run a node."`
 	Pub     pubCommand     `cmd:"" help:"Publish an event through a node."`
 	Sub     subCommand     `cmd:"" help:"Print the events of rooms as they come."`
+	Topic   topicCommand   `cmd:"" help:"Make, append to, read and follow durable topics."`
 	Bench   benchCommand   `cmd:"" help:"Load a node and measure what it costs."`
 	Plan    planCommand    `cmd:"" help:"Work out how many servers a number of clients needs."`
 	Version versionCommand `cmd:"" help:"Print the version."`

@@ -10,16 +10,21 @@ import (
 	"strings"
 )
 
-// target is the node that pub and sub talk to.
+// nodeFlags name the node that a command talks to.
+type nodeFlags struct {
+	URL    string `name:"url" env:"PEAL_URL" default:"http://127.0.0.1:8080" placeholder:"URL" help:"The node's base URL (default ${default})."`
+	APIKey string `name:"api-key" env:"PEAL_API_KEY" placeholder:"KEY" help:"The node's API key."`
+}
+
+// target is the node that pub and sub talk to, and the rooms.
 type target struct {
-	URL       string   `name:"url" env:"PEAL_URL" default:"http://127.0.0.1:8080" placeholder:"URL" help:"The node's base URL (default ${default})."`
-	APIKey    string   `name:"api-key" env:"PEAL_API_KEY" placeholder:"KEY" help:"The node's API key."`
+	nodeFlags
 	Namespace string   `default:"/" placeholder:"/NAME" help:"Namespace of the rooms (default ${default})."`
 	Room      []string `placeholder:"NAME" sep:"none" help:"Room; repeatable. None means everyone in the namespace."`
 }
 
 // base returns the URL taken apart.
-func (t *target) base() (*url.URL, error) {
+func (t *nodeFlags) base() (*url.URL, error) {
 	base, err := url.Parse(t.URL)
 	if err != nil || base.Scheme != "http" && base.Scheme != "https" || base.Host == "" {
 		return nil, fmt.Errorf("--url: %q is no URL of a node; write for instance http://127.0.0.1:8080", t.URL)
@@ -28,13 +33,13 @@ func (t *target) base() (*url.URL, error) {
 }
 
 // Validate returns what is wrong with the flags.
-func (t *target) Validate() error {
+func (t *nodeFlags) Validate() error {
 	_, err := t.base()
 	return err
 }
 
 // endpoint returns the URL of an API path on the node.
-func (t *target) endpoint(path string) (string, error) {
+func (t *nodeFlags) endpoint(path string) (string, error) {
 	base, err := t.base()
 	if err != nil {
 		return "", err
@@ -42,7 +47,7 @@ func (t *target) endpoint(path string) (string, error) {
 	return base.JoinPath(path).String(), nil
 }
 
-func (t *target) authorize(request *http.Request) {
+func (t *nodeFlags) authorize(request *http.Request) {
 	if t.APIKey != "" {
 		request.Header.Set("Authorization", "Bearer "+t.APIKey)
 	}
