@@ -66,12 +66,14 @@ type catalog struct {
 
 	writing sync.Mutex // one change at a time
 
-	mu      sync.Mutex // protects the following
-	after   message.Offset
-	next    uint64 // number of the next change
-	streams map[string]*stream
-	forks   map[string]int // how many of a name there are
-	records int            // since those that were kept
+	mu       sync.Mutex // protects the following
+	after    message.Offset
+	next     uint64 // number of the next change
+	streams  map[string]*stream
+	forks    map[string]int // how many of a name there are
+	records  int            // since those that were kept
+	gone     []string       // topics of streams that were taken out, while deleting
+	deleting bool
 }
 
 // orphaned is how old a topic of no stream is when it is deleted: a crash left it, or else its stream is just being made.
@@ -174,6 +176,9 @@ func (c *catalog) remove(st *stream) {
 		return
 	}
 	delete(c.streams, st.Name)
+	if c.deleting {
+		c.gone = append(c.gone, st.Topic)
+	}
 	if st.Fork == nil {
 		return
 	}
@@ -205,15 +210,13 @@ func (c *catalog) all() []*stream {
 	return slices.SortedFunc(maps.Values(c.streams), func(a, b *stream) int { return cmp.Compare(a.Name, b.Name) })
 }
 
-// topics returns those of all streams.
-func (c *catalog) topics() map[string]bool {
+// collect begins or ends to note the topics of streams that are taken out, and returns those noted.
+func (c *catalog) collect(deleting bool) []string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	topics := make(map[string]bool, len(c.streams))
-	for _, st := range c.streams {
-		topics[st.Topic] = true
-	}
-	return topics
+	gone := c.gone
+	c.gone, c.deleting = nil, deleting
+	return gone
 }
 
 // write appends changes behind what was read. It reports false if another node was first: then decide again. Afterwards the
@@ -245,7 +248,8 @@ func (c *catalog) write(ctx context.Context, records ...record) (bool, error) {
 func (c *catalog) delete(ctx context.Context, st *stream) error {
 	c.writing.Lock()
 	defer c.writing.Unlock()
-	before := c.topics()
+	c.collect(true)
+	defer c.collect(false)
 	for {
 		if now := c.find(st.Name); now == nil || now.Topic != st.Topic || now.soft {
 			return nil
@@ -258,12 +262,9 @@ func (c *catalog) delete(ctx context.Context, st *stream) error {
 			break
 		}
 	}
-	after := c.topics()
-	for topic := range before {
-		if !after[topic] {
-			if err := c.store.Delete(ctx, topic); err != nil {
-				return fmt.Errorf("streamhttp: %w", err)
-			}
+	for _, topic := range c.collect(false) {
+		if err := c.store.Delete(ctx, topic); err != nil {
+			return fmt.Errorf("streamhttp: %w", err)
 		}
 	}
 	return c.tidy(ctx)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"slices"
+	"time"
 
 	"github.com/peal-dev/peal/eventlog"
 	"github.com/peal-dev/peal/message"
@@ -173,7 +174,7 @@ func (st *stream) upto(o message.Offset, cut uint64) (segments []segment) {
 }
 
 // later makes a new topic whose offsets are behind o, and returns where it begins. Topics begin at the time of day, which may
-// be the millisecond of o, or before that if the clock was put back: it waits then, within ctx.
+// be the millisecond of o, or before that if the clock was put back: it waits then, within ctx, for as long as clockWait.
 func (h *Handler) later(ctx context.Context, o message.Offset) (name string, t eventlog.Topic, begin message.Offset, err error) {
 	name = newTopicName()
 	for {
@@ -191,10 +192,16 @@ func (h *Handler) later(ctx context.Context, o message.Offset) (name string, t e
 		if err := h.store.Delete(ctx, name); err != nil {
 			return "", nil, begin, err
 		}
+		if time.Until(time.UnixMilli(int64(o.Ms))) > clockWait {
+			return "", nil, begin, errClock
+		}
 		if err := pauseUntil(ctx, o.Ms+1); err != nil {
 			return "", nil, begin, errors.Join(errClock, err)
 		}
 	}
 }
+
+// clockWait is how far the clock may be behind an offset.
+const clockWait = time.Second
 
 var errClock = &Error{http.StatusServiceUnavailable, eventlog.CodeStoreBusy, "the clock of the server is behind the items of the stream; try again"}

@@ -103,6 +103,9 @@ func (h *Handler) expire(ctx context.Context, st *stream) error {
 // sweepEvery is how often streams that nobody asks for are looked at.
 const sweepEvery = time.Minute
 
+// sweepTime is how long one request looks after them; the next one goes on.
+const sweepTime = 100 * time.Millisecond
+
 // sweepExpired deletes streams whose time is over, now and then, on the goroutine of a request.
 func (h *Handler) sweepExpired(ctx context.Context) {
 	if !h.sweep.TryLock() {
@@ -115,6 +118,10 @@ func (h *Handler) sweepExpired(ctx context.Context) {
 	}
 	h.swept = now
 	for _, st := range h.catalog.all() {
+		if time.Since(now) > sweepTime {
+			h.swept = time.Time{}
+			return
+		}
 		if !st.soft && st.expired(now) {
 			if err := h.expire(ctx, st); err != nil {
 				h.log.LogAttrs(ctx, slog.LevelWarn, "expired topics were not deleted", slog.Any("error", err))
