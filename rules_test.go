@@ -39,6 +39,7 @@ var layers = map[string][]string{
 	"eventlog/filelog":     {"eventlog", "eventlog/internal/ledger", "message", "internal/journal", "internal/service"},
 	"eventlog/memlog":      {"eventlog", "eventlog/internal/ledger", "message"},
 	"eventlog/streamhttp":  {"eventlog", "internal/service", "internal/tally", "message"},
+	"eventlog/groups":      {"eventlog", "message"},
 	"eventlog/logtest":     {"eventlog", "message"},
 	"adapter":              {"eventlog", "internal/service", "internal/tally", "message"},
 	"adapter/adaptertest":  {"adapter", "message", "eventlog"},
