@@ -92,13 +92,16 @@ type Handler struct {
 	log     *slog.Logger
 	catalog *catalog
 	gate    service.Gate // requests
-	leaving context.Context
-	leave   context.CancelFunc
 	readers atomic.Int64
 	refused tally.Tally // by code
 	counts  struct{ appends, duplicates, items, chunks, expired atomic.Uint64 }
 	sweep   sync.Mutex
 	swept   time.Time // under sweep
+
+	mu      sync.Mutex // protects the following
+	left    bool
+	last    uint64
+	waiting map[uint64]context.CancelFunc // requests that wait
 }
 
 // New returns a handler over the streams that store has, which is not closed by it. ctx bounds the reading of the catalog.
@@ -109,8 +112,7 @@ func New(ctx context.Context, store eventlog.Store, o *Options) (*Handler, error
 	if err != nil {
 		return nil, err
 	}
-	h := &Handler{opts: opts, store: store, log: opts.Logger, catalog: c, swept: time.Now()}
-	h.leaving, h.leave = context.WithCancel(context.WithoutCancel(ctx))
+	h := &Handler{opts: opts, store: store, log: opts.Logger, catalog: c, swept: time.Now(), waiting: map[uint64]context.CancelFunc{}}
 	return h, nil
 }
 
@@ -118,7 +120,12 @@ func New(ctx context.Context, store eventlog.Store, o *Options) (*Handler, error
 // and returns when all are done, or when ctx ends with its error.
 func (h *Handler) Shutdown(ctx context.Context) error {
 	idle := h.gate.Shut()
-	h.leave()
+	h.mu.Lock()
+	h.left = true
+	for _, cancel := range h.waiting {
+		cancel()
+	}
+	h.mu.Unlock()
 	select {
 	case <-idle:
 		return nil

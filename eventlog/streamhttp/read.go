@@ -230,8 +230,21 @@ func (h *Handler) waits() error {
 // during returns a context for a request that waits, which also ends with the handler.
 func (h *Handler) during(r *http.Request, most time.Duration) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithTimeout(r.Context(), most)
-	stop := context.AfterFunc(h.leaving, cancel)
-	return ctx, func() { stop(); cancel() }
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.left {
+		cancel()
+		return ctx, cancel
+	}
+	h.last++
+	id := h.last
+	h.waiting[id] = cancel
+	return ctx, func() {
+		h.mu.Lock()
+		delete(h.waiting, id)
+		h.mu.Unlock()
+		cancel()
+	}
 }
 
 // poll waits for what comes behind an offset, at which the stream ends, and answers with it, or that there is nothing.
