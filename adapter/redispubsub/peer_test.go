@@ -56,7 +56,7 @@ func newPeer(t *testing.T, server *testredis.Server) *peer {
 	t.Cleanup(func() { sub.Close(); p.client.Close() })
 	all := sub.Listen(func(channel string, payload []byte) {
 		probe := strings.HasPrefix(string(payload), `{"peal":"ping"`)
-		signal := len(payload) > 0 && payload[0] >= 2 && payload[0] <= 4 // a frame that is no broadcast
+		signal := len(payload) > 0 && payload[0] >= 2 && payload[0] <= 5 // a frame that is no broadcast
 		if !probe && !signal {
 			p.messages <- published{channel, string(payload)}
 		}

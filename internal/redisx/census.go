@@ -60,8 +60,8 @@ func sum(ctx context.Context, servers []*Client, channel string) (total int64, e
 	return total, nil
 }
 
-// Alone reports whether the server is in no cluster and has no replicas: all who hear what is published on it are connections
-// to it, which [Client.Publish] counts.
+// Alone reports whether the server is in no cluster, and has no replicas and none that may come back: all who hear what is
+// published on it are connections to it, which [Client.Publish] counts.
 func (c *Client) Alone(ctx context.Context) (bool, error) {
 	client, err := c.connected()
 	if err != nil {
@@ -73,20 +73,23 @@ func (c *Client) Alone(ctx context.Context) (bool, error) {
 	for i, section := range []string{"cluster", "replication"} {
 		commands[i] = client.B().Info().Section(section).Build()
 	}
-	text := "\n"
-	for _, result := range client.DoMulti(ctx, commands...) {
-		part, err := result.ToString()
-		if err != nil {
+	var texts [2]string
+	for i, result := range client.DoMulti(ctx, commands...) {
+		if texts[i], err = result.ToString(); err != nil {
 			return false, c.explain("ask whether there are other servers", err)
 		}
-		text += part + "\n"
 	}
-	for _, line := range []string{"cluster_enabled:0", "role:master", "connected_slaves:0"} {
-		if !strings.Contains(text, "\n"+line+"\r") {
-			return false, nil
-		}
-	}
-	return true, nil
+	return says(texts[0], "cluster_enabled:0") && unreplicated(texts[1]), nil
+}
+
+// says reports whether an answer to INFO has that line.
+func says(text, line string) bool { return strings.Contains(text, "\n"+line+"\r") }
+
+// unreplicated reads what INFO says of replication: whether nothing that was published until then gets to another server. One that
+// is cut off is no replica for the time, and is sent what it has missed when it comes back, as long as there is a backlog; Redis
+// ends that when there has been no replica for an hour (repl-backlog-ttl). Servers that know no backlog do not mention it.
+func unreplicated(text string) bool {
+	return says(text, "role:master") && says(text, "connected_slaves:0") && !says(text, "repl_backlog_active:1")
 }
 
 // subscribers counts those of one server.
