@@ -48,6 +48,9 @@ func (h *Handler) append(w http.ResponseWriter, r *http.Request, name string) er
 	if err := parseProducer(r, b); err != nil {
 		return err
 	}
+	if seq, _ := present(r, headerSeq); len(seq) > eventlog.MaxName {
+		return invalid("%s has at most %d bytes", headerSeq, eventlog.MaxName)
+	}
 	st, err := h.lookup(ctx, name)
 	if err != nil {
 		return err

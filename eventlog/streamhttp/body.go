@@ -11,12 +11,16 @@ import (
 	"net/http"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/peal-dev/peal/eventlog"
 )
 
 // defaultType is the content type of streams that are made without one.
 const defaultType = "application/octet-stream"
+
+// maxType bounds content types, which are kept for each stream.
+const maxType = 512
 
 // mediaType returns what content types are compared by.
 func mediaType(s string) (string, bool) {
@@ -79,6 +83,9 @@ func messages(contentType string, body []byte) ([]eventlog.Item, error) {
 	text := bytes.TrimSpace(body)
 	if len(text) == 0 {
 		return nil, nil
+	}
+	if !utf8.Valid(text) {
+		return nil, &Error{http.StatusBadRequest, CodeInvalidJSON, "the body is no JSON: it is not UTF-8"}
 	}
 	bad := func(err error) error {
 		return &Error{http.StatusBadRequest, CodeInvalidJSON, "the body is no JSON: " + err.Error()}

@@ -39,8 +39,8 @@ func present(r *http.Request, name string) (string, bool) {
 func (h *Handler) parseCreate(r *http.Request) (*wanted, error) {
 	q := &wanted{contentType: r.Header.Get("Content-Type"), closed: isTrue(r.Header.Get(headerClosed))}
 	if q.contentType != "" {
-		if _, ok := mediaType(q.contentType); !ok {
-			return nil, invalid("Content-Type %q is no content type", q.contentType)
+		if _, ok := mediaType(q.contentType); !ok || len(q.contentType) > maxType {
+			return nil, invalid("Content-Type %.100q is no content type", q.contentType)
 		}
 	}
 	ttl, hasTTL := present(r, headerTTL)
@@ -57,7 +57,7 @@ func (h *Handler) parseCreate(r *http.Request) (*wanted, error) {
 			return nil, invalid("there is either " + headerTTL + " or " + headerExpires)
 		}
 		at, err := time.Parse(time.RFC3339, expires)
-		if err != nil {
+		if at = at.UTC(); err != nil || at.IsZero() || at.Year() < 1 || at.Year() > 9999 {
 			return nil, invalid(headerExpires + " is a time as RFC 3339 has it, such as 2030-01-31T00:00:00Z")
 		}
 		q.expires = at

@@ -21,6 +21,9 @@ type fork struct {
 	Segments []segment `json:"segments"`
 }
 
+// maxSegments bounds of how many streams a fork has parts. Each fork keeps the list of them.
+const maxSegments = 64
+
 // segment is a part of a topic, as the catalog has it: what lies behind Begin up to Upto, of which only Cut bytes if that is
 // not zero.
 type segment struct {
@@ -117,7 +120,9 @@ func newFork(ctx context.Context, source *stream, at string, sub uint64) (*fork,
 			return nil, err
 		}
 	}
-	f.Segments = source.upto(upto, cut)
+	if f.Segments = source.upto(upto, cut); len(f.Segments) > maxSegments {
+		return nil, invalid("a stream has parts of at most %d others; fork one that has fewer", maxSegments)
+	}
 	return f, nil
 }
 
