@@ -105,6 +105,17 @@ func (c crowd) Receive(e *adapter.Envelope) {
 	}
 }
 
+// everyone is a crowd that hears broadcasts too, which are no requests.
+type everyone struct{ crowd }
+
+func (e everyone) Receive(envelope *adapter.Envelope) {
+	if envelope.Kind != adapter.KindBroadcast {
+		e.crowd.Receive(envelope)
+	} else if !json.Valid(envelope.Message.Data) {
+		e.t.Errorf("received %q", envelope.Message.Data)
+	}
+}
+
 // FuzzRequest: no request may break the node, and what is answered must be readable.
 func FuzzRequest(f *testing.F) {
 	for _, s := range []string{
@@ -166,10 +177,12 @@ func FuzzSignal(f *testing.F) {
 		d := &Driver{opts: Options{Key: "k"}, publisher: p, subscriber: &redisx.Subscriber{},
 			monitor: reception.New(reception.Options{Logger: slog.New(slog.DiscardHandler)})}
 		defer d.monitor.Close()
-		l := newLink(d, "/", crowd{t})
+		l, at := newLink(d, "/", everyone{crowd{t}}), newLink(d, "/", everyone{crowd{t}})
 		defer l.inbox.Close()
+		defer at.inbox.Close()
 		for _, channel := range []string{l.interest.prefix, l.interest.channel("room"), l.requests, l.ownResponses} {
 			l.message(channel, slices.Clone(payload))
+			_ = at.receive(channel, slices.Clone(payload)) // as the inbox does, which may be closed before it comes to that
 		}
 		if from := senderOf(payload); from != nil && len(from) != pealwire.UIDSize {
 			t.Errorf("sent by %q", from)
