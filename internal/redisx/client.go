@@ -46,7 +46,10 @@ func New(opts Options) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	watcher := &rival.Watcher{Probe: []byte("PING\r\n"), Suspicion: suspicion} // whoever is not let in is answered as well
+	watcher := &rival.Watcher{
+		Probe: []byte("PING\r\n"), Suspicion: suspicion, // whoever is not let in is answered as well
+		Exchange: func() rival.Exchange { return new(exchange) },
+	}
 	dial := opt.DialCtxFn
 	opt.DialCtxFn = func(ctx context.Context, addr string, d *net.Dialer, config *tls.Config) (net.Conn, error) {
 		return watcher.Open(ctx, func(ctx context.Context) (net.Conn, error) { return dial(ctx, addr, d, config) })

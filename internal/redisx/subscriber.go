@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 	"unsafe"
 
@@ -25,6 +26,7 @@ type Subscriber struct {
 	service *service.Service
 	wake    chan struct{} // full: something has changed
 	nudge   chan struct{} // full: Redis has just answered somebody else
+	heard   atomic.Uint64 // messages so far
 
 	mu      sync.Mutex // protects the following and is held for moments only
 	names   map[Name]subscription
@@ -89,8 +91,10 @@ const (
 	maxRetry   = 30 * time.Second
 )
 
-// moveInterval is how often a subscriber looks whether Sentinel has made another server the primary.
-const moveInterval = 250 * time.Millisecond
+// lookInterval is how often a subscriber looks whether Sentinel has made another server the primary, and whether anything came
+// since the last time: if not, it asks for an answer, with every second look at most. That is sooner than the library's probe, which may come
+// after twice keepAlive.
+const lookInterval = keepAlive / 2
 
 // Subscribe returns a subscriber with a connection of its own, which it makes at once and keeps until it is closed.
 func (c *Client) Subscribe(hooks Hooks) *Subscriber {
@@ -210,8 +214,10 @@ func (s *Subscriber) session(ctx context.Context) (up bool, err error) {
 	patience := service.Backoff{Min: minRetry, Max: maxRetry}
 	again := time.NewTimer(patience.Next())
 	defer again.Stop()
-	moves := time.NewTicker(moveInterval)
-	defer moves.Stop()
+	looks := time.NewTicker(lookInterval)
+	defer looks.Stop()
+	probe := newProbe(conn, &s.heard)
+	defer probe.end()
 	for {
 		select {
 		case <-ctx.Done():
@@ -230,7 +236,10 @@ func (s *Subscriber) session(ctx context.Context) (up bool, err error) {
 				return true, err
 			}
 			s.finish(nil)
-		case <-moves.C:
+		case err := <-probe.failed:
+			return true, err
+		case <-looks.C:
+			probe.look(ctx)
 			// A replica takes subscribers, and a server that hangs keeps them.
 			if now := s.client.primary(client); now != home {
 				return true, fmt.Errorf("redis: %s is the primary now, and not %s", now, home)
@@ -361,6 +370,7 @@ func (s *Subscriber) subscription(p rueidis.PubSubSubscription) {
 
 // message calls the listeners of the name that m came by.
 func (s *Subscriber) message(m rueidis.PubSubMessage) {
+	s.heard.Add(1)
 	n := Channel(m.Channel)
 	if m.Pattern != "" {
 		n = Pattern(m.Pattern)

@@ -177,6 +177,68 @@ func TestClosed(t *testing.T) {
 	}
 }
 
+// echoes is an exchange in which each byte is answered by one.
+type echoes struct{ asked, answered atomic.Int64 }
+
+func (e *echoes) Asked(p []byte)    { e.asked.Add(int64(len(p))) }
+func (e *echoes) Answered(p []byte) { e.answered.Add(int64(len(p))) }
+func (e *echoes) Due() bool         { return e.asked.Load() > e.answered.Load() }
+
+// A part of an answer came, and the rest gets lost: that something came after the question does not mean that nothing is due.
+func TestPartOfAnAnswer(t *testing.T) {
+	t.Parallel()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	go func() { // answers the first byte of what each connection writes
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				defer c.Close()
+				b := make([]byte, 1)
+				_, _ = c.Read(b)
+				_, _ = c.Write(b)
+				_, _ = io.Copy(io.Discard, c)
+			}()
+		}
+	}()
+	w := &rival.Watcher{Probe: []byte("?"), Suspicion: 100 * time.Millisecond, Exchange: func() rival.Exchange { return new(echoes) }}
+	t.Cleanup(w.Close)
+	dial := func() net.Conn {
+		c, err := w.Open(t.Context(), func(ctx context.Context) (net.Conn, error) {
+			return (&net.Dialer{}).DialContext(ctx, "tcp", l.Addr().String())
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { c.Close() })
+		return c
+	}
+	whole, part := dial(), dial()
+	if err := ask(t, whole); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := part.Write([]byte("xy")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.ReadFull(part, make([]byte, 2)); !errors.Is(err, rival.ErrDead) {
+		t.Errorf("a connection on which half an answer came: %v", err)
+	}
+	// Nothing is due on the other, which has been silent for as long.
+	if err := whole.SetReadDeadline(time.Now().Add(300 * time.Millisecond)); err != nil {
+		t.Fatal(err)
+	}
+	var timeout net.Error
+	if _, err := whole.Read(make([]byte, 1)); !errors.As(err, &timeout) || !timeout.Timeout() {
+		t.Errorf("a connection on which nothing is due: %v", err)
+	}
+}
+
 func TestCloseEndsTheWatch(t *testing.T) {
 	t.Parallel()
 	p := faultproxy.Start(t, server(t))
