@@ -41,6 +41,22 @@ func hears(t *testing.T, a *adapter.Adapter, p *peer, event string) {
 	}
 }
 
+// TestReplicaComes attaches a replica, on which there is a node of another make: from then on that hears everything, though nobody
+// had looked whether there is a replica.
+func TestReplicaComes(t *testing.T) {
+	t.Parallel()
+	server, replica := testredis.Start(t), testredis.Start(t)
+	p := newPeer(t, replica)
+	p.counted()
+	a, _ := newAdapter(t, newDriver(t, redispubsub.Options{URL: server.URL()}))
+	if err := a.Broadcast(t.Context(), newMessage("before"), message.Target{}); err != nil {
+		t.Fatal(err)
+	}
+	replicaOf(server, replica, server.Addr())
+	hears(t, a, p, "after")
+	hears(t, a, p, "later")
+}
+
 // TestReplicaComesBack cuts off a replica, so that its server says that there is none, and a node starts. What that publishes is
 // heard on the replica when it is back, for it is sent what it has missed.
 func TestReplicaComesBack(t *testing.T) {

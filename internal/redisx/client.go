@@ -111,7 +111,8 @@ func (c *Client) Publish(ctx context.Context, batch []Message) { c.PublishAndCou
 
 // PublishAndCount is Publish, and returns how many connections are subscribed to each of channels by name, right behind the last
 // message: a connection that is not counted has subscribed after all of the batch, or not at all. Only those of the server
-// that took the messages count; see [Client.Alone]. If the server does not say, or there are no channels, counts are nil.
+// that took the messages count. If the server does not say, if it has replicas behind the last message, or if there are no
+// channels, counts are nil. Whether there is a cluster is not asked; see [Client.Alone].
 func (c *Client) PublishAndCount(ctx context.Context, batch []Message, channels ...string) (counts []int64) {
 	client, err := c.connected()
 	if err != nil {
@@ -122,7 +123,7 @@ func (c *Client) PublishAndCount(ctx context.Context, batch []Message, channels 
 	}
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
-	commands := make(rueidis.Commands, len(batch), len(batch)+1)
+	commands := make(rueidis.Commands, len(batch), len(batch)+2)
 	for i := range batch {
 		if payload := rueidis.BinaryString(batch[i].Payload); batch[i].Sharded {
 			commands[i] = client.B().Spublish().Channel(batch[i].Channel).Message(payload).Build()
@@ -131,13 +132,19 @@ func (c *Client) PublishAndCount(ctx context.Context, batch []Message, channels 
 		}
 	}
 	if len(channels) > 0 {
-		commands = append(commands, client.B().PubsubNumsub().Channel(channels...).Build())
+		commands = append(commands, client.B().PubsubNumsub().Channel(channels...).Build(), client.B().Info().Section("replication").Build())
 	}
 	answered := false
 	for i, result := range client.DoMulti(ctx, commands...) {
-		if i == len(batch) {
+		switch i {
+		case len(batch):
 			counts = countsOf(result, len(channels))
-			break
+			continue
+		case len(batch) + 1:
+			if text, err := result.ToString(); err != nil || !unreplicated(text) {
+				counts = nil
+			}
+			continue
 		}
 		var err error
 		batch[i].Receivers, err = result.AsInt64()
