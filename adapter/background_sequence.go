@@ -29,7 +29,7 @@ func (b *backgroundSequencer) Follow(_ context.Context, namespace string, f Foll
 // lateSequence is a [Sequence] that may still be on its way, and waited for as with Publish.
 type lateSequence struct{ *lateLink }
 
-var _ Sequence = (*lateSequence)(nil)
+var _ Holder = (*lateSequence)(nil)
 
 func (l *lateSequence) sequence(ctx context.Context) (Sequence, error) {
 	link, err := l.wait(ctx)
@@ -82,4 +82,46 @@ func (l *lateSequence) TakeSession(ctx context.Context, pid string) (*Session, e
 		return nil, err
 	}
 	return s.TakeSession(ctx, pid)
+}
+
+// Holds implements [Holder].
+func (l *lateSequence) Holds() bool {
+	select {
+	case <-l.ready:
+	default:
+		return false
+	}
+	h, ok := l.link.(Holder)
+	return ok && h.Holds()
+}
+
+// holder returns the link, as one that Holds.
+func (l *lateSequence) holder(ctx context.Context) (Holder, error) {
+	link, err := l.wait(ctx)
+	if err != nil {
+		return nil, err
+	}
+	h, ok := link.(Holder)
+	if !ok {
+		return nil, ErrUnavailable
+	}
+	return h, nil
+}
+
+// RenewSessions implements [Holder].
+func (l *lateSequence) RenewSessions(ctx context.Context, sessions []*Session, age time.Duration) ([]Kept, error) {
+	h, err := l.holder(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return h.RenewSessions(ctx, sessions, age)
+}
+
+// DropSessions implements [Holder].
+func (l *lateSequence) DropSessions(ctx context.Context, sessions []*Session) error {
+	h, err := l.holder(ctx)
+	if err != nil {
+		return err
+	}
+	return h.DropSessions(ctx, sessions)
 }

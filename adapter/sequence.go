@@ -58,8 +58,11 @@ type Session struct {
 	// Data is the JSON object of what the program kept with it; bytes are texts in base64.
 	Data json.RawMessage
 	// Since and At are the places in the log at which the member was registered and at which it went. Node.js nodes do not
-	// say: then both are zero.
+	// say: then both are zero. At is also zero while the member is there.
 	Since, At message.Offset
+	// Has is up to where the member is known to have received all that was for it, zero if it is not known: for one that has
+	// been idle since, though what it says it has is not in the log any more.
+	Has message.Offset
 	// Known is up to where it is not known since when the member was in its rooms: a membership with a zero Since began
 	// there or before.
 	Known message.Offset

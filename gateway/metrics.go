@@ -35,7 +35,7 @@ var (
 	recovered        = describe("socketio_recovered_total", "Socket.IO sockets whose clients came back and went on where they were.")
 	notRecovered     = describe("socketio_not_recovered_total", "Clients that asked for that in vain, by reason.", "reason")
 	unsaved          = describe("socketio_sessions_unsaved_total", "Sessions of absent clients that no other node can take.")
-	unsettled        = describe("socketio_sessions_waiting", "Sessions of absent clients that wait to be kept for other nodes.")
+	unsettled        = describe("socketio_sessions_waiting", "Sessions of clients, absent or there, that wait to be kept for other nodes.")
 	forgotten        = describe("socketio_forgotten_total", "Sessions of clients that were away which had to go for others.")
 	away             = describe("socketio_away", "Clients that are away and may come back, in all namespaces.")
 	awayOfOne        = describe("socketio_away_of_one_address", "Of these, those of the address that has the most.")

@@ -16,6 +16,9 @@ type datum struct {
 // Set keeps a value with the socket, under key; a nil value removes it. Other goroutines, and as JSON other nodes, may read
 // the value from then on: it must not be changed but replaced by another. [Key] does the same for values of one type.
 func (s *Socket) Set(key string, value any) {
+	if r := s.namespace.recovery; r != nil {
+		defer r.shared.touched(s.id)
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	x := s.more()

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"log/slog"
 	"runtime/debug"
+
+	"github.com/peal-dev/peal/message"
 )
 
 // join decides about a CONNECT: middleware, adapter, answer, OnConnect. It runs on the draining goroutine.
@@ -57,8 +59,9 @@ func (s *Socket) enter(back *comeback) bool {
 	// that have been in the room for long.
 	ctx := context.Background()
 	s.client.inbox.held.reset() // of what a socket before this one left when it closed
+	var at message.Offset
 	if back == nil {
-		_, _ = a.Add(ctx, (*member)(s), s.takeRooms()...)
+		at = s.admit(ctx)
 	} else if s.state.Load() == stateClosed || !s.resume(back) {
 		return false
 	}
@@ -73,10 +76,26 @@ func (s *Socket) enter(back *comeback) bool {
 	if s.state.Load() == stateClosed {
 		return false
 	}
+	if back != nil && a.Holds() {
+		at = back.after
+	}
+	s.client.inbox.held.at = at
 	s.state.Store(stateOpening)
 	s.namespace.server.counters.connected.Add(1)
 	s.namespace.server.counters.sockets.Add(1)
 	return true
+}
+
+// admit registers a new socket, and returns what its client is to be told that it has everything up to, if others may find its
+// session.
+func (s *Socket) admit(ctx context.Context) message.Offset {
+	a := s.namespace.adapter
+	if !a.Holds() {
+		_, _ = a.Add(ctx, (*member)(s), s.takeRooms()...)
+		return message.Offset{}
+	}
+	at, _ := a.AddAt(ctx, (*member)(s), s.takeRooms()...)
+	return at
 }
 
 func (s *Socket) takeRooms() []string {

@@ -54,15 +54,16 @@ func newNamespace(s *Server, name string) *Namespace {
 	if s.recover != nil {
 		ns.recovery = newRecovery(ns, s.recover, s.heartbeat)
 		opts.Log = ns.recovery.log
+		if _, shared := driver.(adapter.Sequencer); shared {
+			ns.recovery.shared = newSharedSessions(ns.recovery)
+			opts.Observers = append(opts.Observers, ns.recovery.shared)
+		}
 	}
 	a, err := adapter.New(context.Background(), name, driver, &opts)
 	if err != nil {
 		panic("socketio: namespace " + name + ": " + err.Error())
 	}
 	ns.adapter = a
-	if ns.recovery != nil && a.Shared() {
-		ns.recovery.shared = newSharedSessions(ns.recovery)
-	}
 	return ns
 }
 

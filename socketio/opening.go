@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/peal-dev/peal/engineio"
+	"github.com/peal-dev/peal/message"
 	"github.com/peal-dev/peal/socketio/sioproto"
 )
 
@@ -22,13 +23,14 @@ const (
 // held is what waits, in order, for a client to be told that it is connected. It lives with the client's inbox, which is
 // there while a socket of the client joins, and belongs to that socket's mutex.
 type held struct {
+	at    message.Offset // what the client is told with CONNECT that it has everything up to; zero if it is told nothing
 	list  []*engineio.Prepared
 	bytes int
 }
 
 func (h *held) reset() {
 	clear(h.list)
-	h.bytes = 0
+	h.bytes, h.at = 0, message.Offset{}
 	if h.list = h.list[:0]; cap(h.list) > maxPooledHeld {
 		h.list = nil
 	}
@@ -101,29 +103,42 @@ func (s *Socket) tell() {
 	data = append(data, '}')
 	connect := prepare(&sioproto.Packet{Type: sioproto.Connect, Namespace: s.namespace.name, Data: data})
 	h := &s.client.inbox.held
+	opening := []*engineio.Prepared{connect}
+	told := !h.at.IsZero()
+	if told {
+		opening = append(opening, s.namespace.tellOffset(h.at))
+	}
 	if x := s.extra.Load(); x != nil && x.recovered {
 		// What it missed is more than may wait for it later, and it may be about to change its transport.
-		_ = s.session.SendWhole(append([]*engineio.Prepared{connect}, h.list...))
+		_ = s.session.SendWhole(append(opening, h.list...))
 		h.reset()
 		s.state.Store(stateConnected)
+		if told {
+			s.namespace.recovery.shared.arrived(s)
+		}
 		return
-	}
-	last := connect
-	if n := len(h.list); n > 0 {
-		last = h.list[n-1]
 	}
 	// What leaves together leaves in one write. A client that cannot take it is counted by send and closed by the session,
 	// which then shuts the socket.
-	send := func(p *engineio.Prepared) error {
-		if p == last {
-			return s.client.send(p, 0)
+	left := len(opening) + len(h.list)
+	for _, list := range [...][]*engineio.Prepared{opening, h.list} {
+		for _, p := range list {
+			flags := engineio.Deferred
+			if left--; left == 0 {
+				flags = 0
+			}
+			if s.client.send(p, flags) != nil {
+				left = -1
+				break
+			}
 		}
-		return s.client.send(p, engineio.Deferred)
-	}
-	err := send(connect)
-	for i := 0; i < len(h.list) && err == nil; i++ {
-		err = send(h.list[i])
+		if left < 0 {
+			break
+		}
 	}
 	h.reset()
 	s.state.Store(stateConnected)
+	if told {
+		s.namespace.recovery.shared.arrived(s)
+	}
 }

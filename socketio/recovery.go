@@ -33,6 +33,10 @@ const (
 // of Node.js included, with what JSON can express of its values. There everything is sent by the log, to the clients of
 // this node as well: sending waits for that, and fails, with nobody getting anything, while the cluster is away.
 //
+// If the driver can keep sessions while clients are there ([adapter.Holder]: Redis Streams), they also go on elsewhere when
+// their node is killed. Right behind its connect event each client is then sent an event "peal:offset", which a
+// program sees with onAny only; what it has done in the last 50 ms, or second, may not be known elsewhere.
+//
 // On a node that does not know it the client is a new one, as it
 // is when it comes too late, when more is missing than engineio.Options.PollBuffer, on any transport, or when the program or the client itself
 // disconnected the socket. There is never a part of what was missed.
@@ -174,8 +178,12 @@ func (r *recovery) suspend(s *Socket) (rooms []string, ok bool) {
 	banned := e.banned
 	s.mu.Unlock()
 	if banned {
+		r.shared.dismiss(s)
 		r.forget(a)
 		return rooms, true
+	}
+	if r.shared != nil {
+		a.exposed, a.has = s.over(), r.shared.received()
 	}
 	if !r.sessions.Save(s.id, a, a.size(), s.Handshake().ClientAddr()) {
 		r.namespace.server.counters.forgotten.Add(1)

@@ -3,8 +3,8 @@ package socketio
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -34,6 +34,10 @@ type record struct {
 	pid  string // by which its client asks for it, if another node has made that
 	mark string // tells it from what others keep of the client
 	kept keptState
+	// exposed says that others can take it, or may have, whatever kept says: it was kept while the client was there. Like kept
+	// it belongs to the lock of sharedSessions.
+	exposed bool
+	has     message.Offset // up to here the client has received what was for it
 }
 
 // keptState is whether others can take a session. It belongs to the lock of sharedSessions.
@@ -82,6 +86,10 @@ func (r *recovery) comeback(s *Socket, pid string, offset *string) (*comeback, l
 type sharedSessions struct {
 	r    *recovery
 	work service.Gate
+	mark string // of what this node keeps
+
+	writing sync.Mutex // held while sessions are written, so that older ones do not overtake newer ones
+	held    heldSessions
 
 	mu       sync.Mutex // protects the following
 	queue    []*absent
@@ -92,7 +100,7 @@ type sharedSessions struct {
 }
 
 func newSharedSessions(r *recovery) *sharedSessions {
-	return &sharedSessions{r: r, strange: make(map[string]string), bringing: make(map[string]chan struct{})}
+	return &sharedSessions{r: r, mark: rand.Text(), strange: make(map[string]string), bringing: make(map[string]chan struct{})}
 }
 
 // foreign returns the id of the client that asks with a pid of another node, if it is here.
@@ -121,6 +129,7 @@ func (r *recovery) leave(s *Socket) {
 	if r == nil || r.shared == nil {
 		return
 	}
+	r.shared.dismiss(s)
 	s.mu.Lock()
 	pid := s.more().pid
 	s.mu.Unlock()
@@ -133,7 +142,7 @@ func (h *sharedSessions) left(a *absent) {
 		return
 	}
 	a.Settle(a.began)
-	a.mark = rand.Text()
+	a.mark = h.mark
 	h.offer(a)
 }
 
@@ -189,14 +198,7 @@ func (h *sharedSessions) save() {
 		h.settled = settled
 		h.mu.Unlock()
 
-		sessions := make([]*adapter.Session, len(batch))
-		for i, a := range batch {
-			sessions[i] = h.session(a)
-		}
-		// It serves clients that have gone, so it hangs on nobody's context.
-		ctx, cancel := context.WithTimeout(context.Background(), saveTimeout)
-		err := h.r.namespace.adapter.SaveSessions(ctx, sessions, h.r.away)
-		cancel()
+		gone, err := h.settle(batch)
 		h.mu.Lock()
 		for _, a := range batch {
 			a.kept = keptThere // after an error some may be
@@ -209,16 +211,52 @@ func (h *sharedSessions) save() {
 		}
 		close(settled)
 		h.mu.Unlock()
+		for _, a := range gone {
+			h.r.drop(a)
+		}
 		if err != nil {
 			h.r.namespace.server.complain("keeping the sessions of clients that have left", h.r.namespace.name, err)
 		}
 	}
 }
 
+// settle keeps sessions of clients that have gone, and returns those that others have.
+func (h *sharedSessions) settle(batch []*absent) (gone []*absent, err error) {
+	h.writing.Lock()
+	defer h.writing.Unlock()
+	var first, again []*adapter.Session
+	var held []*absent
+	for _, a := range batch {
+		if a.exposed {
+			again, held = append(again, h.session(a)), append(held, a)
+		} else {
+			first = append(first, h.session(a))
+		}
+	}
+	ctx, cancel := roundTrip()
+	defer cancel()
+	if len(first) > 0 {
+		err = h.r.namespace.adapter.SaveSessions(ctx, first, h.r.away)
+	}
+	if len(again) == 0 {
+		return nil, err
+	}
+	kept, failed := h.r.namespace.adapter.RenewSessions(ctx, again, h.r.away)
+	if failed != nil {
+		return nil, errors.Join(err, failed)
+	}
+	for i, a := range held {
+		if kept[i] != adapter.KeptSame {
+			gone = append(gone, a)
+		}
+	}
+	return gone, err
+}
+
 // session returns what others have to know.
 func (h *sharedSessions) session(a *absent) *adapter.Session {
 	s := a.Session()
-	s.PID, s.Mark = a.pid, a.mark
+	s.PID, s.Mark, s.Has = a.pid, a.mark, a.has
 	if s.PID == "" {
 		s.PID = h.r.pid(s.ID)
 	}
@@ -233,79 +271,21 @@ func (h *sharedSessions) waiting() int {
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return len(h.queue)
+	return len(h.queue) + len(h.held.fresh) + len(h.held.changed) + len(h.held.dropped) + h.held.going
 }
 
 // close returns when all that waits is kept, or ctx ends. Nothing is afterwards.
 func (h *sharedSessions) close(ctx context.Context) {
-	if h != nil {
-		_ = h.work.Close(ctx) // what was not kept is counted
+	if h == nil {
+		return
 	}
-}
-
-// bring makes the session that pid stands for one of this node, if it is anywhere, and says else why not.
-func (h *sharedSessions) bring(ctx context.Context, s *Socket, pid string) lostReason {
-	if len(pid) > maxPID || strings.Trim(pid, pidLetters) != "" {
-		return lostUnknown
-	}
-	release, ok := h.alone(ctx, pid)
-	if !ok {
-		return lostUnavailable
-	}
-	defer release()
-	r := h.r
-	var local *absent
-	if id, known := r.idOf(pid); known {
-		if r.namespace.adapter.Member(id) != nil {
-			return "" // the server has not found out yet that it has left
-		}
-		local, _ = r.sessions.Get(id)
-	}
-	if local != nil && !h.given(ctx, local) {
-		return "" // nobody else could have taken it
-	}
-	session, err := r.namespace.adapter.TakeSession(ctx, pid)
-	switch {
-	case err != nil:
-		s.namespace.server.complain("looking for the session of a client that has come back", r.namespace.name, err)
-		if local == nil {
-			return lostUnavailable
-		}
-		return "" // rather here than nowhere
-	case session != nil && local != nil && session.Mark == local.mark:
-		h.mark(local, keptHere)
-		return ""
-	case local != nil: // it was somewhere else meanwhile
-		r.drop(local)
-	}
-	if session == nil {
-		return lostUnknown
-	}
-	return h.adopt(s, session)
-}
-
-// alone has one look for a pid at a time.
-func (h *sharedSessions) alone(ctx context.Context, pid string) (release func(), ok bool) {
-	for {
-		h.mu.Lock()
-		other := h.bringing[pid]
-		if other == nil {
-			done := make(chan struct{})
-			h.bringing[pid] = done
-			h.mu.Unlock()
-			return func() {
-				h.mu.Lock()
-				defer h.mu.Unlock()
-				delete(h.bringing, pid)
-				close(done)
-			}, true
-		}
-		h.mu.Unlock()
-		select {
-		case <-other:
-		case <-ctx.Done():
-			return nil, false
-		}
+	_ = h.work.Close(ctx) // what was not kept is counted
+	h.mu.Lock()
+	h.held.ended = true
+	keeping, sweeping := h.held.keeping, h.held.sweeping
+	h.mu.Unlock()
+	if keeping != nil {
+		_ = service.Within(ctx, func() { sweeping.Stop(); keeping.Stop() })
 	}
 }
 
@@ -328,45 +308,20 @@ func (h *sharedSessions) given(ctx context.Context, a *absent) bool {
 		h.queue = slices.DeleteFunc(h.queue, func(q *absent) bool { return q == a })
 		a.kept = keptHere
 	}
-	return a.kept == keptThere
+	return a.kept == keptThere || a.exposed
 }
 
 // mayBeTaken reports whether others can take a, or can soon.
 func (h *sharedSessions) mayBeTaken(a *absent) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return a.kept != keptHere
+	return a.kept != keptHere || a.exposed
 }
 
-func (h *sharedSessions) mark(a *absent, kept keptState) {
+func (h *sharedSessions) putDown(a *absent, kept keptState) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	a.kept = kept
-}
-
-// adopt makes a session of another node one of this.
-func (h *sharedSessions) adopt(s *Socket, session *adapter.Session) lostReason {
-	r := h.r
-	x := r.namespace.adapter.Adopt(session)
-	if x == nil {
-		return lostTaken
-	}
-	const room = 64
-	a := &absent{Absence: x, began: time.Now(), data: valuesOf(session.Data), record: record{mark: session.Mark, pid: session.PID}}
-	for _, m := range session.Rooms {
-		a.rooms += room + len(m.Room)
-	}
-	if _, own := r.idOf(session.PID); own {
-		a.pid = ""
-	} else {
-		h.mu.Lock()
-		h.strange[session.PID] = session.ID
-		h.mu.Unlock()
-	}
-	if !r.sessions.Save(session.ID, a, a.size(), s.Handshake().ClientAddr()) {
-		r.namespace.server.counters.forgotten.Add(1)
-	}
-	return ""
+	a.kept, a.exposed = kept, false
 }
 
 // after returns from where on a client misses messages that says this offset. It reports false if that is not known.
@@ -374,9 +329,12 @@ func (h *sharedSessions) after(a *absent, said *string) (after message.Offset, o
 	if said != nil {
 		after, ok = message.ParseOffset(*said)
 	}
-	if ok && after.Compare(a.Since) >= 0 {
-		return after, true
+	if !ok || after.Compare(a.Since) < 0 {
+		// It has received nothing in this session: clients keep the offset of an earlier one.
+		after, ok = a.Since, !a.Since.IsZero()
 	}
-	// It has received nothing in this session: clients keep the offset of an earlier one.
-	return a.Since, !a.Since.IsZero()
+	if a.has.Compare(after) > 0 {
+		return a.has, true
+	}
+	return after, ok
 }

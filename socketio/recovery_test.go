@@ -56,6 +56,10 @@ func (r *rig) come(old *traveller) *traveller {
 func (c *traveller) event() string {
 	c.t.Helper()
 	got := c.read()
+	if offset, first := strings.CutPrefix(got, `42["peal:offset","`); first {
+		c.offset = strings.TrimSuffix(offset, `"]`)
+		got = c.read()
+	}
 	var args []any
 	if json.Unmarshal([]byte(strings.TrimPrefix(got, "42")), &args) != nil || len(args) == 0 {
 		c.t.Fatalf("no event but %q", got)

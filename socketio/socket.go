@@ -21,7 +21,7 @@ type Socket struct {
 	session   *engineio.Session // that of client, a step nearer
 	id        string
 	state     atomic.Uint32
-	last      atomic.Uint32 // with recovery: the number of the last message that was for it
+	last      atomic.Uint32 // with recovery: the number of the last message that was for it; with a common log a heldState
 	mu        sync.Mutex    // protects the change of state and what extra points to; it may be held while sending
 	extra     atomic.Pointer[extra]
 }

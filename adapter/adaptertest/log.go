@@ -26,18 +26,49 @@ func (c *Cluster) Trim(namespace string, keep int) {
 	}
 }
 
-// Sessions returns how many sessions are kept for clients that may come back.
-func (c *Cluster) Sessions() int {
+// Sessions returns how many sessions are kept for clients that have gone and may come back.
+func (c *Cluster) Sessions() (n int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return len(c.sessions)
+	for _, s := range c.sessions {
+		if !s.At.IsZero() {
+			n++
+		}
+	}
+	return n
 }
 
-// AwaitSession waits until a session is kept under pid, and returns the error of ctx if that ends before.
+// ForgetSession removes the session that is kept under pid, as a broker does that loses it.
+func (c *Cluster) ForgetSession(pid string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.sessions, pid)
+}
+
+// AwaitSession waits until the session of a client that has gone is kept under pid, and returns the error of ctx if that ends
+// before.
 func (c *Cluster) AwaitSession(ctx context.Context, pid string) error {
+	return c.AwaitRecord(ctx, pid, func(s *adapter.Session) bool { return !s.At.IsZero() })
+}
+
+// AwaitRecord waits until what is kept under pid is as wanted, and returns the error of ctx if that ends before.
+func (c *Cluster) AwaitRecord(ctx context.Context, pid string, wanted func(*adapter.Session) bool) error {
+	return c.await(ctx, func() bool {
+		kept, there := c.sessions[pid]
+		return there && wanted(kept)
+	})
+}
+
+// AwaitNoRecord waits until nothing is kept under pid, and returns the error of ctx if that ends before.
+func (c *Cluster) AwaitNoRecord(ctx context.Context, pid string) error {
+	return c.await(ctx, func() bool { return c.sessions[pid] == nil })
+}
+
+// await waits until what is kept is as wanted, which is called with c.mu held.
+func (c *Cluster) await(ctx context.Context, wanted func() bool) error {
 	for {
 		c.mu.Lock()
-		_, there := c.sessions[pid]
+		there := wanted()
 		saved := c.saved
 		c.mu.Unlock()
 		if there {
@@ -102,6 +133,8 @@ func (d *sequencer) Follow(ctx context.Context, namespace string, f adapter.Foll
 	return &sequence{l}, nil
 }
 
+var _ adapter.Holder = (*sequence)(nil)
+
 // sequence is a link that follows the log.
 type sequence struct{ *link }
 
@@ -165,6 +198,44 @@ func (s *sequence) TakeSession(ctx context.Context, pid string) (session *adapte
 		delete(c.sessions, pid)
 	})
 	return session, err
+}
+
+// Holds implements [adapter.Holder].
+func (s *sequence) Holds() bool { return true }
+
+// RenewSessions implements [adapter.Holder].
+func (s *sequence) RenewSessions(ctx context.Context, sessions []*adapter.Session, _ time.Duration) (kept []adapter.Kept, err error) {
+	kept = make([]adapter.Kept, len(sessions))
+	err = s.alone(ctx, func(c *Cluster) {
+		for i, session := range sessions {
+			was := c.sessions[session.PID]
+			switch {
+			case was == nil:
+			case was.Mark != session.Mark:
+				kept[i] = adapter.KeptOther
+			default:
+				kept[i] = adapter.KeptSame
+				renewed := *session
+				c.sessions[session.PID] = &renewed
+			}
+		}
+		close(c.saved)
+		c.saved = make(chan struct{})
+	})
+	return kept, err
+}
+
+// DropSessions implements [adapter.Holder].
+func (s *sequence) DropSessions(ctx context.Context, sessions []*adapter.Session) error {
+	return s.alone(ctx, func(c *Cluster) {
+		for _, session := range sessions {
+			if was := c.sessions[session.PID]; was != nil && was.Mark == session.Mark {
+				delete(c.sessions, session.PID)
+			}
+		}
+		close(c.saved)
+		c.saved = make(chan struct{})
+	})
 }
 
 // alone calls do with the cluster's lock held, unless a fault is switched on.

@@ -29,6 +29,7 @@ func RunSequencer(t *testing.T, drivers Drivers) {
 	t.Run("Recall", s.recall)
 	t.Run("Adopt", s.adopt)
 	t.Run("Sessions", s.sessions)
+	t.Run("Held", s.held)
 	t.Run("Closed", s.closedSequence)
 	t.Run("Following", func(t *testing.T) {
 		before := goleak.IgnoreCurrent()

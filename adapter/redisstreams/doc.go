@@ -22,6 +22,9 @@
 //
 //	sio:session:<pid>        a text, for as long as the client may be away
 //
+// They are kept while clients are there, too ([adapter.Holder]), for the case that their node is killed. A user of Redis needs SET,
+// GETDEL, EVAL, GETRANGE and DEL on these keys.
+//
 // Of several streams some are written by Node.js nodes and read by none of them: what comes there has no place in the log, and
 // clients that are away then do not go on.
 //

@@ -14,6 +14,7 @@ import (
 var (
 	_ adapter.Sequencer  = (*Driver)(nil)
 	_ nodecluster.Keeper = (*transport)(nil)
+	_ nodecluster.Holder = (*transport)(nil)
 )
 
 // Follow implements [adapter.Sequencer]: the log is the stream, and offsets are the ids of its entries. It waits and fails

@@ -17,21 +17,24 @@ import (
 
 // record is a session as it is kept under a key of Redis: what Node.js nodes keep, in MessagePack and base64, and a member of
 // ours that they do not read.
+//
+// Ours is first, so that what tells its owner lies at one place: see markPart.
 type record struct {
+	Peal  *ours           `json:"peal,omitempty"`
 	SID   string          `json:"sid"`
 	PID   string          `json:"pid"`
 	Rooms []roomName      `json:"rooms"` // with the socket's id among them
 	Data  json.RawMessage `json:"data"`
-	Peal  *ours           `json:"peal,omitempty"`
 }
 
 // ours is what Peal nodes tell each other of a session. Offsets are texts, "" for none.
 type ours struct {
-	Namespace string   `json:"nsp"`
 	Mark      string   `json:"mark"`
+	Namespace string   `json:"nsp"`
 	Since     string   `json:"since"`
 	At        string   `json:"at"`
 	Known     string   `json:"known"`
+	Has       string   `json:"has,omitempty"`
 	Stays     []string `json:"stays,omitempty"` // since when the socket has been in Rooms; missing ones are ""
 }
 
@@ -60,7 +63,7 @@ const maxSession = 16 << 20
 // encodeSession returns what is kept of a session.
 func encodeSession(namespace string, s *adapter.Session) ([]byte, error) {
 	r := record{SID: s.ID, PID: s.PID, Rooms: []roomName{roomName(s.ID)}, Data: s.Data, Peal: &ours{
-		Namespace: namespace, Mark: s.Mark, Since: offsetText(s.Since), At: offsetText(s.At), Known: offsetText(s.Known)}}
+		Namespace: namespace, Mark: s.Mark, Since: offsetText(s.Since), At: offsetText(s.At), Known: offsetText(s.Known), Has: offsetText(s.Has)}}
 	if len(r.Data) == 0 {
 		r.Data = json.RawMessage("{}")
 	}
@@ -115,7 +118,7 @@ func decodeSession(namespace, pid string, b []byte) (*adapter.Session, error) {
 		for _, o := range []struct {
 			offset *message.Offset
 			text   string
-		}{{&s.Since, p.Since}, {&s.At, p.At}, {&s.Known, p.Known}} {
+		}{{&s.Since, p.Since}, {&s.At, p.At}, {&s.Known, p.Known}, {&s.Has, p.Has}} {
 			if err := parseOffset(o.offset, o.text); err != nil {
 				return nil, err
 			}
@@ -187,6 +190,62 @@ func (t *transport) SaveSessions(ctx context.Context, sessions []*adapter.Sessio
 		}
 	}
 	return nil
+}
+
+// What comes before the mark of a record in MessagePack: a map, "peal", a map, "mark". Base64 makes four characters of three bytes.
+const (
+	markAt    = 12
+	markFirst = markAt / 3 * 4
+)
+
+// markPart returns the characters that a record with that mark has from markFirst on. The mark has 26 characters: with the
+// byte that says so, base64 makes 36 of them.
+func markPart(mark string) (string, error) {
+	if len(mark) != markLength {
+		return "", fmt.Errorf("redisstreams: a mark of %d characters cannot be renewed", len(mark))
+	}
+	return base64.StdEncoding.EncodeToString(append([]byte{0xa0 | markLength}, mark...)), nil
+}
+
+const markLength = 26
+
+// RenewSessions implements [nodecluster.Holder].
+func (t *transport) RenewSessions(ctx context.Context, sessions []*adapter.Session, age time.Duration) ([]adapter.Kept, error) {
+	return t.renew(ctx, sessions, age, func(s *adapter.Session) ([]byte, error) { return encodeSession(t.link.Namespace(), s) })
+}
+
+// DropSessions implements [nodecluster.Holder].
+func (t *transport) DropSessions(ctx context.Context, sessions []*adapter.Session) error {
+	_, err := t.renew(ctx, sessions, 0, func(*adapter.Session) ([]byte, error) { return nil, nil })
+	return err
+}
+
+func (t *transport) renew(ctx context.Context, sessions []*adapter.Session, age time.Duration, encode func(*adapter.Session) ([]byte, error)) ([]adapter.Kept, error) {
+	batch := make([]redisx.Renewal, len(sessions))
+	for i, s := range sessions {
+		data, err := encode(s)
+		if err != nil {
+			return nil, err
+		}
+		part, err := markPart(s.Mark)
+		if err != nil {
+			return nil, err
+		}
+		batch[i] = redisx.Renewal{Key: t.driver.opts.SessionPrefix + s.PID, Data: data, Age: age, First: markFirst, Part: part}
+	}
+	t.driver.publisher.redis.Renew(ctx, batch)
+	kept := make([]adapter.Kept, len(batch))
+	for i := range batch {
+		switch {
+		case batch[i].Err != nil:
+			return nil, unavailable(batch[i].Err)
+		case batch[i].Found == redisx.FoundPart:
+			kept[i] = adapter.KeptSame
+		case batch[i].Found == redisx.FoundOther:
+			kept[i] = adapter.KeptOther
+		}
+	}
+	return kept, nil
 }
 
 // TakeSession implements [nodecluster.Keeper].

@@ -1,6 +1,7 @@
 package redisstreams
 
 import (
+	"crypto/rand"
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
@@ -36,14 +37,37 @@ func TestSessionOfNode(t *testing.T) {
 	if err != nil || !reflect.DeepEqual(s, want) {
 		t.Fatalf("%+v, %v; want %+v", s, err, want)
 	}
-	// What this node keeps begins with the same, in the same order, and has one member more.
+	// What this node keeps has one member more, which is the first, and then the same, in the same order.
 	ours, err := encodeSession("/", want)
 	if err != nil {
 		t.Fatal(err)
 	}
 	back, err := base64.StdEncoding.DecodeString(string(ours))
-	if err != nil || hex.EncodeToString(back[:1]) != "85" || !strings.HasPrefix(hex.EncodeToString(back[1:]), bytes[2:]) {
+	if err != nil || hex.EncodeToString(back[:1]) != "85" || !strings.HasSuffix(hex.EncodeToString(back), bytes[2:]) {
 		t.Fatalf("%x, %v", back, err)
+	}
+}
+
+// Whoever renews a session knows its mark by where it lies, whatever else there is.
+func TestMarkPart(t *testing.T) {
+	long := strings.Repeat("x", 3000)
+	for _, s := range []*adapter.Session{
+		{ID: "S", PID: "P"},
+		{ID: long, PID: long, Data: json.RawMessage(`{"a":[1,2,3]}`), Has: message.Offset{Ms: 1}},
+		{ID: "S", PID: "P", Rooms: []adapter.Membership{{Room: long, Since: message.Offset{Ms: 5}}}, Since: message.Offset{Ms: 1}},
+	} {
+		s.Mark = rand.Text()
+		kept, err := encodeSession("/"+long, s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		part, err := markPart(s.Mark)
+		if err != nil || string(kept[markFirst:markFirst+len(part)]) != part {
+			t.Fatalf("%s does not have %s at %d: %v", kept[:60], part, markFirst, err)
+		}
+	}
+	if _, err := markPart("short"); err == nil {
+		t.Error("a mark that lies elsewhere is taken")
 	}
 }
 
@@ -99,7 +123,7 @@ func FuzzDecodeSession(f *testing.F) {
 			return // what it has nests too deep for a place that is one deeper
 		}
 		again, err := decodeSession("/", "P", kept)
-		if err != nil || again.ID != s.ID || len(again.Rooms) != len(s.Rooms) || again.Since != s.Since || again.At != s.At || again.Known != s.Known {
+		if err != nil || again.ID != s.ID || len(again.Rooms) != len(s.Rooms) || again.Since != s.Since || again.At != s.At || again.Known != s.Known || again.Has != s.Has {
 			t.Fatalf("%+v became %+v: %v", s, again, err)
 		}
 	})

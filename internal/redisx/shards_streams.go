@@ -47,6 +47,12 @@ func (v *Value) fault() *error { return &v.Err }
 // Keep stores the values, with one round trip to each server, and sets their Errs.
 func (s *Shards) Keep(ctx context.Context, batch []Value) { spread(ctx, s, batch, (*Client).Keep) }
 
+func (r *Renewal) key() string   { return r.Key }
+func (r *Renewal) fault() *error { return &r.Err }
+
+// Renew replaces the values, with one round trip to each server, and sets their Found and Err.
+func (s *Shards) Renew(ctx context.Context, batch []Renewal) { spread(ctx, s, batch, (*Client).Renew) }
+
 // Take returns the value that is stored under key and removes it, as [Client.Take] does.
 func (s *Shards) Take(ctx context.Context, key string) (data []byte, err error) {
 	err = s.at(ctx, key, func(ctx context.Context, c *Client) error {

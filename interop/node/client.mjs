@@ -144,7 +144,7 @@ serve({
 
   state({ client: name }) {
     const socket = client(name);
-    return { id: socket.id, connected: socket.connected, transport: transport(socket), recovered: socket.recovered };
+    return { id: socket.id, connected: socket.connected, transport: transport(socket), recovered: socket.recovered, pid: socket._pid };
   },
 
   disconnect({ client: name }) {

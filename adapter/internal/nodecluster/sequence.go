@@ -16,8 +16,8 @@ type Sequence struct {
 }
 
 var (
-	_ adapter.Sequence = (*Sequence)(nil)
-	_ adapter.Caller   = (*Sequence)(nil)
+	_ adapter.Holder = (*Sequence)(nil)
+	_ adapter.Caller = (*Sequence)(nil)
 )
 
 // Follows reports whether the link follows a common log: then it is handed what this node has sent, too.
@@ -90,4 +90,40 @@ func (s *Sequence) TakeSession(ctx context.Context, pid string) (*adapter.Sessio
 		return nil, err
 	}
 	return s.keeper.TakeSession(ctx, pid)
+}
+
+// Holds implements [adapter.Holder].
+func (s *Sequence) Holds() bool {
+	_, ok := s.keeper.(Holder)
+	return ok
+}
+
+// holder returns the keeper, as one that holds sessions.
+func (s *Sequence) holder(ctx context.Context) (Holder, error) {
+	if err := s.open(ctx); err != nil {
+		return nil, err
+	}
+	h, ok := s.keeper.(Holder)
+	if !ok {
+		return nil, adapter.ErrUnavailable
+	}
+	return h, nil
+}
+
+// RenewSessions implements [adapter.Holder].
+func (s *Sequence) RenewSessions(ctx context.Context, sessions []*adapter.Session, age time.Duration) ([]adapter.Kept, error) {
+	h, err := s.holder(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return h.RenewSessions(ctx, sessions, age)
+}
+
+// DropSessions implements [adapter.Holder].
+func (s *Sequence) DropSessions(ctx context.Context, sessions []*adapter.Session) error {
+	h, err := s.holder(ctx)
+	if err != nil {
+		return err
+	}
+	return h.DropSessions(ctx, sessions)
 }

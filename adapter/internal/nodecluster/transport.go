@@ -46,6 +46,12 @@ type Keeper interface {
 	TakeSession(ctx context.Context, pid string) (*adapter.Session, error)
 }
 
+// Holder is a [Keeper] that can keep sessions while their members are there, as [adapter.Holder] says.
+type Holder interface {
+	RenewSessions(ctx context.Context, sessions []*adapter.Session, age time.Duration) ([]adapter.Kept, error)
+	DropSessions(ctx context.Context, sessions []*adapter.Session) error
+}
+
 // Incoming is a message that has come and is not decoded yet.
 type Incoming struct {
 	// Channel is where it came from, for the log.
