@@ -86,10 +86,11 @@ type Handler struct {
 	resumed, reset             atomic.Uint64
 	closed                     tally.Fixed[Reason]
 
-	mu       sync.Mutex // protects the following
-	streams  map[*stream]struct{}
-	draining bool
-	idle     chan struct{} // closed when draining and no stream is left
+	mu        sync.Mutex // protects the following
+	streams   map[*stream]struct{}
+	draining  bool
+	beginning int           // streams that begin
+	idle      chan struct{} // closed when draining and no stream is left
 }
 
 // NewHandler returns a Handler that asks subscribe what a request may listen to. subscribe must be safe for concurrent
@@ -161,8 +162,8 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request, s *stream) bool 
 		h.refuse(w, r, err)
 		return false
 	}
-	if taken, opened := h.serveTaken(w, r, s, sub); taken {
-		return opened
+	if h.serveTaken(w, r, s, sub) {
+		return true
 	}
 	out := newResponseOutlet(w, h)
 	s.out = out
@@ -196,10 +197,41 @@ func (h *Handler) start(header http.Header) []byte {
 	return append(strconv.AppendInt([]byte("retry: "), h.opts.Retry.Milliseconds(), 10), "\n\n"...)
 }
 
-func (h *Handler) isDraining() bool {
+// begin keeps a shutdown waiting for a stream that cannot be refused with a response any more, until added or abandon. It reports
+// false if the shutdown has begun.
+func (h *Handler) begin() bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	if h.draining {
+		return false
+	}
+	h.beginning++
+	return true
+}
+
+// abandon ends what begin began.
+func (h *Handler) abandon() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.beginning--
+	h.settle()
+}
+
+// added is add after begin, whatever has begun since: it reports whether a shutdown has.
+func (h *Handler) added(s *stream) (draining bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.beginning--
+	h.streams[s] = struct{}{}
+	h.opened.Add(1)
 	return h.draining
+}
+
+// settle tells a shutdown that all have ended, if they have. h.mu is held.
+func (h *Handler) settle() {
+	if h.draining && len(h.streams) == 0 && h.beginning == 0 {
+		close(h.idle)
+	}
 }
 
 func (h *Handler) add(s *stream) bool {
@@ -219,9 +251,7 @@ func (h *Handler) remove(s *stream, reason Reason) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	delete(h.streams, s)
-	if h.draining && len(h.streams) == 0 {
-		close(h.idle)
-	}
+	h.settle()
 }
 
 // flushLimit is how long a shutdown waits for streams to be written if its context has no deadline.
@@ -240,9 +270,7 @@ func (h *Handler) Shutdown(ctx context.Context) error {
 	h.mu.Lock()
 	if !h.draining {
 		h.draining = true
-		if len(h.streams) == 0 {
-			close(h.idle)
-		}
+		h.settle()
 		for s := range h.streams {
 			s.out.close(ServerShutdown)
 		}

@@ -35,32 +35,32 @@ type takenOutlet struct {
 	judged bool      // that was too long at the last look, which is to be confirmed
 }
 
-// serveTaken takes the connection of r over for a stream. If taken is false, that cannot be, and nothing was done.
-func (h *Handler) serveTaken(w http.ResponseWriter, r *http.Request, s *stream, sub Subscription) (taken, opened bool) {
+// serveTaken takes the connection of r over for a stream. If it reports false, that cannot be, and nothing was done.
+func (h *Handler) serveTaken(w http.ResponseWriter, r *http.Request, s *stream, sub Subscription) bool {
 	if h.opts.HoldHandler || r.ProtoMajor != 1 {
-		return false, false
+		return false
 	}
-	if h.isDraining() {
-		return false, false // it is refused with a response
+	if !h.begin() {
+		return false // it is refused with a response
 	}
 	conn, buffered, err := h.loop.Takeover(w, h.opts.SendBuffer)
 	if err != nil {
-		return false, false // a middleware hides the connection
+		h.abandon()
+		return false // a middleware hides the connection
 	}
 	o := &takenOutlet{handler: h, conn: conn, member: s, adapter: sub.Adapter}
 	s.out = o
-	if !h.add(o.member) { // the shutdown began just now
-		conn.Close(nil)
-		conn.Start(ignore{}, buffered)
-		return true, false
-	}
+	draining := h.added(s)
 	// Before the response starts: a client that has seen it may rely on getting what is published from then on. If the
 	// cluster is away the stream is no worse off than those that are there, and hears other nodes when they do.
 	begin := h.enter(r, o.member, sub)
 	o.open(append(h.responseHead(w.Header(), r), begin...))
 	o.look(time.Now(), h.opts.WriteTimeout)
+	if draining { // the shutdown began just now: the response is whole, and the client connects anew
+		o.close(ServerShutdown)
+	}
 	conn.Start(o, buffered)
-	return true, true
+	return true
 }
 
 // responseHead makes the head of the response and what the stream begins with.
@@ -223,12 +223,6 @@ func (o *takenOutlet) look(now time.Time, within time.Duration) {
 	}
 	o.handler.wheel.Set(&o.timer, o, within)
 }
-
-// ignore is the handler of a connection that is no stream any more.
-type ignore struct{}
-
-func (ignore) Data(*netconn.Conn, []byte, *netconn.Turn) ([]byte, error) { return nil, nil }
-func (ignore) Closed(*netconn.Conn, error)                               {}
 
 // Data ignores what the client says: it has nothing to say on a stream.
 func (o *takenOutlet) Data(*netconn.Conn, []byte, *netconn.Turn) ([]byte, error) { return nil, nil }
