@@ -44,7 +44,7 @@ func TestTopic(t *testing.T) {
 	if code := node.wait(); code != 0 {
 		t.Fatalf("serve ended with %d; stderr:\n%s", code, node.stderr)
 	}
-	node, url = serve(t, "--api-key", "k", "--data", dir)
+	_, url = serve(t, "--api-key", "k", "--data", dir)
 	topic(0, "create", "fork", "--from", "orders/eu", "--at", strings.TrimSpace(first))
 	topic(0, "create", "text", "--type", "text/plain")
 	topic(0, "append", "text", "as ", "it is\n")
