@@ -325,19 +325,13 @@ func onePackageComment(sources []source) (breaches []string) {
 	return breaches
 }
 
-const (
-	maxLines     = 600
-	maxTestLines = 900
-)
+// maxLines is what a file may have, tests too.
+const maxLines = 400
 
 func filesStayReadable(sources []source) (breaches []string) {
 	for _, s := range sources {
-		limit := maxLines
-		if s.isTest() {
-			limit = maxTestLines
-		}
-		if s.lines > limit && !s.generated() {
-			breaches = append(breaches, fmt.Sprintf("%s has %d lines, more than %d: split it where its subject changes", s.path, s.lines, limit))
+		if s.lines > maxLines && !s.generated() {
+			breaches = append(breaches, fmt.Sprintf("%s has %d lines, more than %d: split it where its subject changes", s.path, s.lines, maxLines))
 		}
 	}
 	return breaches
