@@ -17,6 +17,7 @@ import (
 	"github.com/peal-dev/peal/admission"
 	"github.com/peal-dev/peal/internal/lograte"
 	"github.com/peal-dev/peal/internal/netconn"
+	"github.com/peal-dev/peal/internal/service"
 	"github.com/peal-dev/peal/internal/tally"
 	"github.com/peal-dev/peal/internal/wheel"
 	"github.com/peal-dev/peal/internal/workers"
@@ -86,18 +87,17 @@ type Handler struct {
 	resumed, reset             atomic.Uint64
 	closed                     tally.Fixed[Reason]
 
-	mu        sync.Mutex // protects the following
-	streams   map[*stream]struct{}
-	draining  bool
-	beginning int           // streams that begin
-	idle      chan struct{} // closed when draining and no stream is left
+	places service.Gate // of streams, from before they open until they have ended
+
+	mu      sync.Mutex // protects the following
+	streams map[*stream]struct{}
 }
 
 // NewHandler returns a Handler that asks subscribe what a request may listen to. subscribe must be safe for concurrent
 // use; it refuses with an *[Error], and any other error is logged and answered with 500. The Handler must be shut down
 // before the adapters that subscribe returns are closed. NewHandler panics if Options.CORS is not valid.
 func NewHandler(subscribe func(r *http.Request) (Subscription, error), opts *Options) *Handler {
-	h := &Handler{subscribe: subscribe, streams: make(map[*stream]struct{}), idle: make(chan struct{}), closed: newClosed()}
+	h := &Handler{subscribe: subscribe, streams: make(map[*stream]struct{}), closed: newClosed()}
 	if opts != nil {
 		h.opts = *opts
 	}
@@ -162,17 +162,18 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request, s *stream) bool 
 		h.refuse(w, r, err)
 		return false
 	}
-	if h.serveTaken(w, r, s, sub) {
-		return true
-	}
-	out := newResponseOutlet(w, h)
-	s.out = out
-	if !h.add(s) {
+	if !h.places.Enter() {
 		w.Header().Set("Retry-After", "1")
 		h.refuse(w, r, &Error{Status: http.StatusServiceUnavailable, Code: CodeShuttingDown,
 			Message: "this node is shutting down; connect again to reach another"})
 		return false
 	}
+	if h.serveTaken(w, r, s, sub) {
+		return true
+	}
+	out := newResponseOutlet(w, h)
+	s.out = out
+	h.add(s)
 	// Before the response starts: a client that has seen it may rely on getting what is published from then on. If the
 	// cluster is away the stream is no worse off than those that are there, and hears other nodes when they do.
 	out.adapter = sub.Adapter
@@ -197,61 +198,24 @@ func (h *Handler) start(header http.Header) []byte {
 	return append(strconv.AppendInt([]byte("retry: "), h.opts.Retry.Milliseconds(), 10), "\n\n"...)
 }
 
-// begin keeps a shutdown waiting for a stream that cannot be refused with a response any more, until added or abandon. It reports
-// false if the shutdown has begun.
-func (h *Handler) begin() bool {
+// add counts a stream that has a place. If a shutdown has begun, the stream ends as soon as it has opened.
+func (h *Handler) add(s *stream) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.draining {
-		return false
-	}
-	h.beginning++
-	return true
-}
-
-// abandon ends what begin began.
-func (h *Handler) abandon() {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.beginning--
-	h.settle()
-}
-
-// added is add after begin, whatever has begun since: it reports whether a shutdown has.
-func (h *Handler) added(s *stream) (draining bool) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.beginning--
 	h.streams[s] = struct{}{}
 	h.opened.Add(1)
-	return h.draining
-}
-
-// settle tells a shutdown that all have ended, if they have. h.mu is held.
-func (h *Handler) settle() {
-	if h.draining && len(h.streams) == 0 && h.beginning == 0 {
-		close(h.idle)
+	if h.places.IsShut() {
+		s.out.close(ServerShutdown)
 	}
-}
-
-func (h *Handler) add(s *stream) bool {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if h.draining {
-		return false
-	}
-	h.streams[s] = struct{}{}
-	h.opened.Add(1)
-	return true
 }
 
 func (h *Handler) remove(s *stream, reason Reason) {
 	h.closed.Add(reason)
 	h.opts.Admission.Leave(s.remote, false)
 	h.mu.Lock()
-	defer h.mu.Unlock()
 	delete(h.streams, s)
-	h.settle()
+	h.mu.Unlock()
+	h.places.Leave()
 }
 
 // flushLimit is how long a shutdown waits for streams to be written if its context has no deadline.
@@ -267,23 +231,20 @@ func (h *Handler) Shutdown(ctx context.Context) error {
 	}
 	flushed, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
+	idle := h.places.Shut()
 	h.mu.Lock()
-	if !h.draining {
-		h.draining = true
-		h.settle()
-		for s := range h.streams {
-			s.out.close(ServerShutdown)
-		}
+	for s := range h.streams {
+		s.out.close(ServerShutdown)
 	}
 	h.mu.Unlock()
 	h.often.Close()
 	select {
-	case <-h.idle:
+	case <-idle:
 	case <-flushed.Done():
 		h.cut(ctx)
 	}
 	select {
-	case <-h.idle:
+	case <-idle:
 		h.loop.Close()
 		return h.work.Wait(ctx)
 	case <-ctx.Done():

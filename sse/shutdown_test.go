@@ -158,6 +158,67 @@ func TestOpeningStreamIsBounded(t *testing.T) {
 	}
 }
 
+// TestShutdownOfAnOpeningStream shuts down while a stream waits for the cluster: its response is whole, with all that was published
+// meanwhile.
+func TestShutdownOfAnOpeningStream(t *testing.T) {
+	t.Parallel()
+	for _, variant := range variants {
+		t.Run(variant, func(t *testing.T) {
+			t.Parallel()
+			cluster := adaptertest.NewCluster()
+			release := cluster.Hold()
+			b := serve(t, variant, sse.Options{}, cluster.NewDriver())
+			type answer struct {
+				res *http.Response
+				err error
+			}
+			opened := make(chan answer, 1)
+			go func() {
+				req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, b.server.URL+"/?room=a", nil)
+				if err != nil {
+					t.Error(err)
+				}
+				res, err := b.server.Client().Do(req)
+				opened <- answer{res, err}
+			}()
+			b.await(t, "the stream does not join its room", func() bool { return b.adapter.RoomLen("a") > 0 })
+			b.publish(t, `["n",1]`, message.Target{Local: true})
+			done := make(chan error, 1)
+			go func() {
+				ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), 30*time.Second)
+				defer cancel()
+				done <- b.handler.Shutdown(ctx)
+			}()
+			// The shutdown has begun, and waits.
+			late, _ := b.open(t, "/")
+			for late.StatusCode == http.StatusOK {
+				late, _ = b.open(t, "/")
+			}
+			select {
+			case err := <-done:
+				t.Fatalf("it did not wait: %v", err)
+			default:
+			}
+			release()
+			a := <-opened
+			if a.err != nil {
+				t.Fatal(a.err)
+			}
+			defer a.res.Body.Close()
+			events, err := readAll(sse.NewReader(a.res.Body))
+			if a.res.StatusCode != http.StatusOK || err != io.EOF || len(events) != 1 || events[0].Data != "[1]" {
+				t.Errorf("%s, %v, %v", a.res.Status, events, err)
+			}
+			if err := <-done; err != nil {
+				t.Error(err)
+			}
+			if n := b.handler.Stats().Closed[sse.ServerShutdown]; n == 0 {
+				t.Error("the stream did not end with the shutdown")
+			}
+		})
+	}
+}
+
 // TestShed ends some of the streams, with all that was sent to them; the others stay, and new ones come.
 func TestShed(t *testing.T) {
 	t.Parallel()

@@ -40,25 +40,18 @@ func (h *Handler) serveTaken(w http.ResponseWriter, r *http.Request, s *stream, 
 	if h.opts.HoldHandler || r.ProtoMajor != 1 {
 		return false
 	}
-	if !h.begin() {
-		return false // it is refused with a response
-	}
 	conn, buffered, err := h.loop.Takeover(w, h.opts.SendBuffer)
 	if err != nil {
-		h.abandon()
 		return false // a middleware hides the connection
 	}
 	o := &takenOutlet{handler: h, conn: conn, member: s, adapter: sub.Adapter}
 	s.out = o
-	draining := h.added(s)
+	h.add(s)
 	// Before the response starts: a client that has seen it may rely on getting what is published from then on. If the
 	// cluster is away the stream is no worse off than those that are there, and hears other nodes when they do.
 	begin := h.enter(r, o.member, sub)
 	o.open(append(h.responseHead(w.Header(), r), begin...))
 	o.look(time.Now(), h.opts.WriteTimeout)
-	if draining { // the shutdown began just now: the response is whole, and the client connects anew
-		o.close(ServerShutdown)
-	}
 	conn.Start(o, buffered)
 	return true
 }
@@ -90,6 +83,9 @@ func (o *takenOutlet) open(head []byte) {
 		o.early = nil
 	}
 	o.opened.Store(true)
+	if o.reason != "" { // it has been closed meanwhile: what is sent is whole, and the client connects anew
+		o.conn.HangUp()
+	}
 	o.mu.Unlock()
 	for _, err := range outcomes {
 		o.account(err)
@@ -158,7 +154,9 @@ func (o *takenOutlet) close(reason Reason) bool {
 		return false
 	}
 	o.reason = reason
-	o.conn.HangUp()
+	if o.opened.Load() { // else open does, behind the head of the response
+		o.conn.HangUp()
+	}
 	return true
 }
 
