@@ -33,7 +33,7 @@ var layers = map[string][]string{
 	"bench":       {"bench/...", "internal/bench/..."}, // it measures servers from outside
 
 	"socketio": {"adapter", "engineio", "eventlog", "message", "socketio/...", "internal/..."},
-	"sse":      {"adapter", "admission", "eventlog", "sse/...", "message", "origin", "internal/jsonscan", "internal/lograte", "internal/netconn", "internal/tally", "internal/utf8text", "internal/wheel", "internal/workers"},
+	"sse":      {"adapter", "admission", "eventlog", "sse/...", "message", "origin", "internal/jsonscan", "internal/lograte", "internal/netconn", "internal/service", "internal/tally", "internal/utf8text", "internal/wheel", "internal/workers"},
 
 	"eventlog":             {"message"},
 	"eventlog/filelog":     {"eventlog", "eventlog/internal/ledger", "message", "internal/journal", "internal/service"},
