@@ -97,7 +97,7 @@ func (l *link) silent(ctx context.Context) (list []adapter.NodeID) {
 // forget forgets another node for good.
 func (l *link) forget(name string) {
 	l.driver.homes.Left(l.namespace, name)
-	l.losses.gone(name)
+	l.losses.receiver.Gone(name)
 }
 
 // lapse forgets links that are silent for long in processes that are not.

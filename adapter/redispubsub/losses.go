@@ -25,11 +25,10 @@ type losses struct {
 	sender   numbers.Sender
 	receiver numbers.Receiver
 	hello    atomic.Bool // the others are to be asked for a beat
+	beats    int         // intervals that were over; belongs to the goroutine that beats
 
-	mu      sync.Mutex
+	mu      sync.Mutex // protects the following
 	opening []openingRoom
-	heard   map[string]time.Time // when the latest beat came, by who sent it
-	beats   int                  // intervals that were over
 }
 
 // openingRoom is a room whose subscription was not known to be confirmed.
@@ -78,41 +77,6 @@ func (s *losses) confirm() {
 	}
 }
 
-// from notes that a beat came.
-func (s *losses) from(name string, now time.Time) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.heard == nil {
-		s.heard = make(map[string]time.Time)
-	}
-	s.heard[name] = now
-}
-
-// gone forgets a publisher.
-func (s *losses) gone(name string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	delete(s.heard, name)
-	s.receiver.Gone(name)
-}
-
-// forget forgets who has said nothing for long, and returns them.
-func (s *losses) forget(now time.Time) (names []string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for name, at := range s.heard {
-		if now.Sub(at) > forgottenAfter {
-			delete(s.heard, name)
-			s.receiver.Gone(name)
-			names = append(names, name)
-		}
-	}
-	if s.beats++; s.beats%idleBeats == 0 {
-		s.sender.Greet()
-	}
-	return names
-}
-
 // joined returns the links that are subscribed.
 func (d *Driver) joined() (links []*link) {
 	d.mu.RLock()
@@ -129,8 +93,11 @@ func (d *Driver) joined() (links []*link) {
 func (l *link) beat(now time.Time) {
 	s := &l.losses
 	s.confirm()
-	if over := s.forget(now); len(over) > 0 {
+	if over := s.receiver.Forget(now.Add(-forgottenAfter)); len(over) > 0 {
 		l.lapse(over)
+	}
+	if s.beats++; s.beats%idleBeats == 0 {
+		s.sender.Greet()
 	}
 	asks, givenUp := s.receiver.Asks(now)
 	for _, f := range givenUp {
@@ -225,7 +192,6 @@ func (l *link) takeSignal(channel string, payload []byte) bool {
 			l.driver.monitor.Ignored(channel, err)
 			return true
 		}
-		l.losses.from(name, now)
 		l.found(f)
 	}
 	return true

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"reflect"
+	"slices"
 	"testing"
 	"time"
 
@@ -259,6 +260,39 @@ func TestBounds(t *testing.T) {
 	r.Gone("0")
 	if r.Gone("nobody"); r.publishers["0"] != nil {
 		t.Error("a publisher that is gone is remembered")
+	}
+}
+
+// A publisher of which nothing comes is forgotten, and whatever of a beat comes counts, also one that was missed before; who was not taken
+// up, because there were too many, is not there to be forgotten.
+func TestForget(t *testing.T) {
+	t.Parallel()
+	var r Receiver
+	began := time.Now()
+	at := func(s int) time.Time { return began.Add(time.Duration(s) * time.Second) }
+	say := func(name string, number uint64, s int) {
+		t.Helper()
+		if _, err := r.Beat(name, payloadOf((&beat{number: number}).append(nil)), at(s)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	say("early", 1, 0)
+	say("again", 5, 0)
+	say("again", 4, 10) // late
+	for n := range maxPublishers {
+		say(fmt.Sprint(n), 1, 5)
+	}
+	if got := r.Forget(at(0)); got != nil {
+		t.Errorf("forgot %v", got)
+	}
+	if got := r.Forget(at(1)); !slices.Equal(got, []string{"early"}) {
+		t.Errorf("forgot %v", got)
+	}
+	if got := r.Forget(at(6)); len(got) != maxPublishers-2 {
+		t.Errorf("forgot %d", len(got))
+	}
+	if got := r.Forget(at(11)); !slices.Equal(got, []string{"again"}) || len(r.publishers) != 0 {
+		t.Errorf("forgot %v, and %d are left", got, len(r.publishers))
 	}
 }
 

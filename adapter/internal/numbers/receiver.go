@@ -46,10 +46,11 @@ type life struct{ opening, opened, closed uint64 }
 
 // publisher is what is known of one.
 type publisher struct {
-	latest uint64  // the number of its latest beat
-	now    span    // since that
-	behind []*span // ended before, with beats that were missed
-	asked  int     // how often that was asked for
+	heard  time.Time // when its latest beat came
+	latest uint64    // the number of that which is furthest
+	now    span      // since that
+	behind []*span   // ended before, with beats that were missed
+	asked  int       // how often that was asked for
 	again  time.Time
 }
 
@@ -109,8 +110,11 @@ func (r *Receiver) beat(from string, b *beat, now time.Time) Finding {
 		if r.publishers == nil {
 			r.publishers = make(map[string]*publisher)
 		}
-		r.publishers[from] = &publisher{latest: b.number, now: r.begin(now, nil)}
+		r.publishers[from] = &publisher{heard: now, latest: b.number, now: r.begin(now, nil)}
 		return Finding{}
+	}
+	p.heard = now
+	switch {
 	case b.gone:
 		return r.giveUp(p)
 	case b.number <= p.latest:
@@ -342,4 +346,18 @@ func (r *Receiver) Gone(name string) {
 		r.giveUp(p)
 		delete(r.publishers, name)
 	}
+}
+
+// Forget is Gone for all publishers of which nothing has come since then, which it returns.
+func (r *Receiver) Forget(since time.Time) (names []string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for name, p := range r.publishers {
+		if p.heard.Before(since) {
+			r.giveUp(p)
+			delete(r.publishers, name)
+			names = append(names, name)
+		}
+	}
+	return names
 }
