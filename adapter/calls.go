@@ -26,8 +26,9 @@ type Calls struct {
 type pendingCall struct {
 	kind CallKind
 	each func(Answer)
+	some bool // the driver does not know all nodes that it asks by name
 
-	mu       sync.Mutex
+	mu       sync.Mutex // protects the following
 	others   int // how many nodes are asked
 	there    int // how many of them are there still, as far as is known
 	answered int
@@ -35,7 +36,6 @@ type pendingCall struct {
 	replied  int                   // of them
 	nodes    map[NodeID]struct{}   // which have answered
 	named    map[NodeID]*askedNode // if the driver knows which nodes it asks
-	some     bool                  // it does not know all of them
 	ended    bool
 	done     chan struct{}
 }
@@ -68,11 +68,12 @@ type CallQuestion struct {
 
 // Do asks a call and waits for the answers as [Caller] says.
 func (c *Calls) Do(ctx context.Context, call *Call, q CallQuestion, each func(Answer)) (missing []NodeID, err error) {
-	p := &pendingCall{kind: call.Kind, each: each, nodes: make(map[NodeID]struct{}), done: make(chan struct{})}
-	if q.Others != nil {
+	p := &pendingCall{kind: call.Kind, each: each, nodes: make(map[NodeID]struct{}), some: q.Others != nil, done: make(chan struct{})}
+	if p.some {
 		if p.others, err = q.Others(ctx); err != nil || p.others <= 0 {
 			return nil, err
 		}
+		p.there = p.others
 	}
 	c.mu.Lock()
 	if c.waiting == nil {
@@ -80,13 +81,12 @@ func (c *Calls) Do(ctx context.Context, call *Call, q CallQuestion, each func(An
 	}
 	c.waiting[q.ID] = p
 	c.mu.Unlock()
-	if p.some = q.Others != nil; q.Names != nil {
+	if q.Names != nil {
 		p.name(q.Names)
 	}
 	if q.Silent != nil {
 		p.silence(q.Silent(ctx))
 	}
-	p.there = p.others
 	if p.others > 0 {
 		// Who has answered was asked, though the caller may have given up before the driver knew that.
 		if err = q.Ask(ctx); err == nil || ctx.Err() != nil && p.heard() {
@@ -205,7 +205,7 @@ func (p *pendingCall) name(names func() []NodeID) {
 		p.named[node] = &askedNode{}
 	}
 	if !p.some {
-		p.others = len(p.named)
+		p.others, p.there = len(p.named), len(p.named)
 	}
 }
 

@@ -2,6 +2,9 @@ package adapter_test
 
 import (
 	"context"
+	"slices"
+	"strconv"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -41,4 +44,66 @@ func TestSilentNode(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestGoneBeforeItIsAsked has a node be known to be gone after the call knows of it and before anybody was asked: the others are
+// waited for.
+func TestGoneBeforeItIsAsked(t *testing.T) {
+	for name, others := range map[string]func(context.Context) (int, error){
+		"counted": func(context.Context) (int, error) { return 2, nil },
+		"named":   nil,
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			var calls adapter.Calls
+			answers := 0
+			missing, err := calls.Do(t.Context(), &adapter.Call{Kind: adapter.CallRooms}, adapter.CallQuestion{
+				ID:     "1",
+				Others: others,
+				Names:  func() []adapter.NodeID { return []adapter.NodeID{"a", "b"} },
+				Silent: func(context.Context) []adapter.NodeID { calls.Gone("a"); return nil },
+				Ask: func(context.Context) error {
+					time.AfterFunc(time.Second, func() { calls.Answer("1", adapter.Answer{Node: "b"}) })
+					return nil
+				},
+			}, func(adapter.Answer) { answers++ })
+			if answers != 1 || err == nil || !slices.Equal(missing, []adapter.NodeID{"a"}) {
+				t.Errorf("%s: %d answers, missing %q, %v; want that of b, and a missing", name, answers, missing, err)
+			}
+		})
+	}
+}
+
+// TestGoneWhileItIsAsked has nodes go at any moment of a call, from other goroutines.
+func TestGoneWhileItIsAsked(t *testing.T) {
+	t.Parallel()
+	var calls adapter.Calls
+	stop := make(chan struct{})
+	var going sync.WaitGroup
+	going.Go(func() {
+		for {
+			select {
+			case <-stop:
+				return
+			default:
+				calls.Gone("a")
+			}
+		}
+	})
+	for n := range 1000 {
+		id, answers := strconv.Itoa(n), 0
+		missing, err := calls.Do(t.Context(), &adapter.Call{Kind: adapter.CallRooms}, adapter.CallQuestion{
+			ID:     id,
+			Others: func(context.Context) (int, error) { return 2, nil },
+			Silent: func(context.Context) []adapter.NodeID { return []adapter.NodeID{"a"} },
+			Ask: func(context.Context) error {
+				go calls.Answer(id, adapter.Answer{Node: "b"})
+				return nil
+			},
+		}, func(adapter.Answer) { answers++ })
+		if answers != 1 || err == nil || !slices.Equal(missing, []adapter.NodeID{"a"}) {
+			t.Fatalf("call %d: %d answers, missing %q, %v", n, answers, missing, err)
+		}
+	}
+	close(stop)
+	going.Wait()
 }
