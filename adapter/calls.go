@@ -29,8 +29,8 @@ type pendingCall struct {
 	some bool // the driver does not know all nodes that it asks by name
 
 	mu       sync.Mutex // protects the following
-	others   int // how many nodes are asked
-	there    int // how many of them are there still, as far as is known
+	others   int        // how many nodes are asked
+	there    int        // how many of them are there still, as far as is known
 	answered int
 	asked    int                   // members, of all nodes that have said so
 	replied  int                   // of them
