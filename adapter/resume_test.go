@@ -15,7 +15,8 @@ import (
 
 // reader is a member that keeps the texts and offsets of what it is given.
 type reader struct {
-	id string
+	id   string
+	came chan struct{} // gets something for each message, if it is not nil
 
 	mu      sync.Mutex
 	texts   []string
@@ -27,9 +28,12 @@ func (r *reader) Disconnect(bool) {}
 
 func (r *reader) Deliver(m *message.Message) {
 	r.mu.Lock()
-	defer r.mu.Unlock()
 	r.texts = append(r.texts, string(m.Args()))
 	r.offsets = append(r.offsets, m.Offset)
+	r.mu.Unlock()
+	if r.came != nil {
+		r.came <- struct{}{}
+	}
 }
 
 func (r *reader) got() []string {

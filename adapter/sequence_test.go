@@ -117,10 +117,11 @@ func ExampleSequencer() {
 	session := absence.Session()
 	send(2)
 
-	back := &reader{id: "m"}
+	back := &reader{id: "m", came: make(chan struct{}, 1)}
 	away := nodes[1].Adopt(session)
 	nodes[1].Claim(away, back)
 	_, err := nodes[1].Resume(ctx, back, adapter.Resumption{Absence: away, After: m.offsets[0]})
+	<-back.came // with Resume, or right after it, if this node comes to the message later than the other
 	fmt.Println(m.got(), back.got(), err)
 	// Output: [[1]] [[2]] <nil>
 }
