@@ -103,37 +103,26 @@ func (s *Socket) tell() {
 	data = append(data, '}')
 	connect := prepare(&sioproto.Packet{Type: sioproto.Connect, Namespace: s.namespace.name, Data: data})
 	h := &s.client.inbox.held
-	opening := []*engineio.Prepared{connect}
+	whole := []*engineio.Prepared{connect}
 	told := !h.at.IsZero()
 	if told {
-		opening = append(opening, s.namespace.tellOffset(h.at))
+		whole = append(whole, s.namespace.tellOffset(h.at))
 	}
+	whole = append(whole, h.list...)
 	if x := s.extra.Load(); x != nil && x.recovered {
 		// What it missed is more than may wait for it later, and it may be about to change its transport.
-		_ = s.session.SendWhole(append(opening, h.list...))
-		h.reset()
-		s.state.Store(stateConnected)
-		if told {
-			s.namespace.recovery.shared.arrived(s)
-		}
-		return
-	}
-	// What leaves together leaves in one write. A client that cannot take it is counted by send and closed by the session,
-	// which then shuts the socket.
-	left := len(opening) + len(h.list)
-	for _, list := range [...][]*engineio.Prepared{opening, h.list} {
-		for _, p := range list {
+		_ = s.session.SendWhole(whole)
+	} else {
+		// What leaves together leaves in one write. A client that cannot take it is counted by send and closed by the session,
+		// which then shuts the socket.
+		for i, p := range whole {
 			flags := engineio.Deferred
-			if left--; left == 0 {
+			if i == len(whole)-1 {
 				flags = 0
 			}
 			if s.client.send(p, flags) != nil {
-				left = -1
 				break
 			}
-		}
-		if left < 0 {
-			break
 		}
 	}
 	h.reset()

@@ -63,12 +63,11 @@ func sum(ctx context.Context, servers []*Client, channel string) (total int64, e
 // Alone reports whether the server is in no cluster, and has no replicas and none that may come back: all who hear what is
 // published on it are connections to it, which [Client.Publish] counts.
 func (c *Client) Alone(ctx context.Context) (bool, error) {
-	client, err := c.connected()
+	client, ctx, done, err := c.begin(ctx)
 	if err != nil {
 		return false, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, c.timeout)
-	defer cancel()
+	defer done()
 	commands := make(rueidis.Commands, 2)
 	for i, section := range []string{"cluster", "replication"} {
 		commands[i] = client.B().Info().Section(section).Build()

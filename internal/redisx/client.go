@@ -80,6 +80,15 @@ func (c *Client) connected() (rueidis.Client, error) {
 	return c.client, nil
 }
 
+// begin returns the library's client, and a context that ends with the time that an answer may take: done is to be called after it.
+func (c *Client) begin(ctx context.Context) (client rueidis.Client, bounded context.Context, done context.CancelFunc, err error) {
+	if client, err = c.connected(); err != nil {
+		return nil, nil, nil, err
+	}
+	bounded, done = context.WithTimeout(ctx, c.timeout)
+	return client, bounded, done, nil
+}
+
 // primary returns the address of the server that commands go to now, where Sentinel may change it, and else "".
 func (c *Client) primary(client rueidis.Client) string {
 	if client.Mode() != rueidis.ClientModeSentinel {
@@ -114,15 +123,14 @@ func (c *Client) Publish(ctx context.Context, batch []Message) { c.PublishAndCou
 // that took the messages count. If the server does not say, if it has replicas behind the last message, or if there are no
 // channels, counts are nil. Whether there is a cluster is not asked; see [Client.Alone].
 func (c *Client) PublishAndCount(ctx context.Context, batch []Message, channels ...string) (counts []int64) {
-	client, err := c.connected()
+	client, ctx, done, err := c.begin(ctx)
 	if err != nil {
 		for i := range batch {
 			batch[i].Err = err
 		}
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, c.timeout)
-	defer cancel()
+	defer done()
 	commands := make(rueidis.Commands, len(batch), len(batch)+2)
 	for i := range batch {
 		if payload := rueidis.BinaryString(batch[i].Payload); batch[i].Sharded {

@@ -11,12 +11,11 @@ import (
 
 // Range returns up to count entries of a stream from an id on, that one included, up to another.
 func (c *Client) Range(ctx context.Context, stream string, from, until EntryID, count int) ([]Entry, error) {
-	client, err := c.connected()
+	client, ctx, done, err := c.begin(ctx)
 	if err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, c.timeout)
-	defer cancel()
+	defer done()
 	command := client.B().Xrange().Key(stream).Start(from.String()).End(until.String()).Count(int64(count)).Build()
 	found, err := client.Do(ctx, command).AsXRangeSlices()
 	if err != nil {
@@ -54,15 +53,14 @@ type Value struct {
 
 // Keep stores the values, with one round trip, and sets their Errs. Otherwise it is as Publish.
 func (c *Client) Keep(ctx context.Context, batch []Value) {
-	client, err := c.connected()
+	client, ctx, done, err := c.begin(ctx)
 	if err != nil {
 		for i := range batch {
 			batch[i].Err = err
 		}
 		return
 	}
-	ctx, cancel := context.WithTimeout(ctx, c.timeout)
-	defer cancel()
+	defer done()
 	commands := make(rueidis.Commands, len(batch))
 	for i, v := range batch {
 		ms := strconv.FormatInt(max(v.Age.Milliseconds(), 1), 10)
@@ -75,12 +73,11 @@ func (c *Client) Keep(ctx context.Context, batch []Value) {
 
 // Take returns the value that is stored under key and removes it, in one step. It is nil if there is none.
 func (c *Client) Take(ctx context.Context, key string) ([]byte, error) {
-	client, err := c.connected()
+	client, ctx, done, err := c.begin(ctx)
 	if err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, c.timeout)
-	defer cancel()
+	defer done()
 	data, err := client.Do(ctx, client.B().Getdel().Key(key).Build()).AsBytes()
 	if rueidis.IsRedisNil(err) {
 		return nil, nil

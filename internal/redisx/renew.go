@@ -39,15 +39,14 @@ const (
 
 // Renew replaces the values, each in one step and all with one round trip, and sets Found and Err. Otherwise it is as Publish.
 func (c *Client) Renew(ctx context.Context, batch []Renewal) {
-	client, err := c.connected()
+	client, ctx, done, err := c.begin(ctx)
 	if err != nil {
 		for i := range batch {
 			batch[i].Err = err
 		}
 		return
 	}
-	ctx, cancel := context.WithTimeout(ctx, c.timeout)
-	defer cancel()
+	defer done()
 	commands := make(rueidis.Commands, len(batch))
 	for i, r := range batch {
 		commands[i] = client.B().Arbitrary("EVAL").Args(renewScript, "1").Keys(r.Key).Args(strconv.Itoa(r.First), strconv.Itoa(r.First+len(r.Part)-1),

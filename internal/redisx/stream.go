@@ -68,15 +68,14 @@ type Append struct {
 
 // Append appends the batch in its order with one round trip, and sets IDs and Errs. Otherwise it is as Publish.
 func (c *Client) Append(ctx context.Context, batch []Append) {
-	client, err := c.connected()
+	client, ctx, done, err := c.begin(ctx)
 	if err != nil {
 		for i := range batch {
 			batch[i].Err = err
 		}
 		return
 	}
-	ctx, cancel := context.WithTimeout(ctx, c.timeout)
-	defer cancel()
+	defer done()
 	commands := make(rueidis.Commands, len(batch))
 	for i := range batch {
 		command := client.B().Arbitrary("XADD").Keys(batch[i].Stream)
@@ -246,12 +245,11 @@ func (r *StreamReader) Close() {
 // Appendable returns why nothing can be appended to a stream now, without appending anything: Redis looks at who asks, and at
 // what it has room for, before it looks at the id, which no entry can have.
 func (c *Client) Appendable(ctx context.Context, stream string) error {
-	client, err := c.connected()
+	client, ctx, done, err := c.begin(ctx)
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(ctx, c.timeout)
-	defer cancel()
+	defer done()
 	err = client.Do(ctx, client.B().Arbitrary("XADD").Keys(stream).Args("NOMKSTREAM", "0-0", "probe", "").Build()).Error()
 	if answer, ok := rueidis.IsRedisErr(err); ok && strings.Contains(answer.Error(), "must be greater than 0-0") {
 		return nil
