@@ -25,6 +25,18 @@ func TestWhatIsKeptIsBounded(t *testing.T) {
 	}
 }
 
+// What has expired when it is made was made, and is not there.
+func TestExpiredAtOnce(t *testing.T) {
+	t.Parallel()
+	s := serve(t, memlog.New(), nil)
+	for _, life := range [][]string{{"Stream-TTL", "0"}, {"Stream-Expires-At", "2001-01-01T00:00:00Z"}} {
+		for range 2 {
+			s.want(201, "PUT", "short", "x", with(plain, life...)...)
+			s.want(404, "GET", "short", "")
+		}
+	}
+}
+
 // A time may be written with any zone that RFC 3339 has; one that cannot be kept is refused.
 func TestTimesOfExpiry(t *testing.T) {
 	t.Parallel()

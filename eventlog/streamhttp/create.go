@@ -105,13 +105,7 @@ func (h *Handler) create(w http.ResponseWriter, r *http.Request, name string) er
 	if err != nil {
 		return err
 	}
-	header := w.Header()
-	header.Set("Content-Type", st.ContentType)
-	header.Set("Cache-Control", "no-store")
-	header.Set(headerNext, formatOffset(st.tail(b)))
-	if b.Ended {
-		header.Set(headerClosed, "true")
-	}
+	header := st.header(w, b)
 	if !made {
 		w.WriteHeader(http.StatusOK)
 		return nil
@@ -147,7 +141,10 @@ func (h *Handler) ensure(ctx context.Context, name string, q *wanted) (*stream, 
 			return nil, false, err
 		}
 		if made {
-			st, err := h.lookup(ctx, name)
+			if st = h.catalog.find(name); st != nil { // even if it has expired since: it was made
+				return st, true, st.open(ctx, h.store)
+			}
+			st, err = h.lookup(ctx, name)
 			return st, true, err
 		}
 	}

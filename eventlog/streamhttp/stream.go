@@ -141,21 +141,27 @@ func (h *Handler) head(w http.ResponseWriter, r *http.Request, name string) erro
 	if err != nil {
 		return err
 	}
-	header := w.Header()
-	header.Set("Content-Type", st.ContentType)
-	header.Set("Cache-Control", "no-store")
-	header.Set(headerNext, formatOffset(st.tail(b)))
+	header := st.header(w, b)
 	if st.TTL != nil {
 		header.Set(headerTTL, strconv.FormatInt(*st.TTL, 10))
 	}
 	if !st.Expires.IsZero() {
 		header.Set(headerExpires, st.Expires.Format(time.RFC3339Nano))
 	}
+	w.WriteHeader(http.StatusOK)
+	return nil
+}
+
+// header writes what every answer says of a stream with those bounds, and returns the header.
+func (st *stream) header(w http.ResponseWriter, b eventlog.TopicBounds) http.Header {
+	header := w.Header()
+	header.Set("Content-Type", st.ContentType)
+	header.Set("Cache-Control", "no-store")
+	header.Set(headerNext, formatOffset(st.tail(b)))
 	if b.Ended {
 		header.Set(headerClosed, "true")
 	}
-	w.WriteHeader(http.StatusOK)
-	return nil
+	return header
 }
 
 // delete is DELETE.

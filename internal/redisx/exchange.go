@@ -6,9 +6,9 @@ import (
 )
 
 // exchange counts the commands on a connection and the replies to them, which may come in pieces. What Redis says unasked, and
-// what it confirms of subscriptions, which RESP3 sends as such, is no reply, and a subscription has none but an error. Once there were more replies
-// than commands, as there are in RESP2 and when a subscription is refused, whatever comes is taken for all that was asked for. It
-// implements [rival.Exchange].
+// what it confirms of subscriptions, which RESP3 sends as such, is no reply, and a subscription has none but an error. Once there
+// were more replies than commands, as there are in RESP2 and when a subscription is refused, whatever comes is taken for all that
+// was asked for. It implements [rival.Exchange].
 type exchange struct {
 	commands, replies resp
 	asked, answered   atomic.Int64
