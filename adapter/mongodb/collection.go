@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -120,7 +121,7 @@ func (s *store) create(ctx context.Context) error {
 // index makes the index that removes old documents, if there is none. Without it the collection grows forever, but works.
 func (s *store) index(ctx context.Context) error {
 	specifications, err := s.collection.Indexes().ListSpecifications(ctx)
-	if err != nil && !isServerError(err) {
+	if err != nil && !isAnswer(err) {
 		return fmt.Errorf("mongodb: look for the indexes of %s: %w", s.opts.Collection, err)
 	}
 	for _, index := range specifications {
@@ -134,7 +135,7 @@ func (s *store) index(ctx context.Context) error {
 	switch {
 	case err == nil:
 		return nil
-	case !isServerError(err):
+	case !isAnswer(err):
 		return fmt.Errorf("mongodb: make the index of %s: %w", s.opts.Collection, err)
 	}
 	s.warn("index", "the collection has no TTL index and none can be made: nothing removes old messages",
@@ -142,9 +143,11 @@ func (s *store) index(ctx context.Context) error {
 	return nil
 }
 
-func isServerError(err error) bool {
+// isAnswer reports whether err is what a server has answered. That a connection was lost, or that the client has none just now, the
+// library tells in the same type, but without a code.
+func isAnswer(err error) bool {
 	var server mongo.ServerError
-	return errors.As(err, &server) && !mongo.IsNetworkError(err)
+	return errors.As(err, &server) && !mongo.IsNetworkError(err) && slices.ContainsFunc(server.ErrorCodes(), func(code int) bool { return code != 0 })
 }
 
 func hasCode(err error, code int) bool {

@@ -25,3 +25,6 @@ func Decode(b []byte, rooms ...string) (*nodewire.Message, error) {
 
 // MaxDocument is how large a document is at most.
 const MaxDocument = maxDocument
+
+// Transient reports whether what was to be inserted is tried again after err.
+func Transient(err error) bool { return transient(err) }

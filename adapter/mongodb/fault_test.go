@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"strings"
 	"testing"
 	"time"
@@ -168,7 +169,34 @@ func TestFaults(t *testing.T) {
 	}
 }
 
-// TestCutAgainAndAgain cuts all connections while messages flow: what is in doubt is inserted again, and comes once.
+// TestTransient: only what a server has answered is a refusal. What the library says without one, it says in the same types.
+func TestTransient(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		err  error
+		want bool
+	}{
+		{mongo.CommandError{Message: "the pool was cleared, as that another connection was lost is told", Labels: []string{"TransientTransactionError"}}, true},
+		{mongo.CommandError{Message: "a connection was lost", Labels: []string{"NetworkError"}}, true},
+		{mongo.CommandError{Code: 91, Name: "ShutdownInProgress", Labels: []string{"RetryableWriteError"}}, true},
+		{mongo.CommandError{Code: 50, Name: "MaxTimeMSExpired"}, true},
+		{mongo.CommandError{Code: 13, Name: "Unauthorized"}, false},
+		{mongo.WriteException{WriteConcernError: &mongo.WriteConcernError{Code: 64}}, true},
+		{mongo.WriteError{Code: 121, Message: "the document failed validation"}, false},
+		{mongo.WriteException{WriteErrors: mongo.WriteErrors{{Code: 121}}}, false},
+		{errors.New("no server can be selected"), true},
+		{context.DeadlineExceeded, true},
+	} {
+		for _, err := range []error{tt.err, fmt.Errorf("wrapped: %w", tt.err)} {
+			if got := mongodb.Transient(err); got != tt.want {
+				t.Errorf("%#v: %v, want %v", err, got, tt.want)
+			}
+		}
+	}
+}
+
+// TestCutAgainAndAgain cuts all connections while messages flow, and those that take their place: what is in doubt is inserted
+// again, and comes once.
 func TestCutAgainAndAgain(t *testing.T) {
 	t.Parallel()
 	server := testmongo.Start(t)
@@ -180,7 +208,12 @@ func TestCutAgainAndAgain(t *testing.T) {
 	const messages, cuts = 400, 8
 	for n := range messages {
 		if n%(messages/cuts) == 0 {
-			go proxy.Cut() // while the next is under way
+			go func() { // while the next is under way
+				for range 1 + n/(messages/cuts)%4 {
+					proxy.Cut()
+					time.Sleep(rand.N(10 * time.Millisecond))
+				}
+			}()
 		}
 		if err := a1.Broadcast(t.Context(), newMessage(fmt.Sprint(n)), message.Target{}); err != nil {
 			t.Errorf("message %d: %v", n, err)

@@ -96,17 +96,12 @@ func is(ctx context.Context, c *mongo.Collection, d document) bool {
 	return ok && c.FindOne(ctx, bson.D{{Key: "_id", Value: id}}, options.FindOne().SetProjection(bson.D{{Key: "_id", Value: 1}})).Err() == nil
 }
 
-// transient reports whether the same may go well if it is tried again. That the majority of a replica set has not confirmed
-// a document in time is such a case: it may be rolled back.
+// transient reports whether the same may go well if it is tried again. Of what a server answers that is what it says itself, and
+// that the majority of a replica set has not confirmed a document in time: it may be rolled back.
 func transient(err error) bool {
-	if mongo.IsNetworkError(err) || mongo.IsTimeout(err) {
-		return true
-	}
 	var server mongo.ServerError
-	if errors.As(err, &server) {
-		return server.HasErrorLabel("RetryableWriteError") || isWriteConcernError(err)
-	}
-	return true // no server, none that is primary, no connection
+	return !isAnswer(err) || mongo.IsTimeout(err) || isWriteConcernError(err) ||
+		errors.As(err, &server) && server.HasErrorLabel("RetryableWriteError")
 }
 
 func isWriteConcernError(err error) bool {
