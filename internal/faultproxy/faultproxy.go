@@ -26,12 +26,14 @@ type Proxy struct {
 	lossy    bool
 	refused  bool
 	closed   bool
+	doomed   int // how many of the next connections are cut
 }
 
 // link is one connection that is passed on.
 type link struct {
 	client, server net.Conn // server is nil if there was none to be reached
 	dead           bool     // nothing arrives any more, and neither side is told
+	doomed         bool     // it is cut when the server has answered for the first time
 }
 
 // chunk is something read from one side, and when the other gets it.
@@ -120,6 +122,14 @@ func (p *Proxy) Cut() {
 	p.cut()
 }
 
+// CutAgain closes all connections that are there, and the next n when their server has answered for the first time.
+func (p *Proxy) CutAgain(n int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.doomed = n
+	p.cut()
+}
+
 func (p *Proxy) cut() {
 	for l := range p.conns {
 		_ = l.client.Close()
@@ -193,6 +203,10 @@ func (p *Proxy) register(l *link) (target string, ok bool) {
 	target = p.targets[p.accepted%len(p.targets)]
 	p.accepted++
 	l.dead = p.lossy
+	if p.doomed > 0 {
+		p.doomed--
+		l.doomed = true
+	}
 	p.conns[l] = struct{}{}
 	return target, true
 }
@@ -236,7 +250,7 @@ func (p *Proxy) pass(l *link, from, to net.Conn) {
 		if p.isDead(l) {
 			continue
 		}
-		if _, err := to.Write(c.data); err != nil && !p.isDead(l) {
+		if _, err := to.Write(c.data); err != nil && !p.isDead(l) || l.doomed && to == l.client {
 			break
 		}
 	}

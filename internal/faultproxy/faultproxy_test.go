@@ -129,6 +129,32 @@ func silent(t *testing.T, c net.Conn) {
 	}
 }
 
+// TestCutAgain: those that are there are closed, and each of the next when its server has answered.
+func TestCutAgain(t *testing.T) {
+	t.Parallel()
+	p := faultproxy.Start(t, echo(t, "a"))
+	there := dial(t, p)
+	want(t, there, "a")
+	p.CutAgain(2)
+	ended(t, there)
+	for range 2 {
+		c := dial(t, p)
+		want(t, c, "a")
+		ended(t, c)
+	}
+	c := dial(t, p)
+	want(t, c, "a")
+	send(t, c, "x")
+	want(t, c, "x")
+}
+
+func ended(t *testing.T, c net.Conn) {
+	t.Helper()
+	if n, err := c.Read(make([]byte, 1)); n > 0 || err == nil {
+		t.Error("a connection that was cut is there")
+	}
+}
+
 func TestLosses(t *testing.T) {
 	t.Parallel()
 	p := faultproxy.Start(t, echo(t, "one"))
