@@ -194,7 +194,7 @@ func (m *Model) Compare(t *testing.T, s eventlog.Store) {
 }
 
 // model compares after random steps.
-func model(t *testing.T, s eventlog.Store) {
+func model(t *testing.T, s *world) {
 	m := NewModel(1)
 	for i := range 500 {
 		m.Step(t, s)

@@ -15,25 +15,57 @@ import (
 // NewStore makes an empty store. The suite closes it. It is called in synctest bubbles.
 type NewStore func(t *testing.T) eventlog.Store
 
+// Distant is a store that lies outside of the process, and its clock.
+type Distant struct {
+	eventlog.Store
+	// Pass lets a time pass on the store's clock, which stands still otherwise. It begins in the present.
+	Pass func(time.Duration)
+}
+
 // RunStore holds the stores that fresh makes to what package eventlog asks of a store of topics.
 func RunStore(t *testing.T, fresh NewStore) {
-	for name, test := range map[string]func(t *testing.T, s eventlog.Store){
-		"Order": topicOrder, "Content": topicContent, "Batches": batches, "Keys": keys, "Producers": producers, "End": end,
-		"Retention": retention, "Age": age, "Trim": topicTrim, "Follow": follow, "Deadlines": waiting, "Deletion": deletion,
-		"Names": names, "Policies": policies, "Concurrent": appendAtOnce, "Closed": storeClosed, "Model": model,
-	} {
+	for name, test := range storeTests {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				s := fresh(t)
-				defer func() {
-					if err := s.Close(); err != nil {
-						t.Error(err)
-					}
-				}()
-				test(t, s)
+				run(t, &world{Store: fresh(t), pass: time.Sleep, settle: synctest.Wait, patience: time.Minute}, test)
 			})
 		})
 	}
+}
+
+// RunDistant is RunStore for stores that no synctest bubble can hold.
+func RunDistant(t *testing.T, fresh func(t *testing.T) Distant) {
+	for name, test := range storeTests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			d := fresh(t)
+			run(t, &world{Store: d.Store, pass: d.Pass, settle: func() {}, patience: 200 * time.Millisecond, distant: true}, test)
+		})
+	}
+}
+
+var storeTests = map[string]func(t *testing.T, s *world){
+	"Order": topicOrder, "Content": topicContent, "Batches": batches, "Keys": keys, "Producers": producers, "End": end,
+	"Retention": retention, "Age": age, "Trim": topicTrim, "Follow": follow, "Deadlines": waiting, "Deletion": deletion,
+	"Names": names, "Policies": policies, "Concurrent": appendAtOnce, "Closed": storeClosed, "Model": model,
+}
+
+// world is a store and the time it lives in.
+type world struct {
+	eventlog.Store
+	pass     func(time.Duration)
+	settle   func()        // waits until all goroutines wait, where that can be known
+	patience time.Duration // of somebody who gives up
+	distant  bool          // time goes on by itself
+}
+
+func run(t *testing.T, s *world, test func(t *testing.T, s *world)) {
+	defer func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	}()
+	test(t, s)
 }
 
 func topicOf(t *testing.T, s eventlog.Store, name string, p *eventlog.Policy) eventlog.Topic {
@@ -106,7 +138,7 @@ func notCovered(t *testing.T, topic eventlog.Topic, after message.Offset) {
 	}
 }
 
-func topicOrder(t *testing.T, s eventlog.Store) {
+func topicOrder(t *testing.T, s *world) {
 	topic := topicOf(t, s, "t", nil)
 	b := bounds(t, topic)
 	if b.Floor.IsZero() || b.Floor != b.Top || b.Count != 0 || b.Bytes != 0 || b.Ended {
@@ -120,7 +152,7 @@ func topicOrder(t *testing.T, s eventlog.Store) {
 		}
 		offsets = append(offsets, a.First)
 		if i%50 == 25 {
-			time.Sleep(time.Millisecond)
+			s.pass(time.Millisecond)
 		}
 	}
 	if b := bounds(t, topic); b.Top != offsets[120] || b.Floor != offsets[0] || b.Count != 120 {
@@ -143,7 +175,7 @@ func topicOrder(t *testing.T, s eventlog.Store) {
 	notCovered(t, topic, message.Offset{Ms: offsets[120].Ms, Seq: offsets[120].Seq + 1})
 }
 
-func topicContent(t *testing.T, s eventlog.Store) {
+func topicContent(t *testing.T, s *world) {
 	topic := topicOf(t, s, "t", nil)
 	large := make([]byte, 50_000)
 	appendTo(t, topic, &eventlog.Batch{Items: []eventlog.Item{{Data: []byte(`["e",1]`), Attachments: [][]byte{{1, 2}, {}, large}}, {}}})
@@ -157,7 +189,7 @@ func topicContent(t *testing.T, s eventlog.Store) {
 	}
 }
 
-func batches(t *testing.T, s eventlog.Store) {
+func batches(t *testing.T, s *world) {
 	topic := topicOf(t, s, "t", nil)
 	start := bounds(t, topic).Top
 	a := appendTo(t, topic, batchOf("a", "b", "c"))
@@ -182,7 +214,7 @@ func batches(t *testing.T, s eventlog.Store) {
 	has(t, topic, "a", "b", "c", "d")
 }
 
-func keys(t *testing.T, s eventlog.Store) {
+func keys(t *testing.T, s *world) {
 	topic := topicOf(t, s, "t", &eventlog.Policy{Age: -1, Count: 2})
 	keyed := func(key, text string) eventlog.Appended {
 		b := batchOf(text)
@@ -205,18 +237,18 @@ func keys(t *testing.T, s eventlog.Store) {
 	keyed("", "four")
 	keyed("", "five")
 	has(t, topic, "four", "five")
-	time.Sleep(eventlog.KeyAge - time.Minute)
+	s.pass(eventlog.KeyAge - time.Minute)
 	if again := keyed("k", "x"); !again.Duplicate || again.First != first.First {
 		t.Errorf("after nearly a day, and trimmed: %+v", again)
 	}
-	time.Sleep(2 * time.Minute)
+	s.pass(2 * time.Minute)
 	if a := keyed("k", "six"); a.Duplicate {
 		t.Errorf("after a day: %+v", a)
 	}
 	has(t, topic, "five", "six")
 }
 
-func producers(t *testing.T, s eventlog.Store) {
+func producers(t *testing.T, s *world) {
 	topic := topicOf(t, s, "t", nil)
 	send := func(epoch, seq uint64) (eventlog.Appended, error) {
 		b := batchOf(fmt.Sprint(epoch, "/", seq))
@@ -256,7 +288,7 @@ func producers(t *testing.T, s eventlog.Store) {
 	has(t, topic, "1/0", "1/1", "1/2", "3/0", "other")
 }
 
-func end(t *testing.T, s eventlog.Store) {
+func end(t *testing.T, s *world) {
 	topic := topicOf(t, s, "t", nil)
 	cursor := eventlog.Follow(topic, message.Offset{})
 	late := eventlog.Follow(topic, bounds(t, topic).Top)
@@ -290,7 +322,7 @@ func end(t *testing.T, s eventlog.Store) {
 		_, err := eventlog.Follow(empty, message.Offset{}).Next(t.Context())
 		waits <- err
 	}()
-	synctest.Wait()
+	s.settle()
 	appendTo(t, empty, &eventlog.Batch{End: true})
 	if err := <-waits; !errors.Is(err, eventlog.ErrEnded) {
 		t.Errorf("a reader who waits when the topic ends: %v", err)

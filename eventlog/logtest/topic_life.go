@@ -6,14 +6,13 @@ import (
 	"fmt"
 	"sync"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/peal-dev/peal/eventlog"
 	"github.com/peal-dev/peal/message"
 )
 
-func retention(t *testing.T, s eventlog.Store) {
+func retention(t *testing.T, s *world) {
 	topic := topicOf(t, s, "count", &eventlog.Policy{Count: 10})
 	var offsets []message.Offset
 	for i := range 30 {
@@ -43,28 +42,28 @@ func retention(t *testing.T, s eventlog.Store) {
 	}
 }
 
-func age(t *testing.T, s eventlog.Store) {
+func age(t *testing.T, s *world) {
 	topic, forever := topicOf(t, s, "t", &eventlog.Policy{Age: time.Hour}), topicOf(t, s, "u", &eventlog.Policy{Age: -1, Count: -1, Bytes: -1})
 	first := appendTo(t, topic, batchOf("a"))
 	appendTo(t, forever, batchOf("z"))
-	time.Sleep(50 * time.Minute)
+	s.pass(50 * time.Minute)
 	appendTo(t, topic, batchOf("b"))
 	has(t, topic, "a", "b")
-	time.Sleep(20 * time.Minute)
+	s.pass(20 * time.Minute)
 	has(t, topic, "b")
 	if b := bounds(t, topic); b.Floor != first.Last || b.Count != 1 {
 		t.Errorf("the bounds are %+v", b)
 	}
-	time.Sleep(time.Hour)
+	s.pass(time.Hour)
 	has(t, topic)
 	if b := bounds(t, topic); b.Floor != b.Top || b.Bytes != 0 {
 		t.Errorf("the bounds are %+v", b)
 	}
-	time.Sleep(1000 * time.Hour)
+	s.pass(1000 * time.Hour)
 	has(t, forever, "z")
 }
 
-func topicTrim(t *testing.T, s eventlog.Store) {
+func topicTrim(t *testing.T, s *world) {
 	topic := topicOf(t, s, "t", nil)
 	var offsets []message.Offset
 	for i := range 10 {
@@ -93,7 +92,7 @@ func topicTrim(t *testing.T, s eventlog.Store) {
 }
 
 // follow has readers that begin while others append: each gets everything behind where it began, once, in order.
-func follow(t *testing.T, s eventlog.Store) {
+func follow(t *testing.T, s *world) {
 	topic := topicOf(t, s, "t", nil)
 	const count = 300
 	var all sync.WaitGroup
@@ -142,12 +141,12 @@ func follow(t *testing.T, s eventlog.Store) {
 	all.Wait()
 }
 
-func waiting(t *testing.T, s eventlog.Store) {
+func waiting(t *testing.T, s *world) {
 	topic := topicOf(t, s, "t", nil)
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), s.patience)
 	defer cancel()
 	began := time.Now()
-	if _, err := eventlog.Follow(topic, message.Offset{}).Next(ctx); !errors.Is(err, context.DeadlineExceeded) || time.Since(began) != time.Minute {
+	if _, err := eventlog.Follow(topic, message.Offset{}).Next(ctx); !errors.Is(err, context.DeadlineExceeded) || !s.distant && time.Since(began) != s.patience {
 		t.Errorf("nothing to read: %v after %v", err, time.Since(began))
 	}
 	if _, err := topic.Append(ctx, batchOf("x")); !errors.Is(err, context.DeadlineExceeded) {
@@ -162,7 +161,7 @@ func waiting(t *testing.T, s eventlog.Store) {
 	has(t, topic)
 }
 
-func deletion(t *testing.T, s eventlog.Store) {
+func deletion(t *testing.T, s *world) {
 	topic := topicOf(t, s, "t", nil)
 	last := appendTo(t, topic, batchOf("old")).Last
 	waits := make(chan error, 1)
@@ -170,7 +169,7 @@ func deletion(t *testing.T, s eventlog.Store) {
 		_, err := eventlog.Follow(topic, last).Next(t.Context())
 		waits <- err
 	}()
-	synctest.Wait()
+	s.settle()
 	for range 2 {
 		if err := s.Delete(t.Context(), "t"); err != nil {
 			t.Fatal(err)
@@ -192,7 +191,7 @@ func deletion(t *testing.T, s eventlog.Store) {
 	notCovered(t, again, last)
 }
 
-func names(t *testing.T, s eventlog.Store) {
+func names(t *testing.T, s *world) {
 	for _, name := range []string{"b", "a", "ü/..\x00", string(make([]byte, 255))} {
 		topicOf(t, s, name, nil)
 	}
@@ -206,7 +205,7 @@ func names(t *testing.T, s eventlog.Store) {
 	}
 }
 
-func policies(t *testing.T, s eventlog.Store) {
+func policies(t *testing.T, s *world) {
 	topic := topicOf(t, s, "t", &eventlog.Policy{Count: 5})
 	for i := range 7 {
 		appendTo(t, topicOf(t, s, "t", nil), batchOf(fmt.Sprint(i)))
@@ -216,7 +215,7 @@ func policies(t *testing.T, s eventlog.Store) {
 	has(t, topic, "5", "6")
 }
 
-func appendAtOnce(t *testing.T, s eventlog.Store) {
+func appendAtOnce(t *testing.T, s *world) {
 	var all sync.WaitGroup
 	const topics, writers, each = 3, 8, 20
 	for w := range writers {
@@ -254,14 +253,14 @@ func appendAtOnce(t *testing.T, s eventlog.Store) {
 	}
 }
 
-func storeClosed(t *testing.T, s eventlog.Store) {
+func storeClosed(t *testing.T, s *world) {
 	topic := topicOf(t, s, "t", nil)
 	waits := make(chan error, 1)
 	go func() {
 		_, err := eventlog.Follow(topic, message.Offset{}).Next(t.Context())
 		waits <- err
 	}()
-	synctest.Wait()
+	s.settle()
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
