@@ -37,6 +37,7 @@ var layers = map[string][]string{
 
 	"eventlog":             {"message"},
 	"eventlog/filelog":     {"eventlog", "eventlog/internal/ledger", "message", "internal/journal", "internal/service"},
+	"eventlog/redislog":    {"eventlog", "message", "internal/redisx"},
 	"eventlog/memlog":      {"eventlog", "eventlog/internal/ledger", "message"},
 	"eventlog/streamhttp":  {"eventlog", "internal/service", "internal/tally", "message"},
 	"eventlog/groups":      {"eventlog", "message"},

@@ -18,6 +18,7 @@ const (
 	CodeStoreFailed      = "store_failed"
 	CodeStoreClosed      = "store_closed"
 	CodeStoreUncertain   = "store_uncertain"
+	CodeStoreUnavailable = "store_unavailable"
 )
 
 // What topics and stores answer, found with errors.Is.
@@ -37,8 +38,12 @@ var (
 	ErrStoreFailed = errors.New("eventlog: the store has failed")
 	// ErrStoreClosed says that the store was closed.
 	ErrStoreClosed = errors.New("eventlog: the store is closed")
-	// ErrUncertain says that the context ended while the batch was being written: it is not known whether it is kept.
+	// ErrUncertain says that the context ended while the batch was being written, or the server that keeps it did not answer: it is
+	// not known whether it is kept.
 	ErrUncertain = errors.New("eventlog: not known whether the batch was kept")
+	// ErrStoreUnavailable says that the server of the store is not there or refuses. Later it may be, without anything being opened
+	// again.
+	ErrStoreUnavailable = errors.New("eventlog: the store is not available")
 )
 
 // FencedError says that another producer of the same name has taken over. Found with errors.As.
@@ -85,6 +90,7 @@ func CodeOf(err error) string {
 	}{
 		{ErrUncertain, CodeStoreUncertain}, {ErrEnded, CodeTopicEnded}, {ErrDeleted, CodeTopicDeleted}, {ErrInvalid, CodeInvalidBatch},
 		{ErrStoreFull, CodeStoreFull}, {ErrStoreBusy, CodeStoreBusy}, {ErrStoreFailed, CodeStoreFailed}, {ErrStoreClosed, CodeStoreClosed},
+		{ErrStoreUnavailable, CodeStoreUnavailable},
 	} {
 		if errors.Is(err, c.err) {
 			return c.code

@@ -85,7 +85,7 @@ func known(err error) *Error {
 		return answer(http.StatusServiceUnavailable, "too many appends wait for the store")
 	case eventlog.CodeStoreUncertain:
 		return answer(http.StatusServiceUnavailable, "it is not known whether this was kept: with Producer-Id it can be sent again safely")
-	case eventlog.CodeStoreFailed, eventlog.CodeStoreClosed:
+	case eventlog.CodeStoreFailed, eventlog.CodeStoreClosed, eventlog.CodeStoreUnavailable:
 		return answer(http.StatusServiceUnavailable, "the store takes nothing now; see the log of the server")
 	}
 	return nil

@@ -84,3 +84,62 @@ func (c *Client) Take(ctx context.Context, key string) ([]byte, error) {
 	}
 	return data, c.explain("take a value", err)
 }
+
+// AddMember adds a member to a set.
+func (c *Client) AddMember(ctx context.Context, set, member string) error {
+	client, ctx, done, err := c.begin(ctx)
+	if err != nil {
+		return err
+	}
+	defer done()
+	return c.explain("add to "+set, client.Do(ctx, client.B().Sadd().Key(set).Member(member).Build()).Error())
+}
+
+// RemoveMember removes a member from a set.
+func (c *Client) RemoveMember(ctx context.Context, set, member string) error {
+	client, ctx, done, err := c.begin(ctx)
+	if err != nil {
+		return err
+	}
+	defer done()
+	return c.explain("remove from "+set, client.Do(ctx, client.B().Srem().Key(set).Member(member).Build()).Error())
+}
+
+// Members returns the members of a set, in no order.
+func (c *Client) Members(ctx context.Context, set string) ([]string, error) {
+	client, ctx, done, err := c.begin(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer done()
+	members, err := client.Do(ctx, client.B().Smembers().Key(set).Build()).AsStrSlice()
+	return members, c.explain("read "+set, err)
+}
+
+// HashField is whether a hash has a field.
+type HashField struct {
+	Key, Field string
+	// There and Err are set by Look.
+	There bool
+	Err   error
+}
+
+// Look finds out which hashes have which fields, with one round trip. Otherwise it is as Publish.
+func (c *Client) Look(ctx context.Context, batch []HashField) {
+	client, ctx, done, err := c.begin(ctx)
+	if err != nil {
+		for i := range batch {
+			batch[i].Err = err
+		}
+		return
+	}
+	defer done()
+	commands := make(rueidis.Commands, len(batch))
+	for i := range batch {
+		commands[i] = client.B().Hexists().Key(batch[i].Key).Field(batch[i].Field).Build()
+	}
+	for i, result := range client.DoMulti(ctx, commands...) {
+		there, err := result.AsBool()
+		batch[i].There, batch[i].Err = there, c.explain("look at "+batch[i].Key, err)
+	}
+}

@@ -62,6 +62,40 @@ func (s *Shards) Take(ctx context.Context, key string) (data []byte, err error) 
 	return data, err
 }
 
+func (f *HashField) key() string   { return f.Key }
+func (f *HashField) fault() *error { return &f.Err }
+
+// Look finds out which hashes have which fields, with one round trip to each server, and sets their There and Err.
+func (s *Shards) Look(ctx context.Context, batch []HashField) { spread(ctx, s, batch, (*Client).Look) }
+
+// Run runs a script, as [Client.Run] does, on the server that has the keys.
+func (s *Shards) Run(ctx context.Context, script *Script, keys, args []string) (answer any, err error) {
+	err = s.at(ctx, keys[0], func(ctx context.Context, c *Client) error {
+		answer, err = c.Run(ctx, script, keys, args)
+		return err
+	})
+	return answer, err
+}
+
+// AddMember adds a member to a set.
+func (s *Shards) AddMember(ctx context.Context, set, member string) error {
+	return s.at(ctx, set, func(ctx context.Context, c *Client) error { return c.AddMember(ctx, set, member) })
+}
+
+// RemoveMember removes a member from a set.
+func (s *Shards) RemoveMember(ctx context.Context, set, member string) error {
+	return s.at(ctx, set, func(ctx context.Context, c *Client) error { return c.RemoveMember(ctx, set, member) })
+}
+
+// Members returns the members of a set, in no order.
+func (s *Shards) Members(ctx context.Context, set string) (members []string, err error) {
+	err = s.at(ctx, set, func(ctx context.Context, c *Client) error {
+		members, err = c.Members(ctx, set)
+		return err
+	})
+	return members, err
+}
+
 // at has do ask the server that has a key, and another one if that has it by now.
 func (s *Shards) at(ctx context.Context, key string, do func(ctx context.Context, c *Client) error) error {
 	ctx, cancel := context.WithTimeout(ctx, s.opts.Timeout)

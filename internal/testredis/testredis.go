@@ -35,6 +35,12 @@ func Start(t testing.TB) *Server {
 	return start(t)
 }
 
+// StartDurable starts a server that has on the disk what it has acknowledged, and has it again after Restart.
+func StartDurable(t testing.TB) *Server {
+	t.Helper()
+	return start(t, "--appendonly", "yes", "--appendfsync", "always")
+}
+
 // start starts a server with more arguments.
 func start(t testing.TB, args ...string) *Server {
 	t.Helper()
