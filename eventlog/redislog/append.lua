@@ -6,8 +6,8 @@ local key, producer, epoch, number = ARGV[3], ARGV[4], ARGV[5], ARGV[6]
 if key ~= '' then
   local at = redis.call('ZSCORE', KEYS[4], key)
   if at and now <= tonumber(at) + tonumber(ARGV[10]) then
-    local first, last = string.match(redis.call('HGET', KEYS[3], key), '^(%S+) (%S+)$')
-    return {'duplicate', first, last, '0'}
+    local first, last = string.match(redis.call('HGET', KEYS[3], key) or '', '^(%S+) (%S+)$')
+    if first then return {'duplicate', first, last, '0'} end
   end
 end
 
@@ -39,21 +39,18 @@ if topic.most > 0 and n > topic.most or topic.size > 0 and bytes > topic.size th
 
 local first, last = '0-0', '0-0'
 if n > 0 then
-  local ms, seq = place(topic.top)
+  local behind, newest = topic.top, redis.call('XREVRANGE', KEYS[2], '+', '-', 'COUNT', 1)[1]
+  if newest and below(behind, newest[1]) then
+    -- An append before was stopped in the middle, by a rule of the ACL: what it has left is in no topic.
+    for _, entry in ipairs(redis.call('XRANGE', KEYS[2], '(' .. behind, '+')) do redis.call('XDEL', KEYS[2], entry[1]) end
+    behind = newest[1]
+  end
+  local ms, seq = place(behind)
   if now > ms then ms, seq = now, 0 else seq = seq + 1 end
   first, last = id(ms, seq), id(ms, seq + n - 1)
-  local function add(i)
-    return redis.pcall('XADD', KEYS[2], id(ms, seq + i - 1), 'b', text(n - i) .. ' ' .. text(n) .. ' ' .. text(bytes), 'd', ARGV[from + i - 1])
-  end
   for i = 1, n do
-    local added = add(i)
-    if added.err and i == 1 and string.find(added.err, 'equal or smaller', 1, true) then
-      -- An append before was stopped in the middle, by a rule of the ACL: what it has left is in no topic.
-      for _, entry in ipairs(redis.call('XRANGE', KEYS[2], '(' .. topic.top, '+')) do redis.call('XDEL', KEYS[2], entry[1]) end
-      redis.call('XSETID', KEYS[2], topic.top)
-      added = add(i)
-    end
-    if added.err then return redis.error_reply(added.err) end
+    redis.call('XADD', KEYS[2], id(ms, seq + i - 1), 'b', text(n - i) .. ' ' .. text(n) .. ' ' .. text(bytes) .. ' ' .. topic.top,
+      'd', ARGV[from + i - 1])
   end
   topic.top, topic.count, topic.bytes = last, topic.count + n, topic.bytes + bytes
 end
@@ -79,5 +76,5 @@ if producer ~= '' then
   note(KEYS[5], KEYS[6], producer, epoch .. ' ' .. number .. ' ' .. first .. ' ' .. last, nil, tonumber(ARGV[12]))
 end
 trim()
-redis.call('SPUBLISH', KEYS[7], '')
+redis.call('SPUBLISH', KEYS[7], n > 0 and topic.top or '')
 return {'appended', first, last, producer ~= '' and number or '0'}

@@ -6,7 +6,7 @@
 // batch is on the disk, with "everysec" all but the last second is, and without either it is as safe as the memory of the server. A
 // failover may lose what the replica had not got: see WAIT in the documentation of Redis.
 //
-// A user with rules needs EVAL, EVALSHA, XADD, XRANGE, XREVRANGE, XTRIM, XDEL, XSETID, HSET, HGET, HMGET, HDEL, HEXISTS, ZADD, ZSCORE,
+// A user with rules needs EVAL, EVALSHA, XADD, XRANGE, XREVRANGE, XTRIM, XDEL, HSET, HGET, HMGET, HDEL, HEXISTS, ZADD, ZSCORE,
 // ZCARD, ZRANGE, ZRANGEBYSCORE, ZREM, SADD, SREM, SMEMBERS, DEL, PEXPIRE, TIME, SPUBLISH and SSUBSCRIBE for keys and channels that begin
 // with the prefix, and CLUSTER SLOTS.
 package redislog

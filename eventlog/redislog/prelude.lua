@@ -37,28 +37,48 @@ local function bounds(what)
   return {what, topic.floor, topic.top, topic.count, topic.bytes, topic.ended}
 end
 
--- batch reads what the entry of an item says of its batch: how many items follow in it, how many it has, and how many bytes.
+-- batch reads what the entry of an item says of its batch: how many items follow in it, how many it has, how many bytes, and which
+-- offset was before it.
 local function batch(entry)
-  local left, n, bytes = string.match(entry[2][2], '^(%d+) (%d+) (%d+)$')
-  return tonumber(left), tonumber(n), tonumber(bytes)
+  local left, n, bytes, prev = string.match(entry[2][2], '^(%d+) (%d+) (%d+) (%S+)$')
+  return tonumber(left), tonumber(n), tonumber(bytes), prev
+end
+
+-- front returns the oldest batch from an id on: how many items and bytes it has, its milliseconds and first number. Entries that are in no
+-- topic, see read.lua, are removed on the way: what comes behind them names one before them.
+local function front(from)
+  while true do
+    local first = redis.call('XRANGE', KEYS[2], from, '+', 'COUNT', 1)[1]
+    if not first then return nil end
+    local _, n, bytes = batch(first)
+    local ms, seq = place(first[1])
+    local last, mine = id(ms, seq + n - 1), {}
+    for i, entry in ipairs(redis.call('XRANGE', KEYS[2], first[1], last)) do
+      if batch(entry) ~= n - i then break end
+      mine[i] = entry[1]
+    end
+    local behind, named = redis.call('XRANGE', KEYS[2], '(' .. mine[#mine], '+', 'COUNT', 1)[1], topic.top
+    if behind then
+      local _, _, _, prev = batch(behind)
+      named = prev
+    end
+    if not below(named, last) then return n, bytes, ms, seq end
+    for _, entry in ipairs(mine) do redis.call('XDEL', KEYS[2], entry) end
+  end
 end
 
 -- trim forgets what the policy does not keep, and batches up to an offset.
 local function trim(upto)
-  local floor, keep = nil, nil
+  local keep
   while topic.count > 0 do
-    local from = keep or '-'
-    local first = redis.call('XRANGE', KEYS[2], from, '+', 'COUNT', 1)[1]
-    if not first then break end
-    local _, n, bytes = batch(first)
-    local ms, seq = place(first[1])
+    local n, bytes, ms, seq = front(keep or '-')
+    if not n then break end
     local last = id(ms, seq + n - 1)
     if not (topic.most > 0 and topic.count > topic.most or topic.size > 0 and topic.bytes > topic.size
       or topic.age > 0 and ms < now - topic.age or upto and not below(upto, last)) then break end
-    topic.count, topic.bytes, floor, keep = topic.count - n, topic.bytes - bytes, last, id(ms, seq + n)
+    topic.count, topic.bytes, topic.floor, keep = topic.count - n, topic.bytes - bytes, last, id(ms, seq + n)
   end
-  if not floor then return end
+  if not keep then return end
   redis.call('XTRIM', KEYS[2], 'MINID', keep)
-  topic.floor = floor
-  redis.call('HSET', KEYS[1], 'floor', floor, 'count', text(topic.count), 'bytes', text(topic.bytes))
+  redis.call('HSET', KEYS[1], 'floor', topic.floor, 'count', text(topic.count), 'bytes', text(topic.bytes))
 end

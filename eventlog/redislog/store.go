@@ -70,7 +70,7 @@ func New(opts Options) (*Store, error) {
 		return nil, fmt.Errorf("redislog: %w", err)
 	}
 	s := &Store{redis: redis, prefix: cmp.Or(opts.Prefix, DefaultPrefix), clock: func() string { return "" }, closed: make(chan struct{})}
-	s.watch.listener = redis.Listen(func(channel string, _ []byte) { s.watch.changed(channel) })
+	s.watch.listener = redis.Listen(s.watch.told)
 	return s, nil
 }
 
@@ -197,6 +197,7 @@ func (s *Store) Topics(ctx context.Context) ([]string, error) {
 func (s *Store) Close() error {
 	s.closing.Do(func() {
 		close(s.closed)
+		s.watch.close()
 		s.redis.Close()
 	})
 	return nil

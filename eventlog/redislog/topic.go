@@ -177,14 +177,17 @@ func (t *topic) Read(ctx context.Context, after message.Offset, n int) ([]eventl
 func (t *topic) Wait(ctx context.Context, after message.Offset) error {
 	channel := t.keys[len(t.keys)-1]
 	w := t.store.watch.begin(channel)
-	defer t.store.watch.end(channel)
+	defer t.store.watch.end(channel, w)
 	bounded, cancel := context.WithTimeout(ctx, lookAgain)
 	w.heard(bounded)
 	cancel()
 	again := time.NewTimer(lookAgain)
 	defer again.Stop()
 	for {
-		changed := t.store.watch.next(w)
+		changed, top := t.store.watch.next(w)
+		if top.Compare(after) > 0 { // of the topic, or of another that has its name by now: Read tells
+			return nil
+		}
 		b, err := t.Bounds(ctx)
 		switch {
 		case errors.Is(err, eventlog.ErrStoreUnavailable) && ctx.Err() == nil: // it may be back soon

@@ -3,9 +3,14 @@ package redislog
 import (
 	"context"
 	"sync"
+	"time"
 
 	"github.com/peal-dev/peal/internal/redisx"
+	"github.com/peal-dev/peal/message"
 )
+
+// staySubscribed is for how long changes of a topic are told after the last who waited: somebody who follows waits again soon.
+const staySubscribed = 10 * time.Second
 
 // watch tells who waits that a topic has changed. It subscribes to the channels of topics for which somebody waits.
 type watch struct {
@@ -13,12 +18,18 @@ type watch struct {
 
 	mu     sync.Mutex // protects the following
 	topics map[string]*watched
+	closed bool
 }
 
+// watched is a topic whose changes are told.
 type watched struct {
+	change *redisx.ShardChange
+
+	// The following are protected by the mu of watch.
 	waiting int
-	change  *redisx.ShardChange
-	changed chan struct{} // closed with the next change
+	leaving *time.Timer    // while nobody waits
+	changed chan struct{}  // closed with the next change
+	top     message.Offset // as far as was told
 }
 
 // begin has the changes of a topic told until end is called.
@@ -33,32 +44,58 @@ func (w *watch) begin(channel string) *watched {
 		t = &watched{change: w.listener.Add(channel), changed: make(chan struct{})}
 		w.topics[channel] = t
 	}
+	if t.leaving != nil {
+		t.leaving.Stop()
+		t.leaving = nil
+	}
 	t.waiting++
 	return t
 }
 
-func (w *watch) end(channel string) {
+func (w *watch) end(channel string, t *watched) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	t := w.topics[channel]
-	if t.waiting--; t.waiting == 0 {
+	if t.waiting--; t.waiting == 0 && !w.closed {
+		t.leaving = time.AfterFunc(staySubscribed, func() { w.leave(channel, t) })
+	}
+}
+
+// leave ends the subscription unless somebody waits again.
+func (w *watch) leave(channel string, t *watched) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if t.waiting == 0 && w.topics[channel] == t && !w.closed {
 		delete(w.topics, channel)
 		w.listener.Remove(channel)
 	}
 }
 
-// next returns what is closed with the next change of t.
-func (w *watch) next(t *watched) <-chan struct{} {
+// close is called when the store is closed.
+func (w *watch) close() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return t.changed
+	w.closed = true
+	for _, t := range w.topics {
+		if t.leaving != nil {
+			t.leaving.Stop()
+		}
+	}
 }
 
-// changed is told by the connection that receives.
-func (w *watch) changed(channel string) {
+// next returns what is closed with the next change of t, and its last item as far as was told.
+func (w *watch) next(t *watched) (changed <-chan struct{}, top message.Offset) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return t.changed, t.top
+}
+
+// told is told by the connection that receives what a script has said of a topic: its last item.
+func (w *watch) told(channel string, payload []byte) {
+	top, _ := message.ParseOffset(string(payload))
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if t := w.topics[channel]; t != nil {
+		t.top = top
 		close(t.changed)
 		t.changed = make(chan struct{})
 	}
